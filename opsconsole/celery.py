@@ -1,0 +1,55 @@
+"""The Celery application. A message carries the id of an operation and nothing else; rows decide what happens.
+
+So messages are acknowledged early and never redelivered by the broker, results are not kept, and Celery sets no time
+limits: the operation row has the deadline, and the runner keeps it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
+
+from django.conf import settings
+
+
+def broker_url(home: Path, configured: str) -> str:
+    """The broker of this console: the configured one, else the one that a running `up` wrote into `run.json`.
+
+    Raises nothing: without a broker the address is `memory://`, and operations start when a ticker polls for them.
+    """
+    if configured:
+        return configured
+    try:
+        return str(json.loads((home / "run.json").read_text())["broker"])
+    except (OSError, ValueError, KeyError):
+        return "memory://"
+
+
+app = Celery("opsconsole")
+app.conf.update(
+    broker_url=broker_url(settings.OPSCONSOLE_HOME, settings.BROKER_URL),
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 30},
+    task_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    result_backend=None,
+    task_acks_late=False,
+    task_reject_on_worker_lost=False,
+    task_default_queue="default",
+    task_publish_retry=False,
+    worker_prefetch_multiplier=1,
+    worker_disable_prefetch=True,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_enable_remote_control=True,
+    enable_utc=True,
+    timezone="UTC",
+)
+app.autodiscover_tasks(["opsconsole"])
