@@ -1,0 +1,137 @@
+"""A console of its own for each test: a fresh copy of a migrated database, a home folder, real commits.
+
+Nothing is rolled back or flushed (the append-only tables would refuse), so threads and other processes see what a
+test does, and `on_commit` runs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.servers import PostgresServer
+
+MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
+QUICK = {
+    "LEASE_SECONDS": "3", "BEAT_SECONDS": "0.5", "SELF_FENCE_SECONDS": "1.8", "REAPER_SECONDS": "1",
+    "REAPER_GRACE_SECONDS": "1", "REPUBLISH_SECONDS": "2",
+}  # fmt: skip
+
+
+@dataclass
+class Console:
+    """`env` is the whole environment for a subprocess that is to be part of this console."""
+
+    home: Path
+    env: dict[str, str] = field(repr=False)
+    vendor: str = "sqlite"
+
+    @property
+    def files(self) -> Path:
+        """The allow-listed root where SQLite targets may lie."""
+        return self.home / "files"
+
+    def argv(self, *words: str) -> list[str]:
+        """`manage.py WORDS` with this interpreter."""
+        from opsconsole import process
+
+        return [process.python(), str(MANAGE), *words]
+
+    def run(self, *words: str, input: str = "", env: Mapping[str, str] | None = None, timeout: float = 60.0) -> Any:
+        """Run `manage.py WORDS` to its end; gives back returncode, stdout and stderr (bytes)."""
+        from opsconsole import process
+
+        return process.run(
+            self.argv(*words), env=self.env | dict(env or {}), input=input.encode(), timeout=timeout, cwd=MANAGE.parent
+        )
+
+
+def build_template(folder: Path, server: PostgresServer | None) -> dict[str, Any]:
+    """Migrate once; gives back the database settings of the template."""
+    from django.core.management import call_command
+
+    if server is None:
+        wanted = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "template.sqlite3")}
+    else:
+        wanted = postgresql_settings(server, server.create_database(server.fresh_name("console_template")))
+    point_console_at(wanted)
+    call_command("migrate", verbosity=0, interactive=False)
+    close_connections()
+    if server is None:
+        return wanted | {"NAME": str(fold_wal(Path(wanted["NAME"])))}
+    return wanted
+
+
+def fold_wal(path: Path) -> Path:
+    """The template as one file: closing the last connection has folded the -wal in."""
+    leftover = path.with_name(path.name + "-wal")
+    assert not leftover.exists() or leftover.stat().st_size == 0, "somebody still holds the template open"
+    return path
+
+
+@contextmanager
+def fresh_console(
+    template: Mapping[str, Any], server: PostgresServer | None, home: Path, settings: Any
+) -> Iterator[Console]:
+    """Copy the template, point Django at the copy for as long as the context lasts, then drop it."""
+    for folder in (home, home / "files", home / "logs"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    env = {
+        "OPSCONSOLE_HOME": str(home),
+        "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
+        "OPSCONSOLE_ALLOW_FAILPOINTS": "1",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "FIELD_KEYS": ",".join(settings.FIELD_KEYS),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(home),
+    } | QUICK
+    if server is None:
+        wanted = dict(template) | {"NAME": str(home / "console.sqlite3")}
+        shutil.copyfile(template["NAME"], wanted["NAME"])
+    else:
+        name = server.create_database(server.fresh_name("console"), template=template["NAME"])
+        wanted = dict(template) | {"NAME": name}
+        env["DATABASE_URL"] = server.url(name).replace("postgresql://", "postgres://", 1)
+    settings.OPSCONSOLE_HOME = home
+    settings.OPSCONSOLE_ROOTS = [home / "files"]
+    settings.OPSCONSOLE_STORE = home / "store"
+    settings.ALLOW_FAILPOINTS = True
+    point_console_at(wanted)
+    try:
+        yield Console(home, env, "postgresql" if server else "sqlite")
+    finally:
+        close_connections()
+        if server is not None:
+            server.drop_database(wanted["NAME"])
+
+
+def postgresql_settings(server: PostgresServer, name: str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.postgresql", "NAME": name, "HOST": server.host, "PORT": str(server.port),
+        "USER": server.user, "PASSWORD": server.password,
+    }  # fmt: skip
+
+
+def point_console_at(wanted: Mapping[str, Any]) -> None:
+    """Make `wanted` the default database of every thread of this process."""
+    from django.conf import settings
+    from django.db import connections
+
+    close_connections()
+    current = connections.settings["default"]
+    options = settings.SQLITE_OPTIONS if wanted["ENGINE"].endswith("sqlite3") else {}
+    current.update(dict.fromkeys(("HOST", "PORT", "USER", "PASSWORD"), "") | dict(wanted) | {"OPTIONS": options})
+    current["CONN_MAX_AGE"] = 0
+    del connections["default"]
+    settings.DATABASES["default"].update(current)
+
+
+def close_connections() -> None:
+    """Close this thread's connection to the console's database."""
+    from django.db import connections
+
+    connections["default"].close()
