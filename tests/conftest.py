@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import os
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,13 @@ import pytest
 
 from opsconsole.embedded.redis import EmbeddedRedis
 from tests.support import servers
-from tests.support.console import Console, build_template, fresh_console
+from tests.support.console import Console, Template, build_template, fresh_console
 from tests.support.servers import Pooler, PostgresServer
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--console-db", choices=["sqlite", "postgresql"], default="sqlite", help="the console's own database"
+        "--console-db", choices=["sqlite", "postgresql", "both"], default="sqlite", help="the console's own database"
     )
 
 
@@ -56,26 +58,29 @@ def redis_server() -> Iterator[EmbeddedRedis]:
 
 
 @pytest.fixture(scope="session")
-def console_server(request: pytest.FixtureRequest) -> PostgresServer | None:
-    """Where the consoles of this session keep their own database: a PostgreSQL server, or None for SQLite files."""
-    if request.config.getoption("--console-db") == "sqlite":
-        return None
-    return request.getfixturevalue("postgres")  # type: ignore[no-any-return]
+def console_templates(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Template]:
+    """Migrated databases by backend, each made when first asked for; every test's console is a copy of one."""
+
+    @functools.cache
+    def template(backend: str) -> Template:
+        server = request.getfixturevalue("postgres") if backend == "postgresql" else None
+        return build_template(tmp_path_factory.mktemp("template"), server)
+
+    return template
 
 
-@pytest.fixture(scope="session")
-def console_template(
-    console_server: PostgresServer | None, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any
-) -> dict[str, Any]:
-    """The migrated database that every test's console is a copy of."""
-    with django_db_blocker.unblock():
-        return build_template(tmp_path_factory.mktemp("template"), console_server)
+@pytest.fixture
+def console_backend() -> str:
+    """Where the console of a test keeps its own database; `--console-db` decides."""
+    return "sqlite"
 
 
 @pytest.fixture
 def console(
-    console_template: dict[str, Any],
-    console_server: PostgresServer | None,
+    console_templates: Callable[[str], Template],
+    console_backend: str,
     tmp_path: Path,
     settings: Any,
     django_db_blocker: Any,
@@ -83,6 +88,33 @@ def console(
     """A console of this test's own, with real commits; `console.env` makes a subprocess part of it."""
     with (
         django_db_blocker.unblock(),
-        fresh_console(console_template, console_server, tmp_path / "home", settings) as fresh,
+        fresh_console(console_templates(console_backend), tmp_path / "home", settings) as fresh,
     ):
         yield fresh
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With `--console-db both`, the kernel's tests run on each backend of the console's own database."""
+    wanted = metafunc.config.getoption("--console-db")
+    if "console" not in metafunc.fixturenames or wanted == "sqlite":
+        return
+    of_the_kernel = metafunc.module.__name__.startswith("tests.opsconsole")
+    backends = [wanted] if wanted != "both" else ["sqlite", "postgresql"] if of_the_kernel else ["sqlite"]
+    metafunc.parametrize("console_backend", backends)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Serial tests share one worker, so that no two of them run at once."""
+    for item in items:
+        if item.get_closest_marker("serial"):
+            item.add_marker(pytest.mark.xdist_group("serial"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI nothing may be skipped: what is missing there must be installed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which counts as a failure in CI: {report.longrepr}"
+    return report

@@ -50,8 +50,16 @@ class Console:
         )
 
 
-def build_template(folder: Path, server: PostgresServer | None) -> dict[str, Any]:
-    """Migrate once; gives back the database settings of the template."""
+@dataclass(frozen=True)
+class Template:
+    """A migrated database: its Django settings, and the server it is on (None for a SQLite file)."""
+
+    settings: Mapping[str, Any]
+    server: PostgresServer | None
+
+
+def build_template(folder: Path, server: PostgresServer | None) -> Template:
+    """Migrate an empty database once."""
     from django.core.management import call_command
 
     if server is None:
@@ -60,27 +68,39 @@ def build_template(folder: Path, server: PostgresServer | None) -> dict[str, Any
         wanted = postgresql_settings(server, server.create_database(server.fresh_name("console_template")))
     point_console_at(wanted)
     call_command("migrate", verbosity=0, interactive=False)
-    close_connections()
-    if server is None:
-        return wanted | {"NAME": str(fold_wal(Path(wanted["NAME"])))}
-    return wanted
-
-
-def fold_wal(path: Path) -> Path:
-    """The template as one file: closing the last connection has folded the -wal in."""
-    leftover = path.with_name(path.name + "-wal")
-    assert not leftover.exists() or leftover.stat().st_size == 0, "somebody still holds the template open"
-    return path
+    close_connections()  # which folds SQLite's -wal in, and lets PostgreSQL copy the template
+    return Template(wanted, server)
 
 
 @contextmanager
-def fresh_console(
-    template: Mapping[str, Any], server: PostgresServer | None, home: Path, settings: Any
-) -> Iterator[Console]:
+def fresh_console(template: Template, home: Path, settings: Any) -> Iterator[Console]:
     """Copy the template, point Django at the copy for as long as the context lasts, then drop it."""
     for folder in (home, home / "files", home / "logs"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    env = {
+    env = environment(home, settings)
+    server = template.server
+    if server is None:
+        name = str(home / "console.sqlite3")
+        shutil.copyfile(template.settings["NAME"], name)
+    else:
+        name = server.create_database(server.fresh_name("console"), template=template.settings["NAME"])
+        env["DATABASE_URL"] = server.url(name).replace("postgresql://", "postgres://", 1)
+    settings.OPSCONSOLE_HOME = home
+    settings.OPSCONSOLE_ROOTS = [home / "files"]
+    settings.OPSCONSOLE_STORE = home / "store"
+    settings.ALLOW_FAILPOINTS = True
+    point_console_at(dict(template.settings) | {"NAME": name})
+    try:
+        yield Console(home, env, "postgresql" if server else "sqlite")
+    finally:
+        close_connections()
+        if server is not None:
+            server.drop_database(name)
+
+
+def environment(home: Path, settings: Any) -> dict[str, str]:
+    """What a subprocess needs to be part of the console in `home`."""
+    return {
         "OPSCONSOLE_HOME": str(home),
         "DJANGO_SETTINGS_MODULE": "opsconsole.settings",
         "OPSCONSOLE_ALLOW_FAILPOINTS": "1",
@@ -89,24 +109,6 @@ def fresh_console(
         "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(home),
     } | QUICK
-    if server is None:
-        wanted = dict(template) | {"NAME": str(home / "console.sqlite3")}
-        shutil.copyfile(template["NAME"], wanted["NAME"])
-    else:
-        name = server.create_database(server.fresh_name("console"), template=template["NAME"])
-        wanted = dict(template) | {"NAME": name}
-        env["DATABASE_URL"] = server.url(name).replace("postgresql://", "postgres://", 1)
-    settings.OPSCONSOLE_HOME = home
-    settings.OPSCONSOLE_ROOTS = [home / "files"]
-    settings.OPSCONSOLE_STORE = home / "store"
-    settings.ALLOW_FAILPOINTS = True
-    point_console_at(wanted)
-    try:
-        yield Console(home, env, "postgresql" if server else "sqlite")
-    finally:
-        close_connections()
-        if server is not None:
-            server.drop_database(wanted["NAME"])
 
 
 def postgresql_settings(server: PostgresServer, name: str) -> dict[str, Any]:

@@ -30,7 +30,6 @@ def test_roles_and_databases_get_names_of_their_own(postgres: PostgresServer) ->
         connection.execute("CREATE TABLE mine (id int)")
 
 
-@pytest.mark.both
 def test_another_thread_sees_what_the_test_wrote(console: Console) -> None:
     from opsconsole.models import OwnerGroup
 
@@ -42,7 +41,6 @@ def test_another_thread_sees_what_the_test_wrote(console: Console) -> None:
     assert seen == [True]
 
 
-@pytest.mark.both
 @pytest.mark.parametrize("turn", [1, 2])
 def test_each_test_starts_from_the_template(console: Console, turn: int) -> None:
     from opsconsole.models import OwnerGroup
@@ -51,7 +49,6 @@ def test_each_test_starts_from_the_template(console: Console, turn: int) -> None
     OwnerGroup.objects.create(name="leftover")
 
 
-@pytest.mark.both
 def test_a_subprocess_is_part_of_the_same_console(console: Console) -> None:
     from opsconsole.models import OwnerGroup
 

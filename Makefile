@@ -1,0 +1,73 @@
+# Ops Console. `make run` starts everything; `make test` runs every test; the rest is in docs/.
+# Only relative paths are used, so the checkout may lie in a folder with a space.
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+PYTHON := .venv/bin/python
+RUNTIME := .venv/.runtime-installed
+DEVELOPMENT := .venv/.development-installed
+
+.PHONY: help install run test lint clean test-servers
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run [PORT=8000]   install, load the demo and start the console"
+	@echo "make test              install and run every test"
+	@echo "make lint              formatting, types, imports, templates"
+	@echo "make install           only prepare .venv"
+	@echo "make clean             remove .venv and caches (never var/, the console's state)"
+
+install: $(RUNTIME)
+
+run: $(RUNTIME)
+	@exec $(PYTHON) manage.py up --host $(HOST) --port $(PORT)
+
+test: $(DEVELOPMENT) test-servers
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup --console-db both -q $(ARGS)
+
+lint: $(DEVELOPMENT)
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	@$(PYTHON) -m djlint templates --lint --quiet
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@python=$$(for name in python3.11 python3 python3.12 python3.13; do \
+	    if $$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done); \
+	if [ -z "$$python" ]; then \
+	    echo "No Python 3.11 or newer with the venv module was found. On Debian: apt-get install python3 python3-venv" >&2; exit 1; fi; \
+	echo "Creating .venv with $$python"; $$python -m venv .venv
+
+$(RUNTIME): requirements.txt | .venv/bin/python
+	@echo "Installing what the console needs (once)"
+	@$(call install_with,requirements.txt)
+	@touch $@
+
+$(DEVELOPMENT): requirements.txt requirements-dev.txt | .venv/bin/python
+	@echo "Installing what tests and checks need (once)"
+	@$(call install_with,requirements-dev.txt)
+	@touch $(RUNTIME) $@
+
+# uv is ten times faster where it is present and finds the packages; pip is the reference
+define install_with
+{ command -v uv >/dev/null 2>&1 && uv pip install --quiet --python $(PYTHON) -r $(1) 2>/dev/null; } \
+    || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(1)
+endef
+
+# TLS, amcheck, a transaction pooler and a browser are tested with Debian's packages; without them those tests are skipped
+test-servers:
+	@missing=""; \
+	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null 2>&1 || missing="$$missing pgbouncer"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "Installing Debian packages for the tests:$$missing"; \
+	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
+	        >/tmp/opsconsole-apt.log 2>&1 || { tail -5 /tmp/opsconsole-apt.log; echo "The tests that need$$missing will be skipped."; }; \
+	else echo "Tests that need$$missing will be skipped (not root, or no apt-get)."; fi
