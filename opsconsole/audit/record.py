@@ -1,0 +1,121 @@
+"""Writing one event, inside the transaction of the change it tells of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from opsconsole.audit import catalogue
+from opsconsole.audit.actors import Actor, current
+from opsconsole.audit.redaction import allowed, clean
+from opsconsole.clock import now
+from opsconsole.models import AuditEvent, AuditPending
+from opsconsole.plans import canonical_json
+
+if TYPE_CHECKING:
+    from opsconsole.models import Database, Operation
+
+SCHEMA = 1  # version of the payload's shape
+
+
+@transaction.atomic
+def record(
+    type: str,
+    *,
+    outcome: str = "ok",
+    operation: Operation | None = None,
+    database: Database | None = None,
+    subject: str = "",
+    reason: str = "",
+    data: Mapping[str, Any] | None = None,
+    before: str = "",
+    after: str = "",
+) -> AuditEvent:
+    """Record what `audit.current()` did, in the caller's transaction; the chain follows by itself after the commit.
+
+    `subject` names what was acted on when that is no operation or database ("token:12", a login). `before` and
+    `after` are digests. Of `data`, only the fields that the catalogue lists for the type are kept, and nothing that
+    looks like a secret. Gives back the stored event.
+    """
+    if database is None and operation is not None:
+        database = operation.database
+    at, actor, entry = now().astimezone(UTC), current(), catalogue.find(type)
+    payload = {
+        "v": SCHEMA,
+        "id": uuid7(at),
+        "type": type,
+        "at": moment(at),
+        "actor": _actor(actor),
+        "source": _source(actor),
+        "subject": _subject(operation, database, subject),
+        "outcome": outcome,
+        "reason": clean(reason),
+        "before": clean(before),
+        "after": clean(after),
+        "data": allowed(data or {}, entry.fields if entry else ()),
+    }
+    exact = canonical_json(payload)
+    event = AuditEvent.objects.create(payload=exact, **columns(payload))
+    AuditPending.objects.create(event=event)
+    return event
+
+
+def columns(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The index columns that belong to a payload; `verify` compares them with what the row holds."""
+    actor, subject = payload["actor"], payload["subject"]
+    return {
+        "uid": payload["id"],
+        "type": payload["type"][:60],
+        "at": datetime.fromisoformat(payload["at"]),
+        "actor": actor["key"][:120],
+        "actor_name": actor["name"][:150],
+        "outcome": payload["outcome"][:20],
+        "operation_id": subject["operation"],
+        "database_id": subject["database"],
+        "database_name": subject["name"][:63],
+        "kind": subject["kind"][:40],
+    }
+
+
+def moment(at: datetime) -> str:
+    """UTC with microseconds, always 27 characters: 2026-11-20T11:05:00.123456Z."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def uuid7(at: datetime) -> str:
+    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, the rest random."""
+    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = number & ~(0xF << 76) | 7 << 76
+    number = number & ~(0b11 << 62) | 0b10 << 62
+    text = f"{number:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _actor(actor: Actor) -> dict[str, Any]:
+    return {
+        "key": clean(actor.key), "kind": actor.kind, "person": actor.person_id, "account": actor.account_id,
+        "name": clean(actor.name), "auth": actor.auth, "session": actor.session_hash,
+    }
+
+
+def _source(actor: Actor) -> dict[str, str]:
+    return {
+        "ip": actor.ip, "user_agent": actor.user_agent_hash, "request": clean(actor.request_id), "host": clean(actor.host),
+    }
+
+
+def _subject(operation: Operation | None, database: Database | None, subject: str) -> dict[str, Any]:
+    titled = operation is not None and operation.database_id is None
+    return {
+        "operation": operation.pk if operation else None,
+        "kind": operation.kind if operation else "",
+        "title": clean(operation.plan.summary) if titled and operation else "",
+        "database": database.pk if database else None,
+        "name": database.name if database else "",
+        "environment": database.environment.name if database else "",
+        "object": clean(subject),
+    }
