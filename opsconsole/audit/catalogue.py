@@ -112,6 +112,7 @@ add([
     EventType("database.changed", "{who} changed the database {database}", ("fields", "old", "new")),
     EventType("database.removed", "{who} removed the database {database}", ("identity",)),
     EventType("database.checked", "{who} tested the connection of {database}", ("class", "version", "identity", "seconds")),
+    EventType("database.identity_changed", "{database} turned out to be another database than before", ()),
     EventType("database.noted", "{who} wrote a note about {database}", ("note", "text")),
     EventType("database.exported", "{who} exported the list of databases", ("rows", "format")),
     EventType("database.imported", "{who} imported databases", ("rows", "format")),

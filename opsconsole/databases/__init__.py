@@ -1,0 +1,19 @@
+"""Managed databases: their addresses, identities, registration, and the reading of their data."""
+
+from opsconsole.databases.addresses import engine_for, url_of
+from opsconsole.databases.data import DataPage, data_page, data_tables
+from opsconsole.databases.identities import (
+    check,
+    environments_of,
+    probe,
+    protected,
+    refuse_own,
+    same_target,
+    strictest,
+)
+from opsconsole.databases.suggestions import Suggestion, contradictions, suggest
+
+__all__ = [
+    "DataPage", "Suggestion", "check", "contradictions", "data_page", "data_tables", "engine_for", "environments_of",
+    "probe", "protected", "refuse_own", "same_target", "strictest", "suggest", "url_of",
+]  # fmt: skip

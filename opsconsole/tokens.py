@@ -1,0 +1,84 @@
+"""Bearer tokens: made by their owner after the password was asked, shown once, kept as a hash. They never vote.
+
+A token reads `ops_PREFIX_SECRET`: eight hexadecimal digits by which its row is found, and 256 random bits, so one
+round of SHA-256 is enough to keep it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.models import Account, Token
+
+_FORM = re.compile(r"ops_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+_TOUCH = timedelta(minutes=1)  # how exactly the last use is kept
+
+
+@transaction.atomic
+def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> tuple[Token, str]:
+    """A new token and its text, which cannot be had again. The caller has just proved the account's password.
+
+    Raises Refused while the account's password is still the one-time one, which somebody else knows.
+    """
+    if not name.strip() or len(name) > 80:
+        raise Usage("bad_name", "A token needs a name of at most 80 characters.", "Say where it is used, like deploy-script.")
+    if account.must_change_password:
+        raise Refused(
+            "password_not_own", f"The password of {account.username} is a one-time one that somebody else has seen.",
+            "Log in with the browser and set a password of your own first.",
+        )  # fmt: skip
+    prefix = secrets.token_hex(4)
+    text = f"ops_{prefix}_{secrets.token_urlsafe(32)}"
+    token = Token.objects.create(
+        account=account, name=name.strip(), prefix=prefix, sha256=_digest(text), created_at=now(), expires_at=expires_at
+    )
+    told = {"prefix": prefix, "account": account.pk, "expires_at": expires_at.isoformat() if expires_at else ""}
+    audit.record("auth.token_created", subject=str(token), data=told)
+    return token, text
+
+
+def owner_of(text: str) -> tuple[Account, Token]:
+    """Whose token this is. Raises Refused, and records it, for one that is unknown, revoked, expired or switched off."""
+    form = _FORM.fullmatch(text.strip())
+    token = Token.objects.select_related("account__person").filter(prefix=form[1]).first() if form else None
+    why = _why_not(token, text.strip())
+    if token is None or why:
+        audit.record("auth.token_refused", outcome="denied", data={"prefix": form[1] if form else "", "why": why})
+        raise Refused("token_refused", f"The token is refused: {why}.", "Make a new one with `token create PERSON`.")
+    at = now()
+    if token.last_used_at is None or at - token.last_used_at > _TOUCH:
+        Token.objects.filter(pk=token.pk).update(last_used_at=at)
+    return token.account, token
+
+
+@transaction.atomic
+def revoke(token: Token) -> Token:
+    """End a token for good. Raises Refused when it was revoked already."""
+    if Token.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=now()) != 1:
+        raise Refused("revoked_already", f"The token {token} was revoked already.", "")
+    audit.record("auth.token_revoked", subject=str(token), data={"prefix": token.prefix, "account": token.account_id})
+    token.refresh_from_db()
+    return token
+
+
+def _why_not(token: Token | None, text: str) -> str:
+    if token is None or not hmac.compare_digest(token.sha256, _digest(text)):
+        return "nobody made it"
+    if token.revoked_at is not None:
+        return "it was revoked"
+    if token.expires_at is not None and token.expires_at <= now():
+        return "its time is over"
+    return "" if token.account.is_active else "its account is switched off"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
