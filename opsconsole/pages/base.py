@@ -1,0 +1,187 @@
+"""How a page is declared: its URL, its methods, the permission it needs and the scope it is looked up in.
+
+    @page("operations/<int:pk>/", name="operation", permission="see", scope="operation")
+    def operation_page(request, operation): ...
+
+The declaration is the only way to get a URL. The object is found within what the account may see (a stranger gets
+404, not 403), the permission is asked on that object, other methods are refused, and refusals become pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.cache import add_never_cache_headers
+
+from opsconsole.exceptions import OpsError, TargetProblem, Usage
+from opsconsole.models import Account, Database, Operation, OwnerGroup
+from opsconsole.permissions import ACTIONS, Rights, visible_databases, visible_operations
+
+View = Callable[..., HttpResponseBase]
+Subject = Database | Operation | OwnerGroup | None
+ANYONE, SIGNED_IN = "anyone", "signed_in"  # beside the actions of opsconsole.permissions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Where a page's object is looked up. `find` sees only what the account may see and raises Http404 otherwise."""
+
+    name: str
+    find: Callable[[Account, dict[str, Any]], Any] | None = None  # takes what it needs out of the URL's arguments
+    subject: Callable[[Any], Subject] = lambda found: found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One row of the table that tests/opsconsole/pages/test_urls.py compares with the URLconf."""
+
+    route: str
+    name: str
+    methods: tuple[str, ...]
+    permission: str
+    scope: str
+    view: View
+    background: bool = False  # asked for by a script: does not keep a session alive
+
+
+PAGES: dict[str, Page] = {}
+SCOPES: dict[str, Scope] = {}
+
+
+def register_scope(scope: Scope) -> None:
+    """Add a scope. Raises TypeError for a duplicate."""
+    if scope.name in SCOPES:
+        raise TypeError(f"the scope {scope.name} is registered twice")
+    SCOPES[scope.name] = scope
+
+
+def page(
+    route: str,
+    *,
+    name: str,
+    permission: str,
+    scope: str = "console",
+    methods: tuple[str, ...] = ("GET",),
+    background: bool = False,
+) -> Callable[[View], View]:
+    """Declare a page. Its view gets the request, the object of its scope (if any) and what else the URL holds.
+
+    `permission` is a key of ACTIONS, "signed_in" or "anyone". Raises TypeError when the declaration makes no sense.
+    """
+    if permission not in (*ACTIONS, ANYONE, SIGNED_IN) or scope not in SCOPES or name in PAGES:
+        raise TypeError(f"page {name}: unknown permission {permission}, unknown scope {scope}, or declared twice")
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, **arguments: Any) -> HttpResponseBase:
+            return _serve(declared, request, arguments)
+
+        guarded.page = declared = Page(  # type: ignore[attr-defined]
+            route=route, name=name, methods=methods, permission=permission, scope=scope, view=view, background=background
+        )
+        guarded.route = path(route, guarded, name=name)  # type: ignore[attr-defined]
+        PAGES[name] = declared
+        _ROUTES.append(guarded.route)  # type: ignore[attr-defined]
+        return guarded
+
+    return declare
+
+
+def routes() -> list[URLPattern]:
+    """Every declared page, for the URLconf."""
+    return list(_ROUTES)
+
+
+def rights_of(request: HttpRequest) -> Rights:
+    """What the request's account may do, read once a request."""
+    found = getattr(request, "_rights", None)
+    if found is None:
+        found = request._rights = Rights(request.user)  # type: ignore[attr-defined]
+    return found
+
+
+def show(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
+    """A page in the console's frame. `title` and `crumbs` ([(text, url)]) name it; `frame` is a protected Environment."""
+    everything = {**admin.site.each_context(request), "rights": rights_of(request), **context}
+    return TemplateResponse(request, template, everything, status=status)
+
+
+def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+    """A piece of a page, without the frame."""
+    return TemplateResponse(request, template, {"rights": rights_of(request), **context})
+
+
+def refusal(request: HttpRequest, error: OpsError, *, back: str = "", act: tuple[str, str] | None = None) -> HttpResponse:
+    """The page of a refusal: what, by which rule, what next. `act` is (label, url) of the button that helps."""
+    return show(
+        request, "console/refused.html", status=_status(error), title="Refused", error=error, back=back, act=act
+    )
+
+
+def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> HttpResponseBase:
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in declared.methods:
+        return HttpResponseNotAllowed(declared.methods)
+    if declared.permission != ANYONE and not request.user.is_authenticated:
+        return _to_login(request)
+    try:
+        response = declared.view(request, *_found(declared, request, arguments), **arguments)
+        if isinstance(response, TemplateResponse):
+            response.render()
+    except OpsError as error:
+        response = refusal(request, error, back=request.headers.get("Referer", "") and request.path)
+    add_never_cache_headers(response)
+    return response
+
+
+def _found(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> tuple[Any, ...]:
+    scope = SCOPES[declared.scope]
+    found = scope.find(request.user, arguments) if scope.find else None  # type: ignore[arg-type]
+    if declared.permission in ACTIONS and not rights_of(request).can(declared.permission, scope.subject(found)):
+        raise PermissionDenied(declared.permission)
+    return (found,) if scope.find else ()
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    script = bool(request.headers.get("HX-Request"))
+    back = request.headers.get("HX-Current-URL", "/") if script else request.get_full_path()
+    where = f"{reverse('login')}?{urlencode({'next': back})}" if request.method == "GET" else reverse("login")
+    return HttpResponse(status=204, headers={"HX-Redirect": where}) if script else HttpResponse(status=302, headers={"Location": where})
+
+
+def _status(error: OpsError) -> int:
+    if isinstance(error, Usage):
+        return 400
+    return 502 if isinstance(error, TargetProblem) else 409
+
+
+def _database(account: Account, arguments: dict[str, Any]) -> Database:
+    found = visible_databases(account).filter(name=arguments.pop("name")).first()
+    if found is None:
+        raise Http404("There is no database of that name that you may see.")
+    return found
+
+
+def _operation(account: Account, arguments: dict[str, Any]) -> Operation:
+    rows = visible_operations(account).select_related("database__environment", "database__owner_group", "requester__person")
+    found = rows.filter(pk=arguments.pop("pk")).first()
+    if found is None:
+        raise Http404("There is no operation of that number that you may see.")
+    return found
+
+
+_ROUTES: list[URLPattern] = []
+register_scope(Scope(name="console", subject=lambda _: None))
+register_scope(Scope(name="database", find=_database))
+register_scope(Scope(name="operation", find=_operation))
+
+__all__ = ["PAGES", "SCOPES", "Page", "Scope", "fragment", "page", "refusal", "register_scope", "rights_of", "routes", "show"]
