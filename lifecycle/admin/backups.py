@@ -1,0 +1,39 @@
+"""Backups and databases kept after a swap, to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+
+from lifecycle.models import Backup, KeptDatabase
+from opsconsole.admin.base import ReadOnlyAdmin
+from opsconsole.models import Account
+from opsconsole.permissions import visible_databases
+
+
+class OfDatabaseAdmin(ReadOnlyAdmin):
+    """Rows that belong to a database, for those who may see it."""
+
+    def visible(self, account: Account, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(database__in=visible_databases(account).order_by().values("pk"))
+
+
+@admin.register(Backup)
+class BackupAdmin(OfDatabaseAdmin):
+    list_display = ("id", "database", "started_at", "purpose", "state")
+    list_filter = ("purpose", "state")
+    list_select_related = ("database",)
+    fields = (
+        "database", "operation", "purpose", "state", "key", "format", "engine", "server_version", "identity", "incarnation",
+        "schema_fingerprint", "manifest_sha256", "tables", "rows", "stored_bytes", "plain_bytes", "started_at",
+        "finished_at", "checks", "pinned_at", "pinned_by", "pin_reason",
+    )
+
+
+@admin.register(KeptDatabase)
+class KeptDatabaseAdmin(OfDatabaseAdmin):
+    list_display = ("name", "database", "kept_at", "expires_at", "dropped_at")
+    list_select_related = ("database",)
+    fields = ("database", "operation", "name", "size_bytes", "kept_at", "expires_at", "dropped_at", "problem")
