@@ -21,7 +21,8 @@ from opsconsole.clock import now
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 STARTED, SEEN = "started_at", "seen_at"
 GRAIN = timedelta(seconds=60)  # how often a session's last use is written down
@@ -101,7 +102,9 @@ class AuditContext:
             response = self.get_response(request)
             if response.status_code == 403:
                 audit.record(
-                    "denied.page", outcome="denied", subject=request.path[:200],
+                    "denied.page",
+                    outcome="denied",
+                    subject=request.path[:200],
                     reason=f"{request.method} {request.path[:200]} was not allowed",
                 )
         response.headers["X-Request-ID"] = number
@@ -122,7 +125,9 @@ def _actor(request: HttpRequest, number: str) -> audit.Actor:
         "host": request.META.get("HTTP_HOST", "")[:200],
     }
     if not request.user.is_authenticated:
-        return audit.Actor(kind="human", account_id=None, person_id=None, name="nobody (not signed in)", auth="none", **source)
+        return audit.Actor(
+            kind="human", account_id=None, person_id=None, name="nobody (not signed in)", auth="none", **source
+        )
     session = _hash(request.session.session_key or "")
     return audit.actor_for(request.user, kind="human", auth="session", session_hash=session, **source)
 

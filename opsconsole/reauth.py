@@ -38,10 +38,16 @@ def prove(request: HttpRequest, password: str) -> datetime:
     if lately is not None and not password:
         return lately
     if not password:
-        raise Refused("password_needed", "Your password was not asked for lately.", "Type it in the field beside the decision.")
+        raise Refused(
+            "password_needed", "Your password was not asked for lately.", "Type it in the field beside the decision."
+        )
     found = authenticate(request, username=request.user.get_username(), password=password)
     if found is None or found.pk != request.user.pk:
-        raise Refused("password_wrong", "That is not your password.", "Type it again. Too many wrong ones lock the account for a while.")
+        raise Refused(
+            "password_wrong",
+            "That is not your password.",
+            "Type it again. Too many wrong ones lock the account for a while.",
+        )
     request.session.cycle_key()
     moment = note(request)
     audit.record("auth.reauthenticated", subject=f"account:{found.pk}")

@@ -1,4 +1,4 @@
-"""The admin site: for looking at rows. Logging in and out, passwords and everything that changes something are our pages."""
+"""The admin site is for looking at rows; signing in, passwords and everything that changes something are our pages."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The console's own pages: one noun a file. Each page is declared with `pages.base.page`; `pages.urls` lists the files."""
+"""The console's own pages, one noun a file, each declared with `pages.base.page`; `pages.urls` lists the files."""

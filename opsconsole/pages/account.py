@@ -29,18 +29,29 @@ ENDINGS = {
 
 
 class LoginForm(forms.Form):
-    username = forms.CharField(label="Login", max_length=150, widget=forms.TextInput(
-        attrs={"autofocus": True, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}))
+    username = forms.CharField(
+        label="Login",
+        max_length=150,
+        widget=forms.TextInput(
+            attrs={"autofocus": True, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
     password = forms.CharField(strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
 
 
 class PasswordForm(forms.Form):
-    old = forms.CharField(label="Password until now", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}))
+    old = forms.CharField(
+        label="Password until now", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
+    )
     new = forms.CharField(
-        label="New password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        label="New password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="12 characters or more, not a common one, not your name.",
     )
-    again = forms.CharField(label="New password, once more", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+    again = forms.CharField(
+        label="New password, once more", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -101,7 +112,11 @@ def own_password(request: HttpRequest) -> HttpResponse:
             messages.success(request, "Your password is changed. Your other sessions are signed out.")
             return redirect("dashboard")
     return show(
-        request, "console/password.html", title="Change my password", crumbs=[], form=form,
+        request,
+        "console/password.html",
+        title="Change my password",
+        crumbs=[],
+        form=form,
         forced=request.user.must_change_password,
     )
 

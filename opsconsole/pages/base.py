@@ -9,7 +9,7 @@ The declaration is the only way to get a URL. The object is found within what th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -86,7 +86,13 @@ def page(
             return _serve(declared, request, arguments)
 
         guarded.page = declared = Page(  # type: ignore[attr-defined]
-            route=route, name=name, methods=methods, permission=permission, scope=scope, view=view, background=background
+            route=route,
+            name=name,
+            methods=methods,
+            permission=permission,
+            scope=scope,
+            view=view,
+            background=background,
         )
         guarded.route = path(route, guarded, name=name)  # type: ignore[attr-defined]
         PAGES[name] = declared
@@ -110,7 +116,7 @@ def rights_of(request: HttpRequest) -> Rights:
 
 
 def show(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> TemplateResponse:
-    """A page in the console's frame. `title` and `crumbs` ([(text, url)]) name it; `frame` is a protected Environment."""
+    """A page in the console's frame. `title` and `crumbs` [(text, url)] name it; `frame` is its Environment."""
     everything = {**admin.site.each_context(request), "rights": rights_of(request), **context}
     return TemplateResponse(request, template, everything, status=status)
 
@@ -120,7 +126,9 @@ def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateRes
     return TemplateResponse(request, template, {"rights": rights_of(request), **context})
 
 
-def refusal(request: HttpRequest, error: OpsError, *, back: str = "", act: tuple[str, str] | None = None) -> HttpResponse:
+def refusal(
+    request: HttpRequest, error: OpsError, *, back: str = "", act: tuple[str, str] | None = None
+) -> HttpResponse:
     """The page of a refusal: what, by which rule, what next. `act` is (label, url) of the button that helps."""
     return show(
         request, "console/refused.html", status=_status(error), title="Refused", error=error, back=back, act=act
@@ -155,7 +163,11 @@ def _to_login(request: HttpRequest) -> HttpResponse:
     script = bool(request.headers.get("HX-Request"))
     back = request.headers.get("HX-Current-URL", "/") if script else request.get_full_path()
     where = f"{reverse('login')}?{urlencode({'next': back})}" if request.method == "GET" else reverse("login")
-    return HttpResponse(status=204, headers={"HX-Redirect": where}) if script else HttpResponse(status=302, headers={"Location": where})
+    return (
+        HttpResponse(status=204, headers={"HX-Redirect": where})
+        if script
+        else HttpResponse(status=302, headers={"Location": where})
+    )
 
 
 def _status(error: OpsError) -> int:
@@ -172,7 +184,9 @@ def _database(account: Account, arguments: dict[str, Any]) -> Database:
 
 
 def _operation(account: Account, arguments: dict[str, Any]) -> Operation:
-    rows = visible_operations(account).select_related("database__environment", "database__owner_group", "requester__person")
+    rows = visible_operations(account).select_related(
+        "database__environment", "database__owner_group", "requester__person"
+    )
     found = rows.filter(pk=arguments.pop("pk")).first()
     if found is None:
         raise Http404("There is no operation of that number that you may see.")
@@ -184,4 +198,16 @@ register_scope(Scope(name="console", subject=lambda _: None))
 register_scope(Scope(name="database", find=_database))
 register_scope(Scope(name="operation", find=_operation))
 
-__all__ = ["PAGES", "SCOPES", "Page", "Scope", "fragment", "page", "refusal", "register_scope", "rights_of", "routes", "show"]
+__all__ = [
+    "PAGES",
+    "SCOPES",
+    "Page",
+    "Scope",
+    "fragment",
+    "page",
+    "refusal",
+    "register_scope",
+    "rights_of",
+    "routes",
+    "show",
+]

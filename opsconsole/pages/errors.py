@@ -7,13 +7,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
 
-from opsconsole.permissions import ACTIONS
 from opsconsole.models import Role
+from opsconsole.permissions import ACTIONS
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _page(request, 400, "The request makes no sense", "The browser sent something this page cannot read.",
-                 "Go back, load the page again and repeat what you did.")
+    return _page(
+        request,
+        400,
+        "The request makes no sense",
+        "The browser sent something this page cannot read.",
+        "Go back, load the page again and repeat what you did.",
+    )
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -21,20 +26,41 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     action = str(exception or "")
     if action in ACTIONS:
         roles = " or ".join(Role(role).label for role in sorted(ACTIONS[action]))
-        return _page(request, 403, "That needs another role", f"This page is for the role {roles}, which you do not hold here.",
-                     "Ask an administrator to request that role for you; a second person confirms it.")
-    return _page(request, 403, "Not allowed", "Nobody may do this here, or not with your roles.", "Go back to where you came from.")
+        return _page(
+            request,
+            403,
+            "That needs another role",
+            f"This page is for the role {roles}, which you do not hold here.",
+            "Ask an administrator to request that role for you; a second person confirms it.",
+        )
+    return _page(
+        request,
+        403,
+        "Not allowed",
+        "Nobody may do this here, or not with your roles.",
+        "Go back to where you came from.",
+    )
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403: the form was not ours, or the session changed since it was shown."""
-    return _page(request, 403, "The form was not accepted", "The form came from another site, or you signed in or out since it was shown.",
-                 "Load the page again and send the form once more.")
+    return _page(
+        request,
+        403,
+        "The form was not accepted",
+        "The form came from another site, or you signed in or out since it was shown.",
+        "Load the page again and send the form once more.",
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _page(request, 404, "Nothing here", "There is nothing under this address, or nothing that you may see.",
-                 "Look in the list it should be in, or ask for a role in its owner group.")
+    return _page(
+        request,
+        404,
+        "Nothing here",
+        "There is nothing under this address, or nothing that you may see.",
+        "Look in the list it should be in, or ask for a role in its owner group.",
+    )
 
 
 def broken(request: HttpRequest) -> HttpResponse:

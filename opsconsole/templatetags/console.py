@@ -42,13 +42,16 @@ def env_chip(environment: Environment | None) -> SafeString | str:
 
 @register.filter
 def when(moment: datetime | None) -> SafeString:
-    """`4 minutes ago`, with the exact time in UTC on focus and hover and for screen readers. console.js keeps it true."""
+    """`4 minutes ago`, with the exact time in UTC on focus and hover; console.js keeps it true."""
     if moment is None:
         return format_html('<span class="oc-subtle">{}</span>', "never")
     exact = moment.astimezone(timezone.get_fixed_timezone(0)).strftime("%Y-%m-%d %H:%M:%S UTC")
     return format_html(
         '<time class="oc-when" datetime="{}" data-exact="{}" title="{}" tabindex="0">{}</time>',
-        moment.isoformat(), exact, exact, relative(moment),
+        moment.isoformat(),
+        exact,
+        exact,
+        relative(moment),
     )
 
 
@@ -136,7 +139,9 @@ def short(digest: str) -> str:
 @register.inclusion_tag("console/field.html")
 def field(bound: BoundField) -> dict[str, Any]:
     """A form's field with its label, help and errors tied to it."""
-    described = " ".join(f"{bound.auto_id}_{part}" for part, there in (("help", bound.help_text), ("error", bound.errors)) if there)
+    described = " ".join(
+        f"{bound.auto_id}_{part}" for part, there in (("help", bound.help_text), ("error", bound.errors)) if there
+    )
     attrs = {"aria-describedby": described} if described else {}
     if bound.errors:
         attrs["aria-invalid"] = "true"
