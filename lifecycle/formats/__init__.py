@@ -1,0 +1,25 @@
+"""The table of backup formats: by engine and name."""
+
+from __future__ import annotations
+
+from lifecycle.formats.base import Format
+from lifecycle.formats.postgresql_custom import PostgresCustom
+from lifecycle.formats.postgresql_native import PostgresNative
+from lifecycle.formats.sqlite_native import SqliteNative
+from opsconsole.exceptions import Refused
+
+FORMATS: tuple[Format, ...] = (PostgresNative(), PostgresCustom(), SqliteNative())
+
+
+def formats_for(engine: str) -> list[Format]:
+    """The formats of an engine, the default one first."""
+    return [chosen for chosen in FORMATS if chosen.engine == engine]
+
+
+def format_of(engine: str, name: str) -> Format:
+    """One format. Raises Refused with the list of what there is."""
+    for chosen in formats_for(engine):
+        if chosen.name == name:
+            return chosen
+    known = ", ".join(chosen.name for chosen in formats_for(engine)) or "none"
+    raise Refused("unknown_format", f"There is no backup format {name} for {engine}.", f"Use one of: {known}.")

@@ -1,0 +1,161 @@
+"""The contract of a backup format: one file each, one shape.
+
+A backup is a folder of objects in a store (`backups/DATABASE/OPERATION/...`), `manifest.json` published last. A
+format writes the objects, reads them all back (V1), and restores them in two stages that the kinds put together:
+`prepare` makes a proven copy beside the live database; `publish` makes it live in one atomic act (the commit point).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.storage import Store
+
+
+class Progress(Protocol):
+    """What a format may use of the run that drives it; `opsconsole.kinds.Run` fits, tests have a small twin."""
+
+    operation_id: int
+    fence: int
+
+    def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None: ...
+    def log(self, line: str) -> None: ...
+    def check_cancel(self) -> None: ...
+    def failpoint(self, name: str) -> None: ...
+    def recheck(self) -> None: ...
+    def before_commit(self, *, witness: Mapping[str, Any] | None = None) -> None: ...
+    def after_commit(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """One published object: `sha256` and `size` are of the stored bytes, `plain_*` of what they unpack to."""
+
+    key: str  # relative to the backup's folder
+    size: int
+    sha256: str
+    plain_size: int
+    plain_sha256: str
+    compression: str  # zstd, none
+    chunks: tuple[str, ...] = ()  # sha256 of each 64 MiB of the stored bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableContent:
+    """What one table holds in the backup. `digest` is sha256 over its unpacked stream, object by object in order."""
+
+    name: str  # Table.full_name
+    rows: int
+    digest: str
+    objects: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """Everything a format knows about what it wrote; it goes into the manifest word for word."""
+
+    format: str
+    format_version: int
+    objects: tuple[StoredObject, ...]
+    tables: tuple[TableContent, ...]
+    schema_fingerprint: str
+    sequences: Mapping[str, str] = field(default_factory=dict)  # name -> "last_value,is_called"
+    source: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # engine, server_version, encoding, collation, extensions, ...
+    tool: Mapping[str, str] = field(default_factory=dict)  # path and version of the client program
+    snapshot: Mapping[str, str] = field(default_factory=dict)  # snapshot id, LSN
+    fallback_reason: str = ""  # why this format was used instead of the one asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """Where one backup lies: `folder` is the key prefix of its objects, `part` (`OPERATION.FENCE`) names part files."""
+
+    store: Store
+    folder: str
+    part: str = ""
+
+    def key(self, name: str) -> str:
+        return f"{self.folder}/{name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A proven copy beside the live one. `name` is the staging database or file; `tables` what was counted in it."""
+
+    method: str  # swap or in_place (nothing is staged in place: the archive itself is what was proven)
+    name: str = ""
+    tables: Mapping[str, int] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Format(ABC):
+    """One backup format of one engine."""
+
+    name: ClassVar[str]  # native, custom
+    engine: ClassVar[str]
+    label: ClassVar[str]
+
+    @abstractmethod
+    def estimate_bytes(self, engine: Engine) -> int:
+        """An upper estimate of the stored size, for the check of free space."""
+
+    @abstractmethod
+    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
+        """Write and publish the objects, never the manifest.
+
+        Failpoints: backup.mid, backup.before_fsync, backup.data_renamed.
+        """
+
+    @abstractmethod
+    def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
+        """V1: read every byte, unpack, parse and compare with `contents`. Raises OperationFailed("backup_damaged")."""
+
+    @abstractmethod
+    def refusals(
+        self, engine: Engine, contents: Contents, *, method: str, overwrite: bool
+    ) -> list[tuple[str, str, str]]:
+        """Why this backup cannot be restored into that database: (code, why, next step), empty when it can.
+
+        Unsuitable versions, missing extensions, not enough space, a non-empty foreign destination without the flag,
+        logical slots or subscriptions that a swap would leave behind, a role that may not do it.
+        """
+
+    @abstractmethod
+    def methods(self, engine: Engine) -> tuple[str, ...]:
+        """The restore methods this role can use here, best first: swap, in_place."""
+
+    @abstractmethod
+    def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
+        """Build and prove the copy (counts equal the manifest, keys valid). The live database is only read.
+
+        Failpoints: restore.staging_half.
+        """
+
+    @abstractmethod
+    def publish(
+        self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> Mapping[str, Any]:
+        """Make it live in one atomic act and give back facts for the result (old database's name, seconds, ...).
+
+        Right before the act: `run.recheck()`, then `run.before_commit(witness=...)` with what `landed` needs; right
+        after it: `run.after_commit()`. Failpoints: restore.before_swap, restore.in_swap, restore.swapped, inplace.mid,
+        sqlite.copy_half, sqlite.copied.
+        """
+
+    @abstractmethod
+    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
+        """Did the atomic act take place? None when that cannot be known. Reads only."""
+
+    @abstractmethod
+    def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
+        """Drop staging databases, files and sessions of one operation up to that fence; never anything live."""
+
+    def drop_kept(self, engine: Engine, name: str) -> None:
+        """Drop what a swap replaced and kept under that name; nothing when the engine keeps nothing."""

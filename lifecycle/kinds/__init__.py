@@ -1,0 +1,1 @@
+"""The kinds of operation of this app, one verb a file."""

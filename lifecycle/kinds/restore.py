@@ -1,0 +1,301 @@
+"""Restore: put the content of a backup in the place of what a database holds now, in one atomic act.
+
+Beside, prove, swap: a safety backup is taken and read through, a copy is built and proven beside the live database,
+and only then one act makes it live. Killed before that act, the old content stands; after it, the new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from lifecycle import archives, taking
+from lifecycle.formats import format_of, formats_for
+from lifecycle.formats.base import Archive, Format
+from lifecycle.manifest import Manifest
+from lifecycle.models import Backup, KeptDatabase
+from lifecycle.taking import Spot
+from opsconsole import databases
+from opsconsole.clock import now
+from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine, Identity, Table
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database
+from opsconsole.plans import Effect, Plan, Precondition, Step, Target
+from opsconsole.targets import plan_target
+
+
+class RestoreKind(Kind):
+    name = "restore"
+    label = "Restore"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (
+        Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
+        Parameter(
+            name="source", label="Backups of", help="another database whose backups to choose from; empty for its own"
+        ),
+        Parameter(
+            name="method",
+            label="Method",
+            choices=(
+                ("", "the best that the role allows"),
+                ("swap", "beside, prove, swap"),
+                ("in_place", "in place, in one transaction"),
+            ),
+            help="swap (beside, prove, swap) or in_place (one transaction, for roles that may not create databases)",
+        ),
+        Parameter(
+            name="overwrite",
+            label="Replace foreign content",
+            choices=(("", "no"), ("yes", "yes")),
+            help="yes to replace a database that is not empty and is not the one the backup was taken from",
+        ),
+    )
+    mutates = True
+    repeatable = False
+    gated = True
+
+    def plan(self, request: Request) -> Plan:
+        destination = request.database
+        source = _source(destination, request.parameters["source"])
+        backup = _choose(source, request.parameters["backup"])
+        taking.sound(backup)
+        manifest = archives.manifest_of(backup)
+        engine = engine_for(destination)
+        if engine.name != manifest.engine:
+            raise Refused(
+                "wrong_engine",
+                f"Backup {backup.id} is of {manifest.engine} and {destination.name} is {engine.name}.",
+                "Choose a destination of the same engine.",
+            )
+        chosen = format_of(engine.name, manifest.contents.format)
+        method = request.parameters["method"] or chosen.methods(engine)[0]
+        refused = chosen.refusals(
+            engine, manifest.contents, method=method, overwrite=request.parameters["overwrite"] == "yes"
+        )
+        if refused:
+            raise Refused(*refused[0])
+        taking.room_for(engine, formats_for(engine.name)[0])
+        return self._compose(request, backup, manifest, engine, method)
+
+    def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:
+        destination, identity = request.database, engine.identity()
+        effects = _effects(engine.tables(exact=True), manifest)
+        lost = [e.object for e in effects if e.action == "removed"]
+        taken = f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        return Plan(
+            kind=self.name,
+            summary=(
+                f"{destination.name} holds exactly what backup {backup.id} of {backup.database.name} held at {taken}; "
+                "everything written since is gone from it."
+            ),
+            targets=_targets(destination, identity, backup.database),
+            parameters={
+                **request.parameters,
+                "backup": str(backup.id),
+                "source": backup.database.name,
+                "method": method,
+            },
+            steps=_steps(backup, manifest, method),
+            effects=effects,
+            preconditions=(
+                Precondition(probe="identity", subject="target", value=identity.key),
+                Precondition(probe="incarnation", subject="target", value=identity.incarnation),
+                Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
+                Precondition(probe="backup", subject=str(backup.id), value=manifest.digest),
+            ),
+            risk="high",
+            risk_reasons=tuple(
+                [f"Every row written to {destination.name} after {taken} is replaced."]
+                + ([f"Tables that the backup does not hold disappear: {', '.join(lost)}."] if lost else [])
+                + (
+                    ["Connections to the database are closed at the moment of the swap."]
+                    if method == "swap" and engine.name == "postgresql"
+                    else []
+                )
+            ),
+            evidence={
+                "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, read through in full",
+                "counted": "rows before are counted live; rows after are those of the manifest",
+            },
+            way_back=_way_back(method, engine.name),
+        )
+
+    def run(self, run: Run) -> Result:
+        database, engine = run.database(), run.engine()
+        manifest, backup = _manifest(run.plan)
+        run.recheck()
+        run.log("Taking a safety backup of what is there now.")
+        safety = taking.take(
+            run, Spot(database, run.operation_id, run.fence, Backup.Purpose.SAFETY), formats_for(engine.name)[0]
+        )
+        chosen, archive = _archive(manifest, run.operation_id, run.fence)
+        run.arm()
+        run.log(f"Building and proving the copy from backup {backup.id}.")
+        method = str(run.plan.parameters["method"])
+        prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
+        facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
+        _keep(database, run.operation_id, facts)
+        databases.probe(database)
+        return _result(database, backup, manifest, facts, safety)
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        if not recovery.witness:
+            return Witness.NOT_DONE, None
+        manifest, backup = _manifest(recovery.plan)
+        engine = recovery.engines["target"]
+        landed = format_of(engine.name, manifest.contents.format).landed(engine, recovery.witness)
+        if landed is None:
+            return Witness.UNKNOWN, None
+        if not landed:
+            return Witness.NOT_DONE, None
+        database = Database.objects.get(pk=recovery.plan.target().database_id)
+        _keep(database, recovery.operation_id, recovery.witness)
+        spot = Spot(database, recovery.operation_id, recovery.fence, Backup.Purpose.SAFETY)
+        made = taking.published(spot)
+        databases.probe(database)
+        return Witness.DONE, _result(
+            database, backup, manifest, recovery.witness, taking.enlist(made, spot) if made else None
+        )
+
+    def clean_up(self, recovery: Recovery) -> None:
+        database = Database.objects.get(pk=recovery.plan.target().database_id)
+        taking.sweep(Spot(database, recovery.operation_id, recovery.fence, Backup.Purpose.SAFETY))
+        for chosen in formats_for(database.engine):
+            chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
+
+    def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
+        if name == "backup":
+            backup = Backup.objects.get(pk=int(subject))
+            taking.sound(backup)
+            return archives.manifest_of(backup).digest
+        return super().probe(name, subject, engines)
+
+
+def _source(destination: Database, name: str) -> Database:
+    if not name:
+        return destination
+    found = Database.objects.filter(name=name, removed_at=None).first()
+    if found is None:
+        raise Usage("unknown_database", f"There is no database called {name}.", "See `manage.py database list`.")
+    return found
+
+
+def _choose(source: Database, wanted: str) -> Backup:
+    """The backup asked for. Raises Usage with the list of what there is."""
+    rows = Backup.objects.filter(database=source).select_related("database")
+    found = (
+        rows.filter(state=Backup.State.GOOD).first()
+        if wanted == "latest"
+        else rows.filter(pk=int(wanted)).first()
+        if wanted.isdecimal()
+        else None
+    )
+    if found is not None:
+        return found
+    listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows[:10])
+    raise Usage(
+        "unknown_backup",
+        f"{source.name} has no backup {wanted}.",
+        f"It has: {listed}." if listed else f"Take one first: operate backup {source.name}.",
+    )
+
+
+def _targets(destination: Database, identity: Identity, source: Database) -> tuple[Target, ...]:
+    target = plan_target(destination, identity)
+    if source.pk == destination.pk:
+        return (target,)
+    return (target, plan_target(source, None, role="shared"))
+
+
+def _effects(live: list[Table], manifest: Manifest) -> tuple[Effect, ...]:
+    """One effect a table, those that lose most rows first."""
+    before = {table.full_name: table.rows for table in live}
+    after = {table.name: table.rows for table in manifest.contents.tables}
+    effects = []
+    for name in {**before, **after}:
+        action = "removed" if name not in after else "created" if name not in before else "replaced"
+        effects.append(Effect(object=name, action=action, rows_before=before.get(name), rows_after=after.get(name, 0)))
+    return tuple(sorted(effects, key=lambda e: ((e.rows_after or 0) - (e.rows_before or 0), e.object)))
+
+
+def _steps(backup: Backup, manifest: Manifest, method: str) -> tuple[Step, ...]:
+    first = Step(
+        title="Take a safety backup of what is there now", detail="Read through in full before anything else happens."
+    )
+    if method == "in_place":
+        return (
+            first,
+            Step(
+                title="Replace the content in one transaction",
+                artifact=manifest.digest,
+                commit_point=True,
+                detail="Applications wait for the tables meanwhile; the counts are compared before it commits.",
+            ),
+        )
+    return (
+        first,
+        Step(title=f"Build a copy from backup {backup.id} beside the live database", artifact=manifest.digest),
+        Step(title="Prove the copy", detail="Rows are counted and compared with the manifest; keys are checked."),
+        Step(
+            title="Put the copy in the place of the live database",
+            detail="One atomic act; until it, nothing that applications see has changed.",
+            commit_point=True,
+        ),
+    )
+
+
+def _way_back(method: str, engine: str) -> str:
+    safety = "Restore the safety backup that is taken first"
+    if method == "swap" and engine == "postgresql":
+        return f"{safety}; the replaced database itself is also kept for {settings.OLD_DATABASE_HOURS} hours."
+    return f"{safety}."
+
+
+def _manifest(plan: Plan) -> tuple[Manifest, Backup]:
+    backup = Backup.objects.select_related("database").get(pk=int(plan.parameters["backup"]))
+    return archives.manifest_of(backup), backup
+
+
+def _archive(manifest: Manifest, operation_id: int, fence: int) -> tuple[Format, Archive]:
+    archive = Archive(store=archives.store(), folder=manifest.backup, part=f"{operation_id}.{fence}")
+    return format_of(manifest.engine, manifest.contents.format), archive
+
+
+@transaction.atomic
+def _keep(database: Database, operation_id: int, facts: Mapping[str, object]) -> None:
+    """List the database that the swap replaced, so that the tick drops it when its time is over."""
+    name = str(facts.get("old_database") or "")
+    if not name or KeptDatabase.objects.filter(operation_id=operation_id, name=name).exists():
+        return
+    at = now()
+    KeptDatabase.objects.create(
+        database=database,
+        operation_id=operation_id,
+        name=name,
+        incarnation=str(facts.get("old_incarnation") or ""),
+        kept_at=at,
+        expires_at=at + timedelta(hours=settings.OLD_DATABASE_HOURS),
+    )
+
+
+def _result(
+    database: Database, backup: Backup, manifest: Manifest, facts: Mapping[str, object], safety: Backup | None
+) -> Result:
+    return Result(
+        summary=(
+            f"{database.name} holds what backup {backup.id} held: {len(manifest.contents.tables)} tables, "
+            f"{manifest.rows} rows, counted before it went live."
+        ),
+        data={
+            "backup": backup.id,
+            "rows": manifest.rows,
+            "tables": {t.name: t.rows for t in manifest.contents.tables},
+            "safety_backup": safety.id if safety else None,
+            "old_database": facts.get("old_database") or "",
+        },
+    )

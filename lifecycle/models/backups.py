@@ -1,0 +1,84 @@
+"""Backups that are listed, and databases that a swap left beside the live one."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from opsconsole.models import Account, Database, Operation
+
+
+class Backup(models.Model):
+    """A published backup: the row exists only when its signed manifest does.
+
+    `key` is the folder of its objects in the store. `checks` lists what was proven: [{"level": "V1", "at": ...,
+    "ok": true, "detail": ...}], newest last.
+    """
+
+    class Purpose(models.TextChoices):
+        REQUESTED = "requested", "asked for"
+        SAFETY = "safety", "taken before a risky operation"
+
+    class State(models.TextChoices):
+        GOOD = "good", "good"
+        BAD = "bad", "damaged"
+
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="backups")
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="backups")
+    purpose = models.CharField(max_length=20, choices=Purpose.choices, default=Purpose.REQUESTED)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.GOOD)
+    key = models.CharField(max_length=200, unique=True)
+    format = models.CharField(max_length=20)
+    engine = models.CharField(max_length=20)
+    server_version = models.CharField(max_length=60)
+    identity = models.CharField(max_length=300)
+    incarnation = models.CharField(max_length=300)
+    schema_fingerprint = models.CharField(max_length=71)
+    manifest_sha256 = models.CharField(max_length=71)
+    tables = models.PositiveIntegerField()
+    rows = models.BigIntegerField()
+    stored_bytes = models.BigIntegerField()
+    plain_bytes = models.BigIntegerField()
+    started_at = models.DateTimeField()  # the moment of its snapshot
+    finished_at = models.DateTimeField()
+    checks = models.JSONField(default=list)
+    pinned_at = models.DateTimeField(null=True, blank=True)
+    pinned_by = models.ForeignKey(Account, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    pin_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["-started_at", "-id"]
+        indexes = [models.Index(fields=["database", "-started_at"], name="backup_by_database")]
+
+    def __str__(self) -> str:
+        return f"backup {self.id} of {self.database.name}"
+
+    def get_absolute_url(self) -> str:
+        return f"/backups/{self.id}/"
+
+
+class KeptDatabase(models.Model):
+    """What a swap replaced: kept under another name until `expires_at`, then dropped by the tick."""
+
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="kept")
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="kept")
+    name = models.CharField(max_length=63)
+    incarnation = models.CharField(max_length=300, blank=True)
+    size_bytes = models.BigIntegerField(default=0)
+    kept_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    dropped_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-kept_at"]
+
+
+class DownloadGrant(models.Model):
+    """A single-use, short right of one account to download one backup."""
+
+    backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="grants")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+")
+    granted_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)

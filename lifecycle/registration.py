@@ -1,0 +1,15 @@
+"""The explicit table of what this app brings: kinds, changes, pages' panels. Called once when Django starts."""
+
+from __future__ import annotations
+
+from lifecycle import kept
+from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.restore import RestoreKind
+from opsconsole import kinds, tasks
+
+
+def register_all() -> None:
+    """Register everything. Raises TypeError at start-up when something is registered twice."""
+    for kind in (BackupKind(), RestoreKind()):
+        kinds.register(kind)
+    tasks.register_chore("kept databases", kept.drop_expired)

@@ -1,0 +1,202 @@
+"""Taking a backup: write the objects, read them back in full, sign and publish the manifest, list it.
+
+The manifest's publication is the commit point: before it there is nothing to list, after it the backup is complete
+whatever happens to this process. Used by the kind `backup` and for the safety copy before a restore.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from lifecycle import manifest as manifests
+from lifecycle.archives import store
+from lifecycle.formats import format_of
+from lifecycle.formats.base import Archive, Format
+from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
+from lifecycle.models import Backup
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import OperationFailed, Refused
+from opsconsole.instance import instance_id
+from opsconsole.keys import SigningKey, public_keys
+from opsconsole.kinds import Run
+from opsconsole.models import Database, Operation
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where the backup of one run lies in the store. Requested and safety backups of one run have their own."""
+
+    database: Database
+    operation_id: int
+    fence: int
+    purpose: str = Backup.Purpose.REQUESTED
+
+    @property
+    def part(self) -> str:
+        return f"{self.operation_id}.{self.fence}"
+
+    @property
+    def folder(self) -> str:
+        suffix = "-safety" if self.purpose == Backup.Purpose.SAFETY else ""
+        return f"backups/{self.database.name}/{self.operation_id}-{self.fence}{suffix}"
+
+    @property
+    def archive(self) -> Archive:
+        return Archive(store=store(), folder=self.folder, part=self.part)
+
+
+def room_for(engine: Engine, chosen: Format) -> int:
+    """An estimate of the backup's size in bytes. Raises Refused("no_space") when the store could not take it."""
+    needed = chosen.estimate_bytes(engine)
+    free = store().free_bytes()
+    reserve = settings.STORE_RESERVE_BYTES
+    if free < needed + reserve:
+        raise Refused(
+            "no_space",
+            f"The backup may need {needed >> 20} MiB and the store has {free >> 20} MiB free, "
+            f"of which {reserve >> 20} MiB stay in reserve.",
+            "Free space on the disk of the store, or give the store a larger one (OPSCONSOLE_STORE).",
+        )
+    return needed
+
+
+def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target") -> Backup:
+    """Write, read through, publish and list one backup. Raises OperationFailed, Cancelled, FenceLost."""
+    engine = run.engine(role)
+    room_for(engine, chosen)
+    identity = engine.identity()
+    started = now()
+    contents = chosen.write(engine, spot.archive, run)
+    run.log(f"Reading the backup back: {len(contents.objects)} objects, {len(contents.tables)} tables.")
+    format_of(engine.name, contents.format).read_through(spot.archive, contents, run)
+    finished = now()
+    last = Backup.objects.filter(database=spot.database).order_by("-started_at").first()
+    made = Manifest(
+        backup=spot.folder,
+        operation_id=spot.operation_id,
+        fence=spot.fence,
+        console=instance_id(),
+        database=spot.database.name,
+        environment=spot.database.environment.name,
+        target_identity=identity.key,
+        target_incarnation=identity.incarnation,
+        engine=engine.name,
+        server_version=identity.server_version,
+        version_number=identity.version_number,
+        started_at=rfc3339(started),
+        finished_at=rfc3339(finished),
+        contents=contents,
+        encoding=str(identity.details.get("encoding", "")),
+        verified="V1",
+        verified_at=rfc3339(finished),
+        previous=last.key if last else "",
+    )
+    _publish(run, spot, made)
+    return enlist(made, spot)
+
+
+def _publish(run: Run, spot: Spot, made: Manifest) -> None:
+    data = manifests.sign(made, SigningKey.load(settings.OPSCONSOLE_HOME, "manifest"))
+    requested = spot.purpose == Backup.Purpose.REQUESTED
+    with spot.archive.store.create(spot.archive.key(MANIFEST_NAME), part=spot.part) as writer:
+        writer.write(data)
+        writer.sync()
+        if requested:
+            run.before_commit(witness={"folder": spot.folder})
+        else:
+            run.check_cancel()
+        writer.publish()
+    if requested:
+        run.after_commit()
+    run.failpoint("backup.manifest_renamed")
+
+
+@transaction.atomic
+def enlist(made: Manifest, spot: Spot) -> Backup:
+    """The row and the event of a published backup; the same row when it is already listed."""
+    found = Backup.objects.filter(key=made.backup).first()
+    if found is not None:
+        return found
+    check = {
+        "level": made.verified,
+        "at": made.verified_at,
+        "ok": True,
+        "detail": "read through in full when it was taken",
+    }
+    row = Backup.objects.create(
+        database=spot.database,
+        operation_id=spot.operation_id,
+        purpose=spot.purpose,
+        key=made.backup,
+        format=made.contents.format,
+        engine=made.engine,
+        server_version=made.server_version,
+        identity=made.target_identity,
+        incarnation=made.target_incarnation,
+        schema_fingerprint=made.contents.schema_fingerprint,
+        manifest_sha256=made.digest,
+        tables=len(made.contents.tables),
+        rows=made.rows,
+        stored_bytes=made.stored_bytes,
+        plain_bytes=made.plain_bytes,
+        started_at=datetime.fromisoformat(made.started_at),
+        finished_at=datetime.fromisoformat(made.finished_at),
+        checks=[check],
+    )
+    audit.record(
+        "backup.published",
+        operation=Operation.objects.get(pk=spot.operation_id),
+        database=spot.database,
+        subject=f"backup:{row.id}",
+        data={
+            "backup": row.id,
+            "manifest": made.digest,
+            "rows": made.rows,
+            "bytes": made.stored_bytes,
+            "purpose": str(spot.purpose),
+        },
+    )
+    return row
+
+
+def published(spot: Spot) -> Manifest | None:
+    """The manifest of a run's backup, None when none was published. Raises OperationFailed when it is damaged."""
+    try:
+        with spot.archive.store.open(spot.archive.key(MANIFEST_NAME)) as stream:
+            data = stream.read()
+    except FileNotFoundError:
+        return None
+    return manifests.read(data, public_keys(settings.OPSCONSOLE_HOME, "manifest"))
+
+
+def sweep(spot: Spot) -> None:
+    """Remove what an unpublished backup left; adopt a published one that is not listed yet."""
+    made = published(spot)
+    if made is not None:
+        enlist(made, spot)
+        return
+    archive = spot.archive
+    archive.store.sweep(archive.folder, part=archive.part)
+    for key in archive.store.keys(archive.folder):
+        archive.store.delete(key)
+    archive.store.remove_folder(archive.folder)
+
+
+def sound(backup: Backup) -> None:
+    """Raise Refused unless the last check of a backup went well."""
+    if backup.state != Backup.State.GOOD:
+        raise Refused(
+            "backup_bad",
+            f"Backup {backup.id} failed its last check and cannot be restored.",
+            "Choose another backup, and take a fresh one.",
+        )
+    if not any(check.get("ok") for check in backup.checks):
+        raise OperationFailed(
+            "backup_unchecked", f"Backup {backup.id} was never read through.", "Choose another backup."
+        )

@@ -1,0 +1,91 @@
+"""The last check before the first write: preconditions in the target, then fence, votes, people and policies here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from opsconsole import approvals, audit, kinds
+from opsconsole.clock import now
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Cancelled, FenceLost, Moved, Refused, Stale
+from opsconsole.models import ExecutionGrant, Operation
+from opsconsole.plans import Plan, Precondition, digest_of
+from opsconsole.states import State
+
+
+def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, str]:
+    """Probe every precondition of a plan; gives back what was read. Raises Stale with each difference."""
+    kind = kinds.get(plan.kind)
+    read: dict[str, str] = {}
+    moved = []
+    for condition in plan.preconditions:
+        value = _probe(kind, condition, engines)
+        read[f"{condition.probe} of {condition.subject}"] = value
+        if value != condition.value:
+            moved.append(Moved(f"{condition.probe} of {condition.subject}", condition.value, value))
+    if moved:
+        raise Stale(moved)
+    return read
+
+
+def arm(operation_id: int, fence: int, read: Mapping[str, str]) -> None:
+    """Grant the run, once. One short transaction of the console's own database; nothing in the target is touched.
+
+    Raises FenceLost, Cancelled, Refused("expired" or "votes_missing") or Stale; then nothing may be written.
+    """
+    with transaction.atomic():
+        row = Operation.objects.select_for_update(of=("self",)).get(pk=operation_id)
+        if row.fence != fence or row.state not in (State.RUNNING, State.CANCELLING):
+            raise FenceLost("fence_lost", f"Operation {operation_id} is no longer held under fence {fence}.")
+        if row.state == State.CANCELLING:
+            raise Cancelled("cancelled", "It was cancelled before anything was changed.")
+        digest = digest_of(row.plan_text.encode())
+        if digest != row.digest or digest != row.plan.digest:
+            raise Refused(
+                "digest_mismatch",
+                "The stored plan is not the plan that was approved.",
+                "Verify the audit history, then ask again.",
+            )
+        if row.expires_at is not None and row.started_at is not None and row.expires_at < now():
+            raise Refused(
+                "expired",
+                "The approval's time was over before the first write.",
+                "Ask for it again; it will be planned afresh.",
+            )
+        inputs = _approval(row)
+        ExecutionGrant.objects.create(
+            operation=row, digest=row.digest, fence=fence, at=now(), inputs={"preconditions": dict(read), **inputs}
+        )
+        audit.record(
+            "op.armed",
+            operation=row,
+            data={"digest": row.digest, "fence": fence, "preconditions": dict(read), **inputs},
+        )
+    if kinds.get(row.kind).mutates:
+        audit.checkpoint(force=True)
+
+
+def _approval(row: Operation) -> dict[str, object]:
+    """The votes that carry a gated run, checked against policies, people and roles of this moment."""
+    if not approvals.still_allowed(row, at=now()):
+        raise Stale([Moved("the policies that apply", "asked for no approval", "ask for one")])
+    if not row.gated:
+        return {"self_confirmed": row.self_confirmed}
+    tally = approvals.tally(row, at=now())
+    if not tally.satisfied:
+        missing = "; ".join(tally.missing) or "a vote was withdrawn or no longer counts"
+        raise Stale([Moved("the approval", "complete", f"incomplete ({missing})")])
+    return {"votes": [vote.id for vote in tally.votes], "people": [vote.person_id for vote in tally.votes]}
+
+
+def _probe(kind: kinds.Kind, condition: Precondition, engines: Mapping[str, Engine]) -> str:
+    engine = engines.get(condition.subject)
+    if engine is not None and condition.probe == "identity":
+        return engine.identity().key
+    if engine is not None and condition.probe == "incarnation":
+        return engine.identity().incarnation
+    if engine is not None and condition.probe == "schema":
+        return engine.schema_fingerprint()
+    return kind.probe(condition.probe, condition.subject, engines)

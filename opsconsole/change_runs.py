@@ -1,0 +1,64 @@
+"""Operations of the kind `change`: changes of the console itself, done in one console transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from opsconsole import approvals, audit, bootstrap, changes
+from opsconsole.clock import now
+from opsconsole.exceptions import OpsError, Refused
+from opsconsole.fences import next_fence
+from opsconsole.models import Account, ExecutionGrant, Operation
+from opsconsole.plans import Plan
+from opsconsole.states import State
+from opsconsole.transitions import move
+
+KIND = "change"
+
+
+def plan_change(action: str, parameters: Mapping[str, Any], account: Account) -> Plan:
+    """The plan of a change. Raises Usage for an unknown action, Refused when it may not be asked for."""
+    return changes.get_change(action).plan(parameters, account)
+
+
+def requirement_for_change(plan: Plan, *, at: datetime) -> approvals.Requirement:
+    """Nobody else while the console is being set up; afterwards at least one other person."""
+    requirement = changes.get_change(str(plan.parameters["action"])).requirement(plan, at=at)
+    return requirement.waived() if bootstrap.is_open() else requirement
+
+
+def execute(operation: Operation) -> Operation:
+    """Arm and do a queued change; called inside the transaction of the last vote (or of the request, in bootstrap).
+
+    The row is `running` only within this transaction, and only then do the triggers let guarded rows change. When the
+    change cannot be done, its own writes are rolled back and the operation fails with the reason.
+    """
+    change = changes.get_change(str(operation.plan.parameters["action"]))
+    if operation.gated and not approvals.tally(operation, at=now()).satisfied:
+        raise Refused("votes_missing", "The votes that this change needs are not there.", "Have it approved first.")
+    row = move(operation, State.RUNNING, started_at=now(), fence=next_fence())
+    ExecutionGrant.objects.create(
+        operation=row,
+        digest=row.digest,
+        fence=row.fence,
+        at=now(),
+        inputs={"votes": list(row.votes.values_list("id", flat=True))},
+    )
+    audit.record("op.armed", operation=row, data={"digest": row.digest, "bootstrap": bootstrap.is_open()})
+    try:
+        with transaction.atomic():
+            result = change.apply(row, row.plan.parameters)
+    except OpsError as error:
+        return move(
+            row,
+            State.FAILED,
+            reason=error.why,
+            failure_code=error.code,
+            failure_why=error.why,
+            failure_next=error.next_step,
+        )
+    return move(row, State.SUCCEEDED, result={"summary": row.plan.summary, **result})

@@ -1,0 +1,163 @@
+"""The contract of an engine: how the rest of the console reaches a database of one vendor.
+
+An engine knows one vendor and nothing of operations, approvals or Django. It is built from an `Address`, opens its
+own connections, and gives values (frozen dataclasses) back. Every method raises `TargetProblem` with one of the
+classes of `database check` when the database cannot be reached or used.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """Where a database is. `secret_url` may hold a password and is never printed; `display` never holds one."""
+
+    engine: str
+    secret_url: str = field(repr=False)
+    display: str
+    name: str  # the vendor's own name of the database: datname, or the file's name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which database this is, whatever it is called.
+
+    `key` stays the same through a restore: `postgresql:SYSTEM_IDENTIFIER:DATNAME` or `sqlite:DEVICE:INODE:REALPATH`.
+    `incarnation` changes with every swap (the database's oid; for SQLite the same as the key).
+    """
+
+    key: str
+    incarnation: str
+    server_version: str  # as the vendor writes it: "16.14", "3.40.1"
+    version_number: int  # 160014, 3040001
+    details: Mapping[str, str] = field(default_factory=dict)  # encoding, collation, host, role, D1 flavour, ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One line of `database check`: `code` is ok or a class of TargetProblem; warnings have ok=True and a next step."""
+
+    code: str
+    ok: bool
+    detail: str
+    next_step: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    name: str
+    type: str
+    nullable: bool = True
+    default: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table. `schema` is "" on SQLite. `rows` is exact when `exact` is set, else the server's estimate (or None)."""
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    rows: int | None = None
+    exact: bool = False
+    size_bytes: int | None = None
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some rows of one table in key order. `next_after` is the cursor of the following page, None at the end."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    next_after: str | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a target's lock: the label is `opsconsole/OPERATION/FENCE` or `opsconsole:INSTANCE/...`."""
+
+    label: str
+    since: str = ""
+
+
+class TargetBusy(Exception):
+    """The lock inside the target is held by another operation or another console; it is never broken."""
+
+    def __init__(self, holder: Holder) -> None:
+        super().__init__(f"held by {holder.label}")
+        self.holder = holder
+
+
+class Engine(ABC):
+    """One database of one vendor. `label` names our sessions in it: `opsconsole/OPERATION/FENCE`, or "" when idle."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]]
+    url_schemes: ClassVar[frozenset[str]]
+
+    def __init__(self, address: Address, *, session_label: str = "opsconsole") -> None:
+        self.address = address
+        self.session_label = session_label
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, url: str, *, roots: Sequence[Path] = ()) -> Address:
+        """Check a URL's form (no connection). Raises TargetProblem; SQLite files must lie under one of `roots`."""
+
+    @abstractmethod
+    def identity(self) -> Identity: ...
+
+    @abstractmethod
+    def check(self) -> list[Check]:
+        """Everything that would keep the console from working here, most serious first; never raises."""
+
+    @abstractmethod
+    def tables(self, *, exact: bool = False) -> list[Table]:
+        """User tables by name, without our own `_opsconsole_*` and the vendor's hidden ones. `exact` counts rows."""
+
+    @abstractmethod
+    def schema_fingerprint(self) -> str:
+        """`sha256:...` over every user object's definition; the same before and after a faithful restore."""
+
+    @abstractmethod
+    def size_bytes(self) -> int: ...
+
+    @abstractmethod
+    def page(self, table: str, *, limit: int = 50, after: str | None = None) -> Page:
+        """Rows of one table (by `Table.full_name`, matched against the catalogue), read-only, with a short timeout."""
+
+    @abstractmethod
+    def hold(self) -> AbstractContextManager[TargetLock]:
+        """Take the lock inside the target for as long as the context lasts.
+
+        Raises TargetBusy when another operation or console holds it. A holder of the same operation with a lower
+        fence is terminated first (take-over after a lost worker).
+        """
+
+    @abstractmethod
+    def leftovers(self) -> list[str]:
+        """Names of our own objects and sessions in or beside the target that no running operation owns by name."""
+
+
+class TargetLock(ABC):
+    """The lock inside the target."""
+
+    @abstractmethod
+    def confirm(self) -> None:
+        """Raise TargetProblem(code="locked") unless the lock is still ours."""
+
+    def release_inner(self) -> None:
+        """Give up the part of the lock that lives inside the database itself, just before a swap renames it."""

@@ -1,0 +1,12 @@
+"""Which console this is: a random id kept in its home folder, so that two consoles at one target can be told apart."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from opsconsole.secrets import home_secret
+
+
+def instance_id() -> str:
+    """16 characters, the same for the life of this console's home folder. It is no secret."""
+    return home_secret(settings.OPSCONSOLE_HOME, "instance")[:16]

@@ -1,0 +1,170 @@
+"""The contract of a kind of operation, and the registry of kinds.
+
+A kind declares facts and has three methods. The kernel knows kinds only through this table; an app registers its
+kinds in its `AppConfig.ready()`. A kind that needs another one asks the registry for it by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from opsconsole.exceptions import Usage
+from opsconsole.plans import Plan
+
+if TYPE_CHECKING:
+    from opsconsole.engines.base import Engine, TargetLock
+    from opsconsole.models import Database
+
+
+class Witness(StrEnum):
+    """What a later process reads about the commit point of an operation whose worker was lost."""
+
+    DONE = "done"
+    NOT_DONE = "not_done"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One field of a kind's form and one `--set NAME=VALUE` of the command line."""
+
+    name: str
+    label: str
+    help: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    default: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for. `parameters` are checked texts by name; `requester` is a login, for messages only."""
+
+    database: Database
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    requester: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How a run ended well. `summary` is one sentence; `data` is JSON (ids, counts, digests), never a secret."""
+
+    summary: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Run(Protocol):
+    """What a kind may use while it runs (opsconsole/runner.py implements it; tests have an in-memory twin)."""
+
+    operation_id: int
+    fence: int
+    plan: Plan
+    workdir: Path  # private, on the store's disk, removed afterwards
+
+    def database(self, role: str = "target") -> Database: ...
+    def engine(self, role: str = "target") -> Engine:
+        """The engine of the plan's database in that role, its sessions labelled with this operation and fence."""
+        ...
+
+    def lock(self, role: str = "target") -> TargetLock:
+        """The lock in that database, held by the runner since before `run` was called."""
+        ...
+
+    def arm(self) -> None:
+        """Check everything again just before the first write. Raises Stale, Cancelled, Refused or FenceLost."""
+        ...
+
+    def recheck(self) -> None:
+        """Probe the preconditions once more (right before a swap). Raises Stale."""
+        ...
+
+    def before_commit(self, *, witness: Mapping[str, Any] | None = None) -> None:
+        """Re-read fence and cancel flag, store the witness; the commit point follows. Raises Cancelled, FenceLost."""
+        ...
+
+    def after_commit(self) -> None:
+        """The commit point has passed: from now on it is too late to cancel."""
+        ...
+
+    def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None: ...
+    def log(self, line: str) -> None: ...
+    def check_cancel(self) -> None:
+        """Raises Cancelled when somebody asked to stop and the commit point has not passed. Call it often."""
+        ...
+
+    def failpoint(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What `witness` may use: the sealed plan, what the dead runner stored, and engines; nothing else."""
+
+    operation_id: int
+    fence: int
+    plan: Plan
+    witness: Mapping[str, Any]
+    engines: Mapping[str, Engine]  # by role
+
+
+class Kind(ABC):
+    """One verb."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]  # "Back up", "Restore": the verb on a button
+    engines: ClassVar[frozenset[str]]
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    mutates: ClassVar[bool] = True
+    repeatable: ClassVar[bool] = False  # may be retried automatically
+    gated: ClassVar[bool] = True  # whether the default policy asks for a second person
+    stall_seconds: ClassVar[int] = 600  # no progress for so long ends the run
+    deadline_seconds: ClassVar[int] = 6 * 3600
+
+    @abstractmethod
+    def plan(self, request: Request) -> Plan:
+        """Read the target and write nothing. Raises Refused, TargetProblem or Usage."""
+
+    @abstractmethod
+    def run(self, run: Run) -> Result:
+        """Do what the sealed plan says and nothing else. Calls `run.arm()` before its first write."""
+
+    @abstractmethod
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        """On which side of the commit point did the crash fall? With DONE, the result to record (if known)."""
+
+    def clean_up(self, recovery: Recovery) -> None:
+        """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""
+
+    def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
+        """The value now of a precondition that the kernel does not know itself (backup bytes, say)."""
+        raise Usage("unknown_probe", f"The kind {self.name} does not know the precondition {name}.")
+
+
+_REGISTRY: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """Add a kind to the table. Raises TypeError for a duplicate or something that is no kind."""
+    if not isinstance(kind, Kind):
+        raise TypeError(f"{kind!r} is not a Kind")
+    if kind.name in _REGISTRY:
+        raise TypeError(f"the kind {kind.name} is registered twice")
+    _REGISTRY[kind.name] = kind
+
+
+def get(name: str) -> Kind:
+    """The kind of that name. Raises Usage with the list of what there is."""
+    try:
+        return _REGISTRY[name]
+    except KeyError:
+        known = ", ".join(sorted(_REGISTRY))
+        raise Usage("unknown_kind", f"There is no kind of operation called {name}.", f"Use one of: {known}.") from None
+
+
+def every() -> list[Kind]:
+    """All kinds by name."""
+    return [_REGISTRY[name] for name in sorted(_REGISTRY)]

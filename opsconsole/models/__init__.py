@@ -1,0 +1,48 @@
+"""The console's own tables, one noun a file."""
+
+from opsconsole.models.approvals import ExecutionGrant, Policy, Vote
+from opsconsole.models.audit import AuditCheckpoint, AuditEvent, AuditPending, AuditSeal
+from opsconsole.models.databases import Database, DatabaseNote, Environment
+from opsconsole.models.operations import (
+    FenceCounter,
+    Operation,
+    OperationLine,
+    OperationTarget,
+    WorkerHost,
+)
+from opsconsole.models.people import (
+    Account,
+    Bootstrap,
+    CredentialSeal,
+    Membership,
+    OwnerGroup,
+    Person,
+    Role,
+    Token,
+)
+
+__all__ = [
+    "Account",
+    "AuditCheckpoint",
+    "AuditEvent",
+    "AuditPending",
+    "AuditSeal",
+    "Bootstrap",
+    "CredentialSeal",
+    "Database",
+    "DatabaseNote",
+    "Environment",
+    "ExecutionGrant",
+    "FenceCounter",
+    "Membership",
+    "Operation",
+    "OperationLine",
+    "OperationTarget",
+    "OwnerGroup",
+    "Person",
+    "Policy",
+    "Role",
+    "Token",
+    "Vote",
+    "WorkerHost",
+]

@@ -1,0 +1,149 @@
+"""A plan: what an operation would do, as one frozen value with exact canonical bytes and a digest.
+
+The same object feeds the page an approver reads, the digest a vote binds to, the worker that runs it and `--plan`
+on the command line. Canonical bytes follow RFC 8785 (JCS) for the subset used here: objects, arrays, strings,
+integers, booleans and null; floats are refused, so that no two readers can disagree about a number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+PLAN_FORMAT = 1
+LARGEST_INTEGER = 2**53 - 1  # RFC 8785 keeps integers within what every JSON reader holds exactly
+
+
+def canonical_json(value: Any) -> bytes:
+    """UTF-8 bytes of `value` under RFC 8785. Raises ValueError on floats, huge integers and unknown types."""
+    return _canonical(value).encode("utf-8")
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:` followed by 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    if value is None or isinstance(value, bool | str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            raise ValueError(f"{value} is too large for canonical JSON; write it as a string")
+        return str(value)
+    if isinstance(value, Mapping):
+        if any(not isinstance(key, str) for key in value):
+            raise ValueError("canonical JSON takes text keys only")
+        ordered = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        return "{" + ",".join(f"{_canonical(key)}:{_canonical(value[key])}" for key in ordered) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    raise ValueError(f"canonical JSON cannot hold a {type(value).__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """What happens to one table (or other object). Counts are rows; None means not known."""
+
+    object: str
+    action: str  # one word: replaced, created, removed, kept, read
+    rows_before: int | None = None
+    rows_after: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One ordered step. `sql` holds exact bytes to be run; `artifact` is the digest of what it consumes."""
+
+    title: str
+    detail: str = ""
+    sql: str = ""
+    artifact: str = ""
+    commit_point: bool = False  # after this step only a restore or an undo goes back
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precondition:
+    """A fact that must still hold when the operation is armed.
+
+    `probe` names what to read (identity, incarnation, schema, backup, tool, ...), `subject` of what; `value` is what
+    was read when planning.
+    """
+
+    probe: str
+    subject: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A database that the plan touches. `role` is target, source or shared (shared ones exclude nobody)."""
+
+    database: str
+    database_id: int
+    identity: str
+    role: str = "target"
+    environment: str = ""
+    protected: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """See the module's docstring. `summary` is one sentence: what will be true afterwards."""
+
+    kind: str
+    summary: str
+    targets: tuple[Target, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    preconditions: tuple[Precondition, ...] = ()
+    risk: str = "low"  # low, medium or high
+    risk_reasons: tuple[str, ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    way_back: str = ""
+    policy_digest: str = ""  # the policies in force when it was sealed
+    nonce: str = ""  # set when sealed, so that two equal plans have two digests
+    format: int = PLAN_FORMAT
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes that are stored, shown, voted on and run."""
+        return canonical_json(asdict(self))
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.to_bytes())
+
+    def sealed(self, *, policy_digest: str) -> Plan:
+        """The plan as it is stored: bound to the policies of now, and different from every other plan."""
+        return replace(self, policy_digest=policy_digest, nonce=secrets.token_hex(16))
+
+    def target(self, role: str = "target") -> Target:
+        """The database in a role. Raises KeyError when the plan has none."""
+        for target in self.targets:
+            if target.role == role:
+                return target
+        raise KeyError(role)
+
+    @classmethod
+    def from_bytes(cls, data: bytes | str) -> Plan:
+        """Inverse of `to_bytes`. Raises ValueError when the format is newer than this code knows."""
+        raw = json.loads(data)
+        if raw.get("format") != PLAN_FORMAT:
+            raise ValueError(f"plan format {raw.get('format')} is not known to this version ({PLAN_FORMAT})")
+        members = {f.name for f in fields(cls)}
+        values = {key: raw[key] for key in raw if key in members}
+        for name, member in (
+            ("targets", Target),
+            ("steps", Step),
+            ("effects", Effect),
+            ("preconditions", Precondition),
+        ):
+            values[name] = tuple(member(**item) for item in values.get(name, ()))
+        values["risk_reasons"] = tuple(values.get("risk_reasons", ()))
+        return cls(**values)

@@ -1,0 +1,188 @@
+"""What happens to an operation whose worker was lost: take over, clean up, read the witness, write the end.
+
+Recovery is deterministic: witness done -> succeeded; not done -> failed without effect (or queued again when it may be
+repeated); unreadable -> indeterminate, and a human decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from opsconsole import audit, databases, kinds, process
+from opsconsole.clock import now
+from opsconsole.engines.base import Engine, TargetBusy
+from opsconsole.exceptions import FenceLost, OpsError
+from opsconsole.fences import next_fence
+from opsconsole.kinds import Recovery, Result, Witness
+from opsconsole.models import Operation
+from opsconsole.runner import workdir_of
+from opsconsole.states import HELD_BY_WORKER, State
+from opsconsole.transitions import Overtaken, move
+
+log = logging.getLogger(__name__)
+MOST_ATTEMPTS = 3
+PATIENCE = timedelta(minutes=10)  # how long an unreachable target is asked before it counts as unknown
+
+
+def reap(queues: list[str] | None = None) -> int:
+    """Recover what has lost its lease (on the given queues, or all); gives back how many were looked at."""
+    late = now() - timedelta(seconds=settings.REAPER_GRACE_SECONDS)
+    lost = Operation.objects.filter(
+        Q(state__in=HELD_BY_WORKER) | Q(state=State.RECOVERING), Q(lease_until__lt=late) | Q(lease_until=None)
+    )
+    if queues is not None:
+        lost = lost.filter(queue__in=queues)
+    rows = list(lost.order_by("id")[:20])
+    for row in rows:
+        try:
+            recover(row, reason="Its worker was lost: the lease ran out.")
+        except (FenceLost, Overtaken):
+            log.info("operation %s was taken over by another", row.id)
+        except Exception:
+            log.exception("operation %s could not be recovered; it is tried again", row.id)
+    return len(rows)
+
+
+def recover(row: Operation, *, reason: str) -> Operation:
+    """Take over a lost operation under a new fence and bring it to its end."""
+    old_fence = int(row.fence or 0)
+    row = _take_over(row, reason)
+    process.kill_marked(f"{row.id}.{old_fence}")
+    label = f"opsconsole/{row.id}/{row.fence}"
+    kind = kinds.get(row.kind)
+    try:
+        with ExitStack() as stack:
+            engines = _engines(row, label)
+            for role in sorted(engines, key=lambda r: row.plan.target(r).identity):
+                if role != "shared":
+                    stack.enter_context(engines[role].hold())
+            case = Recovery(operation_id=row.id, fence=old_fence, plan=row.plan, witness=row.witness, engines=engines)
+            witness, result = _judge(kind, case, row)
+            shutil.rmtree(workdir_of(row.id, old_fence), ignore_errors=True)
+    except (OpsError, TargetBusy) as error:
+        return _try_later(row, error)
+    return _conclude(row, kind, witness, result, reason)
+
+
+def _take_over(row: Operation, reason: str) -> Operation:
+    lease = now() + timedelta(seconds=settings.LEASE_SECONDS)
+    if row.state != State.RECOVERING:
+        return move(
+            row,
+            State.RECOVERING,
+            frm=HELD_BY_WORKER,
+            held=row.fence,
+            reason=reason,
+            fence=next_fence(),
+            lease_until=lease,
+        )
+    fence = next_fence()
+    taken = Operation.objects.filter(pk=row.pk, state=State.RECOVERING, fence=row.fence).update(
+        fence=fence, lease_until=lease
+    )
+    if taken != 1:
+        raise FenceLost("fence_lost", f"Another worker recovers operation {row.id}.")
+    row.refresh_from_db()
+    return row
+
+
+def _engines(row: Operation, label: str) -> dict[str, Engine]:
+    rows = {target.role: target.database for target in row.targets.select_related("database")}
+    return {role: databases.engine_for(database, session_label=label) for role, database in rows.items()}
+
+
+def _judge(kind: kinds.Kind, case: Recovery, row: Operation) -> tuple[Witness, Result | None]:
+    """Without a grant nothing was ever written; otherwise the kind reads its witness."""
+    if not hasattr(row, "grant") and kind.mutates:
+        kind.clean_up(case)
+        return Witness.NOT_DONE, None
+    verdict = kind.witness(case)
+    if verdict[0] is not Witness.UNKNOWN:
+        kind.clean_up(case)
+    return verdict
+
+
+def _conclude(row: Operation, kind: kinds.Kind, witness: Witness, result: Result | None, reason: str) -> Operation:
+    held = row.fence
+    data: Mapping[str, str] = {"witness": str(witness), "code": "worker_lost"}
+    if witness is Witness.DONE:
+        found = result or Result(summary=f"{row.plan.summary} It was done before its worker was lost.")
+        return move(
+            row,
+            State.SUCCEEDED,
+            frm=[State.RECOVERING],
+            held=held,
+            event="op.recovered",
+            reason=reason,
+            data=dict(data),
+            result={"summary": found.summary, **found.data},
+            committed_at=row.committed_at or now(),
+        )
+    if witness is Witness.UNKNOWN:
+        return move(
+            row,
+            State.INDETERMINATE,
+            frm=[State.RECOVERING],
+            held=held,
+            data=dict(data),
+            reason=f"{reason} Whether it took effect cannot be read from the target.",
+        )
+    if row.cancel_requested_at is not None:
+        return move(
+            row,
+            State.CANCELLED,
+            frm=[State.RECOVERING],
+            held=held,
+            event="op.recovered",
+            reason=f"{reason} Nothing was changed.",
+            data=dict(data),
+        )
+    if kind.repeatable and row.attempts < MOST_ATTEMPTS:
+        wait = timedelta(seconds=settings.REAPER_SECONDS * 2 ** (row.attempts - 1))
+        return move(
+            row,
+            State.QUEUED,
+            frm=[State.RECOVERING],
+            held=held,
+            event="op.recovered",
+            reason=f"{reason} It is tried again.",
+            data=dict(data),
+            run_after=now() + wait,
+            lease_until=None,
+            published_at=None,
+        )
+    return move(
+        row,
+        State.FAILED,
+        frm=[State.RECOVERING],
+        held=held,
+        event="op.recovered",
+        reason=f"{reason} Nothing was changed.",
+        failure_code="worker_lost",
+        failure_why=f"{reason} Nothing was changed in the target.",
+        failure_next="Ask for the operation again.",
+        data=dict(data),
+    )
+
+
+def _try_later(row: Operation, error: OpsError | TargetBusy) -> Operation:
+    """The target cannot be asked now; after a while of that, nobody knows, and a human is asked."""
+    waited = now() - (row.started_at or row.created_at)
+    text = error.why if isinstance(error, OpsError) else str(error)
+    if waited < timedelta(seconds=settings.LEASE_SECONDS) + PATIENCE:
+        audit.record("op.recovery_delayed", operation=row, outcome="failed", reason=text)
+        return row
+    return move(
+        row,
+        State.INDETERMINATE,
+        frm=[State.RECOVERING],
+        held=row.fence,
+        reason=f"The target could not be asked: {text}",
+    )

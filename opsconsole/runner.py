@@ -1,0 +1,260 @@
+"""The runner: one process that carries out one operation under its fence, and dies with its supervisor.
+
+It takes the locks inside the targets, arms, does what the sealed plan says, and writes the end of the operation. What
+it cannot know (it failed after the commit point was announced) it leaves to recovery, which reads the witness.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import re
+import shutil
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from opsconsole import arming, audit, databases, failpoints, kinds, process
+from opsconsole.clock import now
+from opsconsole.engines.base import Engine, TargetBusy, TargetLock
+from opsconsole.exceptions import Cancelled, FenceLost, OpsError, Refused, Stale
+from opsconsole.models import Database, Operation
+from opsconsole.plans import Plan
+from opsconsole.states import HELD_BY_WORKER, State
+from opsconsole.transitions import move
+
+log = logging.getLogger(__name__)
+CANCEL = b"c"
+LEFT_TO_RECOVERY = 75  # exit status: the row was not written on purpose
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+class Channel:
+    """The pipe to the supervisor: JSON lines of progress and log. A closed pipe ends the runner."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._mutex = threading.Lock()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        with self._mutex:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+
+class LiveRun:
+    """What a kind uses while it runs (the protocol `opsconsole.kinds.Run`)."""
+
+    def __init__(self, operation: Operation, channel: Channel, workdir: Path) -> None:
+        self.operation_id = operation.id
+        self.fence = int(operation.fence or 0)
+        self.plan: Plan = operation.plan
+        self.workdir = workdir
+        self.engines: dict[str, Engine] = {}
+        self.locks: dict[str, TargetLock] = {}
+        self.announced = False  # before_commit was passed: the effect may exist
+        self.committed = False
+        self._databases: dict[str, Database] = {}
+        self._channel = channel
+        self._cancel = threading.Event()
+
+    def database(self, role: str = "target") -> Database:
+        if role not in self._databases:
+            self._databases[role] = Database.objects.get(pk=self.plan.target(role).database_id)
+        return self._databases[role]
+
+    def engine(self, role: str = "target") -> Engine:
+        return self.engines[role]
+
+    def lock(self, role: str = "target") -> TargetLock:
+        return self.locks[role]
+
+    def arm(self) -> None:
+        self.failpoint("arm.before")
+        arming.arm(self.operation_id, self.fence, arming.check_preconditions(self.plan, self.engines))
+        self.failpoint("arm.committed")
+
+    def recheck(self) -> None:
+        arming.check_preconditions(self.plan, self.engines)
+
+    def before_commit(self, *, witness: Mapping[str, Any] | None = None) -> None:
+        held = Operation.objects.filter(pk=self.operation_id, fence=self.fence)
+        if held.filter(state=State.RUNNING).update(witness=dict(witness or {})) != 1:
+            if held.filter(state=State.CANCELLING).exists():
+                raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
+            raise FenceLost("fence_lost", f"Operation {self.operation_id} is no longer held under fence {self.fence}.")
+        self.announced = True
+
+    def after_commit(self) -> None:
+        self.committed = True
+        Operation.objects.filter(pk=self.operation_id, fence=self.fence, state__in=HELD_BY_WORKER).update(
+            committed_at=now()
+        )
+
+    def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None:
+        self._channel.send({"step": step, "done": done, "total": total, "unit": unit})
+
+    def log(self, line: str) -> None:
+        for part in line.splitlines():
+            self._channel.send({"line": _CONTROL.sub("", part)[:4096]})
+
+    def check_cancel(self) -> None:
+        if self._cancel.is_set() and not self.announced:
+            raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
+
+    def failpoint(self, name: str) -> None:
+        failpoints.hit(name)
+
+    def ask_to_cancel(self) -> None:
+        self._cancel.set()
+
+
+def workdir_of(operation_id: int, fence: int) -> Path:
+    """The private folder of one run, on the store's disk."""
+    return Path(settings.OPSCONSOLE_STORE) / "work" / f"{operation_id}.{fence}"
+
+
+def main(operation_id: int, fence: int, out_fd: int, control_fd: int) -> int:
+    """Carry out one claimed operation; gives back the process's exit status."""
+    process.adopt_orphans()
+    operation = Operation.objects.get(pk=operation_id)
+    if operation.fence != fence or operation.state not in HELD_BY_WORKER:
+        return 0
+    workdir = workdir_of(operation_id, fence)
+    workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run = LiveRun(operation, Channel(out_fd), workdir)
+    threading.Thread(target=_listen, args=(control_fd, run), daemon=True).start()
+    actor = audit.Actor(kind="worker", name=operation.worker or "worker", host=os.uname().nodename)
+    with audit.acting_as(actor):
+        try:
+            return _carry_out(operation, run)
+        except FenceLost:
+            return 0
+        finally:
+            shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _carry_out(operation: Operation, run: LiveRun) -> int:
+    try:
+        with contextlib.ExitStack() as stack:
+            _take_locks(run, stack)
+            failpoints.hit("lock.acquired")
+            result = kinds.get(operation.kind).run(run)
+    except FenceLost:
+        raise
+    except TargetBusy as busy:
+        return _wait_again(operation, run, busy)
+    except Exception as error:
+        if run.announced:
+            log.exception("operation %s failed past its announcement", operation.id)
+            return LEFT_TO_RECOVERY
+        return _end_badly(operation, run, error)
+    failpoints.hit("finish.before")
+    move(
+        operation,
+        State.SUCCEEDED,
+        frm=HELD_BY_WORKER,
+        held=run.fence,
+        result={"summary": result.summary, **result.data},
+        data={"summary": result.summary},
+    )
+    failpoints.hit("finish.committed")
+    return 0
+
+
+def _take_locks(run: LiveRun, stack: contextlib.ExitStack) -> None:
+    """Open every target and take its lock, in the order of identities, so that two runs cannot wait for each other."""
+    label = f"opsconsole/{run.operation_id}/{run.fence}"
+    for target in sorted(run.plan.targets, key=lambda t: t.identity):
+        engine = databases.engine_for(run.database(target.role), session_label=label)
+        run.engines[target.role] = engine
+        if target.role != "shared":
+            run.locks[target.role] = stack.enter_context(engine.hold())
+
+
+def _wait_again(operation: Operation, run: LiveRun, busy: TargetBusy) -> int:
+    text = f"{busy.holder.label} holds the target" + (f" since {busy.holder.since}" if busy.holder.since else "")
+    move(
+        operation,
+        State.QUEUED,
+        frm=[State.RUNNING],
+        held=run.fence,
+        event="op.waiting",
+        reason=text,
+        waiting_for=text[:300],
+        run_after=now() + timedelta(seconds=settings.REAPER_SECONDS),
+        lease_until=None,
+        published_at=None,
+    )
+    return 0
+
+
+def _end_badly(operation: Operation, run: LiveRun, error: Exception) -> int:
+    """Write how it ended without its effect."""
+    if isinstance(error, Stale):
+        moved = [{"what": m.what, "old": m.old, "new": m.new} for m in error.moved]
+        move(
+            operation,
+            State.STALE,
+            frm=HELD_BY_WORKER,
+            held=run.fence,
+            reason=error.why,
+            failure_code=error.code,
+            failure_why=error.why,
+            failure_next=error.next_step,
+            data={"moved": moved},
+        )
+    elif isinstance(error, Cancelled):
+        _end_cancelled(operation, run, error)
+    elif isinstance(error, Refused) and error.code == "expired":
+        move(operation, State.EXPIRED, frm=HELD_BY_WORKER, held=run.fence, reason=error.why)
+    elif isinstance(error, OpsError):
+        log.info("operation %s failed: %s", operation.id, error)
+        _fail(operation, run, error.code, error.why, error.next_step)
+    else:
+        log.exception("operation %s crashed", operation.id)
+        _fail(
+            operation,
+            run,
+            "crash",
+            f"An unexpected error stopped it ({type(error).__name__}); nothing was changed.",
+            "Look at the worker's log, then ask for the operation again.",
+        )
+    return 0
+
+
+def _end_cancelled(operation: Operation, run: LiveRun, error: Cancelled) -> None:
+    if Operation.objects.filter(pk=operation.id, state=State.RUNNING).exists():  # a draining worker, not a person
+        move(operation, State.CANCELLING, frm=[State.RUNNING], held=run.fence, reason="The worker is shutting down.")
+    move(operation, State.CANCELLED, frm=[State.CANCELLING], held=run.fence, reason=error.why)
+
+
+def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: str) -> None:
+    move(
+        operation,
+        State.FAILED,
+        frm=HELD_BY_WORKER,
+        held=run.fence,
+        reason=why,
+        failure_code=code,
+        failure_why=why,
+        failure_next=next_step,
+        data={"code": code},
+    )
+
+
+def _listen(control_fd: int, run: LiveRun) -> None:
+    """Wait for the supervisor: a byte asks to cancel, the end of the pipe means that it is gone."""
+    while data := os.read(control_fd, 1):
+        if data == CANCEL:
+            run.ask_to_cancel()
+    process.kill_marked(f"{run.operation_id}.{run.fence}", seconds=1.0)
+    os._exit(1)

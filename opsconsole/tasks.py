@@ -1,0 +1,84 @@
+"""Celery's tasks: thin wrappers around the worker's verbs, and the tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import close_old_connections
+
+from opsconsole import audit, recovery, worker
+from opsconsole.celery import app
+from opsconsole.clock import now
+from opsconsole.dispatch import RUN_OPERATION, publish
+from opsconsole.models import Operation
+from opsconsole.states import State
+from opsconsole.transitions import Overtaken, move
+
+log = logging.getLogger(__name__)
+_CHORES: dict[str, Callable[[], object]] = {}
+
+
+@app.task(name=RUN_OPERATION)
+def run_operation(operation_id: int) -> None:
+    worker.run_operation(int(operation_id))
+
+
+@app.task(name="opsconsole.tick")
+def tick() -> None:
+    tick_once()
+
+
+def register_chore(name: str, chore: Callable[[], object]) -> None:
+    """Add something that every tick does; it must be safe to run twice at once. Raises TypeError for a duplicate."""
+    if name in _CHORES:
+        raise TypeError(f"the chore {name} is registered twice")
+    _CHORES[name] = chore
+
+
+def tick_once() -> None:
+    """One round of everything that must happen without anybody asking. A failing chore does not stop the others."""
+    close_old_connections()
+    actor = audit.Actor(kind="system", name="ticker")
+    for name, chore in {**_OWN_CHORES, **_CHORES}.items():
+        try:
+            with audit.acting_as(actor):
+                chore()
+        except Exception:
+            log.exception("the chore %s failed; the next tick tries again", name)
+            close_old_connections()
+
+
+def expire() -> None:
+    """End requests that nobody decided in time, and approved ones that could not start in time."""
+    late = Operation.objects.filter(state__in=[State.PENDING_APPROVAL, State.QUEUED], expires_at__lte=now())
+    for row in late.order_by("id")[:100]:
+        try:
+            move(
+                row,
+                State.EXPIRED,
+                frm=[State.PENDING_APPROVAL, State.QUEUED],
+                reason="Its time was over before it could run.",
+            )
+        except Overtaken:
+            continue
+
+
+def republish() -> None:
+    """Send hints again for operations that have been queued for a while: the row is the outbox."""
+    at = now()
+    old = at - timedelta(seconds=settings.REPUBLISH_SECONDS)
+    due = Operation.objects.filter(state=State.QUEUED, run_after__lte=at)
+    for operation_id in due.exclude(published_at__gt=old).order_by("id").values_list("id", flat=True)[:100]:
+        publish(operation_id)
+
+
+_OWN_CHORES: dict[str, Callable[[], object]] = {
+    "expire": expire,
+    "republish": republish,
+    "reap": recovery.reap,
+    "seal": audit.seal,
+    "checkpoint": audit.checkpoint,
+}
