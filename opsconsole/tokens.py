@@ -30,7 +30,9 @@ def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> 
     Raises Refused while the account's password is still the one-time one, which somebody else knows.
     """
     if not name.strip() or len(name) > 80:
-        raise Usage("bad_name", "A token needs a name of at most 80 characters.", "Say where it is used, like deploy-script.")
+        raise Usage(
+            "bad_name", "A token needs a name of at most 80 characters.", "Say where it is used, like deploy-script."
+        )
     if account.must_change_password:
         raise Refused(
             "password_not_own", f"The password of {account.username} is a one-time one that somebody else has seen.",
@@ -47,7 +49,7 @@ def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> 
 
 
 def owner_of(text: str) -> tuple[Account, Token]:
-    """Whose token this is. Raises Refused, and records it, for one that is unknown, revoked, expired or switched off."""
+    """Whose token this is. Raises Refused, and records it, for one that is unknown, revoked or expired."""
     form = _FORM.fullmatch(text.strip())
     token = Token.objects.select_related("account__person").filter(prefix=form[1]).first() if form else None
     why = _why_not(token, text.strip())

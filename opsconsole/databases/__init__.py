@@ -11,9 +11,10 @@ from opsconsole.databases.identities import (
     same_target,
     strictest,
 )
+from opsconsole.databases.notes import add_note
 from opsconsole.databases.suggestions import Suggestion, contradictions, suggest
 
 __all__ = [
-    "DataPage", "Suggestion", "check", "contradictions", "data_page", "data_tables", "engine_for", "environments_of",
-    "probe", "protected", "refuse_own", "same_target", "strictest", "suggest", "url_of",
+    "DataPage", "Suggestion", "add_note", "check", "contradictions", "data_page", "data_tables", "engine_for",
+    "environments_of", "probe", "protected", "refuse_own", "same_target", "strictest", "suggest", "url_of",
 ]  # fmt: skip

@@ -1,0 +1,79 @@
+"""`manage.py operate KIND NAME`: ask for an operation, in the name of a token's owner."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from opsconsole import kinds, operations
+from opsconsole.exceptions import Usage
+from opsconsole.management.console_command import ConsoleCommand, Options, add_json
+from opsconsole.management.reporting import Exit, plan_text
+from opsconsole.management.waiting import nobody_works, wait_for
+from opsconsole.models import Database
+from opsconsole.states import State
+
+
+class Command(ConsoleCommand):
+    help = "Ask for an operation (backup, restore, ...) on a database. Needs OPSCONSOLE_TOKEN."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("kind", help="what to do: backup, restore, ...")
+        parser.add_argument("name", help="the database (of a restore: the destination)")
+        parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of this kind")
+        parser.add_argument("--reason", default="", help="why; everybody who looks at it reads this")
+        parser.add_argument(
+            "--confirm", default="", metavar="NAME", help="the database's name, where nobody else is asked"
+        )
+        parser.add_argument("--plan", action="store_true", help="show what it would do, and do nothing")
+        parser.add_argument(
+            "--wait", nargs="?", type=float, const=math.inf, metavar="SECONDS",
+            help="wait for its end, at most so long",
+        )  # fmt: skip
+        add_json(parser)
+        parser.set_defaults(act=self.operate)
+
+    def operate(self, options: Options) -> Exit:
+        self.signed_in()
+        kinds.get(options["kind"])
+        database = self.database_called(options["name"])
+        given = settings_from(options["set"])
+        return self.preview(options["kind"], database, given) if options["plan"] else self.ask(database, given, options)
+
+    def preview(self, kind: str, database: Database, given: dict[str, str]) -> Exit:
+        plan = operations.draft(kind, database, given, account=self.signed_in())
+        facts: dict[str, Any] = {
+            "id": None, "kind": kind, "database": database.name, "state": "draft", "digest": plan.digest, "url": None,
+            "result": {}, "plan": json.loads(plan.to_bytes()),
+        }  # fmt: skip
+        self.answer(facts, plan_text(plan))
+        return Exit.OK
+
+    def ask(self, database: Database, given: dict[str, str], options: Options) -> Exit:
+        operation = operations.request(
+            options["kind"], database, given, account=self.signed_in(), token=self.token, reason=options["reason"],
+            confirm=options["confirm"],
+        )  # fmt: skip
+        if operation.state == State.QUEUED and nobody_works():
+            self.warn("No worker was seen lately, so it stays queued until one starts (make run, or manage.py worker).")
+        if options["wait"] is None:
+            return self.answer_operation(operation)
+        if operation.state == State.PENDING_APPROVAL:
+            self.stderr.write(f"Operation {operation.id} waits for approval.")
+        return self.answer_operation(wait_for(operation, options["wait"]), waited=True)
+
+
+def settings_from(pairs: list[str]) -> dict[str, str]:
+    """`["format=native"]` as a mapping. Raises Usage for a pair without = and for a key given twice."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key or key in found:
+            raise Usage(
+                "bad_setting", f"--set {pair} is not KEY=VALUE, or repeats a key.", "Write --set format=native."
+            )
+        found[key] = value
+    return found
