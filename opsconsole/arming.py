@@ -48,12 +48,6 @@ def arm(operation_id: int, fence: int, read: Mapping[str, str]) -> None:
                 "The stored plan is not the plan that was approved.",
                 "Verify the audit history, then ask again.",
             )
-        if row.expires_at is not None and row.started_at is not None and row.expires_at < now():
-            raise Refused(
-                "expired",
-                "The approval's time was over before the first write.",
-                "Ask for it again; it will be planned afresh.",
-            )
         inputs = _approval(row)
         ExecutionGrant.objects.create(
             operation=row, digest=row.digest, fence=fence, at=now(), inputs={"preconditions": dict(read), **inputs}
@@ -68,16 +62,24 @@ def arm(operation_id: int, fence: int, read: Mapping[str, str]) -> None:
 
 
 def _approval(row: Operation) -> dict[str, object]:
-    """The votes that carry a gated run, checked against policies, people and roles of this moment."""
-    if not approvals.still_allowed(row, at=now()):
+    """The votes that carry the run, checked against policies, people, roles and windows of this moment."""
+    at = now()
+    tally = approvals.tally(row, at=at)
+    if tally.deadline is not None and tally.deadline <= at:
+        raise Refused(
+            "expired",
+            "The approval's time was over before the first write.",
+            "Ask for it again; it will be planned afresh.",
+        )
+    if tally.requirement.gated and not row.gated:
         raise Stale([Moved("the policies that apply", "asked for no approval", "ask for one")])
-    if not row.gated:
-        return {"self_confirmed": row.self_confirmed}
-    tally = approvals.tally(row, at=now())
     if not tally.satisfied:
-        missing = "; ".join(tally.missing) or "a vote was withdrawn or no longer counts"
+        missing = "; ".join(tally.missing) or "rejected"
         raise Stale([Moved("the approval", "complete", f"incomplete ({missing})")])
-    return {"votes": [vote.id for vote in tally.votes], "people": [vote.person_id for vote in tally.votes]}
+    if not tally.requirement.is_open(at):
+        raise Stale([Moved("the window in which it may run", "open", "closed")])
+    people = [vote.person_id for vote in tally.votes]
+    return {"votes": [vote.id for vote in tally.votes], "people": people, "self_confirmed": row.self_confirmed}
 
 
 def _probe(kind: kinds.Kind, condition: Precondition, engines: Mapping[str, Engine]) -> str:

@@ -79,6 +79,6 @@ _OWN_CHORES: dict[str, Callable[[], object]] = {
     "expire": expire,
     "republish": republish,
     "reap": recovery.reap,
-    "seal": audit.seal,
-    "checkpoint": audit.checkpoint,
+    "seal": lambda: audit.seal(),
+    "checkpoint": lambda: audit.checkpoint(),
 }

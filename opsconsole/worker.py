@@ -21,7 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from opsconsole import audit, failpoints, kinds, process, recovery
+from opsconsole import approvals, audit, failpoints, kinds, process, recovery
 from opsconsole.clock import now
 from opsconsole.dispatch import publish
 from opsconsole.exceptions import FenceLost
@@ -95,6 +95,9 @@ def _is_due(row: Operation) -> bool:
         return False  # a newer console sealed it; a newer worker will run it
     if row.expires_at is not None and row.expires_at <= now():
         move(row, State.EXPIRED, frm=[State.QUEUED], reason="Its approval ran out before a worker could start it.")
+        return False
+    if not approvals.requirement_of(row, at=now()).is_open(now()):
+        Operation.objects.filter(pk=row.pk).update(waiting_for="the window in which the policy lets it run")
         return False
     return row.run_after is None or row.run_after <= now()
 
