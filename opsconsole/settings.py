@@ -73,6 +73,9 @@ WEAKENED_POLICY_HOURS = env.float("WEAKENED_POLICY_HOURS", 24)
 SESSION_IDLE_MINUTES = env.float("SESSION_IDLE_MINUTES", 30)
 SESSION_ABSOLUTE_HOURS = env.float("SESSION_ABSOLUTE_HOURS", 12)
 
+# -- the audit history ------------------------------------------------------------------------------------------
+AUDIT_CHECKPOINT_FILE = env.str("AUDIT_CHECKPOINT_FILE", "")  # "": audit-checkpoints.log in OPSCONSOLE_HOME
+
 # -- Django -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "unfold",

@@ -62,10 +62,19 @@ def acting_as(actor: Actor) -> Iterator[Actor]:
 
 def actor_for(account: Account, **source: Any) -> Actor:
     """The actor of a logged-in account; `source` holds further fields of Actor (auth, ip, request_id, ...)."""
-    return Actor(**({
-        "kind": "human", "account_id": account.pk, "person_id": account.person_id, "name": account.person.name,
-        "auth": "session", "host": socket.gethostname(),
-    } | source))
+    return Actor(
+        **(
+            {
+                "kind": "human",
+                "account_id": account.pk,
+                "person_id": account.person_id,
+                "name": account.person.name,
+                "auth": "session",
+                "host": socket.gethostname(),
+            }
+            | source
+        )
+    )
 
 
 @cache

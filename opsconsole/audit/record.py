@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,9 @@ from django.db import transaction
 
 from opsconsole.audit import catalogue
 from opsconsole.audit.actors import Actor, current
+from opsconsole.audit.checkpoints import after_commit
 from opsconsole.audit.redaction import allowed, clean
+from opsconsole.audit.stamps import moment, uuid7
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, AuditPending
 from opsconsole.plans import canonical_json
@@ -61,6 +62,7 @@ def record(
     exact = canonical_json(payload)
     event = AuditEvent.objects.create(payload=exact, **columns(payload))
     AuditPending.objects.create(event=event)
+    transaction.on_commit(after_commit, robust=True)
     return event
 
 
@@ -81,30 +83,24 @@ def columns(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def moment(at: datetime) -> str:
-    """UTC with microseconds, always 27 characters: 2026-11-20T11:05:00.123456Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def uuid7(at: datetime) -> str:
-    """A UUID of version 7 (RFC 9562): 48 bits of milliseconds, the rest random."""
-    number = int(at.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    number = number & ~(0xF << 76) | 7 << 76
-    number = number & ~(0b11 << 62) | 0b10 << 62
-    text = f"{number:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
 def _actor(actor: Actor) -> dict[str, Any]:
     return {
-        "key": clean(actor.key), "kind": actor.kind, "person": actor.person_id, "account": actor.account_id,
-        "name": clean(actor.name), "auth": actor.auth, "session": actor.session_hash,
+        "key": clean(actor.key),
+        "kind": actor.kind,
+        "person": actor.person_id,
+        "account": actor.account_id,
+        "name": clean(actor.name),
+        "auth": actor.auth,
+        "session": actor.session_hash,
     }
 
 
 def _source(actor: Actor) -> dict[str, str]:
     return {
-        "ip": actor.ip, "user_agent": actor.user_agent_hash, "request": clean(actor.request_id), "host": clean(actor.host),
+        "ip": actor.ip,
+        "user_agent": actor.user_agent_hash,
+        "request": clean(actor.request_id),
+        "host": clean(actor.host),
     }
 
 

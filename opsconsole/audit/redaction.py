@@ -19,8 +19,12 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S), HIDDEN),
     (re.compile(r"(://[^\s/@:]*):[^\s\"']*@"), rf"\1:{HIDDEN}@"),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}", re.I), rf"\1 {HIDDEN}"),
-    (re.compile(rf"((?:{_NAMED})\w{{0,40}}[\"']?\s{{0,5}}[=:]\s{{0,5}})(\"[^\"]*\"|'[^']*'|[^\s,;&\"')\]}}}}]+)", re.I),
-     rf"\1{HIDDEN}"),
+    (
+        re.compile(
+            rf"((?:{_NAMED})\w{{0,40}}[\"']?\s{{0,5}}[=:]\s{{0,5}})(\"[^\"]*\"|'[^']*'|[^\s,;&\"')\]}}}}]+)", re.I
+        ),
+        rf"\1{HIDDEN}",
+    ),
     (re.compile(r"\b(argon2|pbkdf2_\w+|bcrypt\w*|scrypt|sha1|md5)\$\S+"), HIDDEN),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
     (re.compile(r"\bA(?:KIA|SIA)[A-Z0-9]{16}\b"), HIDDEN),

@@ -46,7 +46,9 @@ def install(using: str = "default") -> list[str]:
     backend, context = _BACKENDS[connection.vendor], _BACKENDS[connection.vendor].context_of(connection)
     with transaction.atomic(using=using), connection.cursor() as cursor:
         expected, found = _expected(connection), backend.found(connection)
-        wrong = [guard for guard in expected if found.get(guard.trigger) != (guard.table, backend.text_of(guard, context))]
+        wrong = [
+            guard for guard in expected if found.get(guard.trigger) != (guard.table, backend.text_of(guard, context))
+        ]
         for guard in wrong:
             _execute(cursor, backend.create(guard, context))
         known = {guard.trigger for guard in expected}
@@ -68,7 +70,9 @@ def expected_fingerprint(using: str = "default") -> str:
     connection = connections[using]
     backend, context = _BACKENDS[connection.vendor], _BACKENDS[connection.vendor].context_of(connection)
     guards = sorted(_expected(connection), key=lambda guard: guard.trigger)
-    return digest_of(canonical_json([[guard.trigger, guard.table, backend.text_of(guard, context)] for guard in guards]))
+    return digest_of(
+        canonical_json([[guard.trigger, guard.table, backend.text_of(guard, context)] for guard in guards])
+    )
 
 
 def problems(using: str = "default") -> list[str]:
@@ -83,7 +87,9 @@ def problems(using: str = "default") -> list[str]:
             told.append(f"The guard {guard.name} on {guard.table} is missing.")
         elif here != (guard.table, backend.text_of(guard, context)):
             told.append(f"The guard {guard.name} on {guard.table} was changed or switched off.")
-    return told + [f"There is an unknown trigger or rule {name} on {table}." for name, (table, _) in sorted(found.items())]
+    return told + [
+        f"There is an unknown trigger or rule {name} on {table}." for name, (table, _) in sorted(found.items())
+    ]
 
 
 def could_be_switched_off(using: str = "default") -> bool:

@@ -65,7 +65,9 @@ def _path(context: str) -> str:
 def _body(guard: Guard) -> str:
     row = "NULL" if guard.event == "TRUNCATE" else "OLD" if guard.event == "DELETE" else "NEW"
     message = guard.quoted_message.replace("%", "%%")
-    return f"BEGIN IF {guard.condition} THEN RAISE EXCEPTION {message} USING ERRCODE = '23000'; END IF; RETURN {row}; END"
+    return (
+        f"BEGIN IF {guard.condition} THEN RAISE EXCEPTION {message} USING ERRCODE = '23000'; END IF; RETURN {row}; END"
+    )
 
 
 _FOUND = f"""

@@ -31,7 +31,13 @@ from opsconsole.states import ACTIVE, EDGES, TERMINAL, State
 from opsconsole.triggers.guards import Guard
 
 APPEND_ONLY: tuple[type[Model], ...] = (
-    AuditEvent, AuditSeal, AuditCheckpoint, Vote, ExecutionGrant, CredentialSeal, Policy,
+    AuditEvent,
+    AuditSeal,
+    AuditCheckpoint,
+    Vote,
+    ExecutionGrant,
+    CredentialSeal,
+    Policy,
 )
 GUARDED: tuple[type[Model], ...] = (*APPEND_ONLY, Operation, OperationTarget, Membership, Database, Environment, Person,
                                     Account, Bootstrap)  # fmt: skip
@@ -154,13 +160,35 @@ def _console_rows() -> Iterator[Guard]:
         (Environment, "INSERT", "1 = 1", confirmed, "An environment is guarded"),
         (Environment, "UPDATE", _differs(("protected",)), confirmed, "The protection of an environment is guarded"),
         (Environment, "DELETE", "1 = 1", any_change, "An environment is guarded"),
-        (Person, "UPDATE", _differs(("email", "is_service")), confirmed, "The e-mail address that identifies a person is guarded"),
+        (
+            Person,
+            "UPDATE",
+            _differs(("email", "is_service")),
+            confirmed,
+            "The e-mail address that identifies a person is guarded",
+        ),
         (Account, "UPDATE", _differs(("person_id",)), confirmed, "Whose login it is, is guarded"),
     )
     for model, event, when, allowed, what in rows:
-        yield _guard(model, event, "confirmed", f"({when}) AND NOT ({allowed})", "not_confirmed", f"{what}: {AS_A_REQUEST}.", NOT_BY_HAND)
+        yield _guard(
+            model,
+            event,
+            "confirmed",
+            f"({when}) AND NOT ({allowed})",
+            "not_confirmed",
+            f"{what}: {AS_A_REQUEST}.",
+            NOT_BY_HAND,
+        )
     for model in (Membership, Database, Environment):
-        yield _guard(model, "TRUNCATE", "never", "1 = 1", "not_confirmed", f"{table_of(model)} is guarded: {AS_A_REQUEST}.", NOT_BY_HAND)
+        yield _guard(
+            model,
+            "TRUNCATE",
+            "never",
+            "1 = 1",
+            "not_confirmed",
+            f"{table_of(model)} is guarded: {AS_A_REQUEST}.",
+            NOT_BY_HAND,
+        )
 
 
 def _bootstrap() -> Iterator[Guard]:
@@ -202,7 +230,9 @@ def _quoted(states: Iterable[State]) -> str:
 
 def _no_edge() -> str:
     edges = " OR ".join(
-        f"(OLD.state = '{frm}' AND NEW.state IN ({_quoted(targets)}))" for frm, targets in sorted(EDGES.items()) if targets
+        f"(OLD.state = '{frm}' AND NEW.state IN ({_quoted(targets)}))"
+        for frm, targets in sorted(EDGES.items())
+        if targets
     )
     return f"NEW.state IS DISTINCT FROM OLD.state AND NOT ({edges})"
 
@@ -216,7 +246,9 @@ def _votes_missing() -> str:
         f"WHERE {mine} AND v.decision = 'approve' AND NOT p.is_service AND v.person_id IS DISTINCT FROM NEW.requester_person_id AND {last}"
     )
     veto = f"EXISTS (SELECT 1 FROM {table_of(Vote)} v WHERE {mine} AND v.decision = 'veto')"
-    return f"NEW.state = 'running' AND OLD.state <> 'running' AND NEW.gated AND (({people}) < NEW.votes_needed OR {veto})"
+    return (
+        f"NEW.state = 'running' AND OLD.state <> 'running' AND NEW.gated AND (({people}) < NEW.votes_needed OR {veto})"
+    )
 
 
 def _confirmed(column: str | None) -> str:

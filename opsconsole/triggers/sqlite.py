@@ -27,8 +27,10 @@ def text_of(guard: Guard, context: str) -> str:
 def found(connection: BaseDatabaseWrapper) -> dict[str, tuple[str, str]]:
     """Every trigger on the console's tables: name to (table, text)."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger' AND (tbl_name LIKE 'opsconsole\\_%' "
-                       f"ESCAPE '\\' OR name LIKE '{PREFIX}%')")
+        cursor.execute(
+            "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger' AND (tbl_name LIKE 'opsconsole\\_%' "
+            f"ESCAPE '\\' OR name LIKE '{PREFIX}%')"
+        )
         return {name: (table, sql) for name, table, sql in cursor.fetchall()}
 
 

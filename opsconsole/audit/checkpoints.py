@@ -1,0 +1,97 @@
+"""Checkpoints: signed statements of the chain's head, kept in a table and in a file outside the database."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError, transaction
+
+from opsconsole import triggers
+from opsconsole.audit.notes import Checkpoint
+from opsconsole.audit.sealing import CHECKPOINT_LOCK, seal, seal_all, take_turn
+from opsconsole.audit.stamps import moment
+from opsconsole.clock import now
+from opsconsole.instance import instance_id
+from opsconsole.keys import SigningKey
+from opsconsole.models import AuditCheckpoint, AuditSeal
+
+log = logging.getLogger(__name__)
+KEY = "audit"
+EVERY = timedelta(minutes=5)
+EVERY_EVENTS = 1000
+
+
+def anchors_path() -> Path:
+    """The file outside the database: AUDIT_CHECKPOINT_FILE, or `audit-checkpoints.log` in the console's home."""
+    return Path(settings.AUDIT_CHECKPOINT_FILE or settings.OPSCONSOLE_HOME / "audit-checkpoints.log")
+
+
+def checkpoint(force: bool = False) -> AuditCheckpoint | None:
+    """Sign the chain's head when that is due: after five minutes, after a thousand events, or now with `force`.
+
+    With `force`, everything committed so far is sealed first. Gives back None when nothing was due or nothing is new,
+    and when the file could not be written (which is logged, and tried again by the next tick).
+    """
+    if force:
+        seal_all()
+    if not _is_due(force):
+        return None
+    try:
+        return _sign_head(force)
+    except OSError as error:
+        log.error("no checkpoint could be appended to %s: %s", anchors_path(), error.strerror)
+        return None
+
+
+def after_commit() -> None:
+    """Chain and sign what was just committed when that is cheap; the ticker comes by every second in any case."""
+    try:
+        if seal():
+            checkpoint()
+    except DatabaseError as error:
+        log.info("the sealer was busy: %s", type(error).__name__)
+
+
+@transaction.atomic
+def _sign_head(force: bool) -> AuditCheckpoint | None:
+    """Append to the file first: what the table holds, the file holds too, and a note is true either way."""
+    take_turn(CHECKPOINT_LOCK, wait=True)
+    if not _is_due(force):
+        return None  # another process has just done it
+    seq, link = AuditSeal.objects.order_by("-seq").values_list("seq", "hash")[0]
+    key, at = SigningKey.load(settings.OPSCONSOLE_HOME, KEY), now()
+    stated = Checkpoint(
+        origin=f"opsconsole/{instance_id()}", seq=seq, hash=bytes(link), at=moment(at), guards=triggers.fingerprint()
+    )
+    note = stated.signed(key)
+    _append(anchors_path(), note + "\n")
+    return AuditCheckpoint.objects.create(seq=seq, note=note, key_id=key.key_id, at=at)
+
+
+def _is_due(force: bool) -> bool:
+    head = AuditSeal.objects.order_by("-seq").values_list("seq", flat=True).first()
+    last = AuditCheckpoint.objects.order_by("-seq").values_list("seq", "at").first()
+    if head is None or (last is not None and last[0] >= head):
+        return False
+    return force or last is None or head - last[0] >= EVERY_EVENTS or now() - last[1] >= EVERY
+
+
+def _append(path: Path, text: str) -> None:
+    """One durable write at the end of the file; several processes may do so at once."""
+    fresh = not path.exists()
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        data = text.encode()
+        if os.write(fd, data) != len(data):
+            raise OSError(28, "the disk is full")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    if fresh:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
