@@ -1,0 +1,1 @@
+"""Ops Console's kernel: operations, approvals, audit and engines. It knows no particular kind of operation."""
