@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from lifecycle import kept
+from lifecycle.events import EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
 from opsconsole import kinds, tasks
+from opsconsole.audit import catalogue
 
 
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
+    catalogue.add(EVENTS)
     for kind in (BackupKind(), RestoreKind()):
         kinds.register(kind)
     tasks.register_chore("kept databases", kept.drop_expired)

@@ -51,7 +51,7 @@ class Checkpoint:
 def parse(note: str) -> Checkpoint:
     """Inverse of `Checkpoint.signed`. Raises ValueError for what is no note."""
     lines = note.rstrip("\n").split("\n")
-    mark, key_id, signature = (lines[-1].split(" ") + ["", ""])[:3]
+    mark, key_id, signature = [*lines[-1].split(" "), "", ""][:3]
     if len(lines) != LINES or lines[5] or mark != "—":
         raise ValueError("this is no signed note of seven lines")
     try:

@@ -26,6 +26,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"\b(argon2|pbkdf2_\w+|bcrypt\w*|scrypt|sha1|md5)\$\S+"), HIDDEN),
+    (re.compile(r"\bops_([0-9a-f]{8})_[\w-]+"), rf"ops_\1_{HIDDEN}"),  # a token of ours; its prefix is public
+    (re.compile(r"\$2[aby]\$\d\d\$\S+"), HIDDEN),
+    (re.compile(r"\b(?:[a-km-np-z2-9]{4}-){4}[a-km-np-z2-9]{4}\b"), HIDDEN),  # a one-time password
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
     (re.compile(r"\bA(?:KIA|SIA)[A-Z0-9]{16}\b"), HIDDEN),
     (re.compile(rf"(?<![\w/+-]){_DATED}{_RANDOM}"), HIDDEN),

@@ -1,0 +1,20 @@
+"""What this app records in the audit history."""
+
+from __future__ import annotations
+
+from opsconsole.audit.catalogue import EventType, event
+
+EVENTS: tuple[EventType, ...] = (
+    event(
+        "backup.published",
+        "The {what} was published",
+        "backup manifest rows bytes key format tables purpose level seconds",
+    ),
+    event("backup.downloaded", "{who} downloaded {object} of {database}", "backup bytes manifest"),
+    event("backup.download_granted", "{who} was given one download of {object} of {database}", "backup expires_at"),
+    event("backup.pinned", "{who} pinned {object} of {database}", "backup"),
+    event("backup.unpinned", "{who} unpinned {object} of {database}", "backup"),
+    event("backup.verified", "{object} of {database} was read through", "backup level seconds"),
+    event("backup.damaged", "{object} of {database} turned out to be damaged", "backup level"),
+    event("kept.dropped", "The database that a restore of {database} had replaced was dropped", "name"),
+)
