@@ -10,7 +10,7 @@ class OpsConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from opsconsole import signals
+        from opsconsole import checks, signals  # noqa: F401 - importing checks registers them
 
         signals.connect()
 

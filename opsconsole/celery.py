@@ -11,10 +11,13 @@ import os
 from pathlib import Path
 
 from celery import Celery
+from celery.signals import worker_process_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
 
 from django.conf import settings
+
+from opsconsole import process
 
 
 def broker_url(home: Path, configured: str) -> str:
@@ -51,5 +54,12 @@ app.conf.update(
     worker_enable_remote_control=True,
     enable_utc=True,
     timezone="UTC",
+    beat_schedule={"wake": {"task": "opsconsole.tick", "schedule": 15.0, "options": {"expires": 10}}},
 )
 app.autodiscover_tasks(["opsconsole"])
+
+
+@worker_process_init.connect
+def _end_with_worker(**_: object) -> None:
+    """A pool child that supervises an operation never outlives its worker, however that one ends."""
+    process.die_with_parent(os.getppid())

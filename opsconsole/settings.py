@@ -26,6 +26,7 @@ STORE_RESERVE_BYTES = env.int("STORE_RESERVE_MIB", 1024) << 20  # what a backup 
 # -- production or not ------------------------------------------------------------------------------------------
 OPSCONSOLE_ENV = env.str("OPSCONSOLE_ENV", "local")
 PRODUCTION = OPSCONSOLE_ENV == "production"
+DEMO = env.bool("OPSCONSOLE_DEMO", not PRODUCTION)  # loaded by `up`
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "") or home_secret(OPSCONSOLE_HOME, "secret-key")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])

@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""What gunicorn serves. An insecure production setting keeps it from starting, whichever server loads it."""
 
 import os
 
@@ -7,3 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
 
 application = get_wsgi_application()
+
+from opsconsole.checks import refuse_insecure
+
+refuse_insecure()

@@ -1,1 +1,1 @@
-"""Servers that the console starts itself when nothing is configured: Redis as broker, PostgreSQL for the demo and tests."""
+"""Servers that the console starts itself: Redis as broker when none is configured, PostgreSQL for demo and tests."""

@@ -28,6 +28,7 @@ from opsconsole.exceptions import OperationFailed, Refused
 MAJORS = {16: "pginstall", 18: "pginstall18"}
 SUPERUSER = "postgres"
 READY_SECONDS = 30.0
+FIRST_PORT, LAST_PORT = 20_000, 32_000
 FOLDERS_FOR_ROOT = (Path("/var/lib"), Path("/tmp"))  # noqa: S108 - the ownership of what is found there is checked
 
 
@@ -133,6 +134,11 @@ class EmbeddedPostgres:
         secret = self.password if password is None else password
         return f"postgresql://{user}:{secret}@{self.host}:{self.port}/{database}"
 
+    def is_running(self) -> bool:
+        """Whether a server, of this process or of another, uses the data."""
+        pid = self._pid_in_file()
+        return pid is not None and process.alive(pid)
+
     def remove(self) -> None:
         """Stop the server and delete binaries and data."""
         self.stop()
@@ -200,10 +206,20 @@ class EmbeddedPostgres:
         return path.read_text()
 
     def _choose_port(self) -> int:
-        """The wanted port, else the one used last time while it is free, else any free one (kept for next time)."""
+        """The wanted port, else the one used last time, else a free one, which is then kept.
+
+        Registered URLs name the port, so a kept one that is taken is refused rather than changed.
+        """
         kept = self.folder / f"port{self.major}"
-        last = int(kept.read_text()) if kept.exists() else 0
-        chosen = self.port or (last if last and _is_free(self.host, last) else _free_port(self.host))
+        if not self.port and kept.exists():
+            self.port = int(kept.read_text())
+        chosen = self.port or next(port for port in iter(_some_port, 0) if _is_free(self.host, port))
+        if not _is_free(self.host, chosen):
+            raise Refused(
+                "port_in_use",
+                f"The embedded PostgreSQL cannot listen on {self.host}:{chosen}, where it always did.",
+                "Stop the program that listens there now.",
+            )
         kept.write_text(str(chosen))
         return chosen
 
@@ -212,11 +228,11 @@ class EmbeddedPostgres:
     def _wait_for_predecessor(self) -> None:
         """A server whose console was killed is shutting down; two must never share the data."""
         deadline = time.monotonic() + READY_SECONDS
-        while (pid := self._pid_in_file()) and process.alive(pid):
+        while self.is_running():
             if time.monotonic() > deadline:
                 raise Refused(
                     "already_running",
-                    f"The embedded PostgreSQL in {self.data} is already running as process {pid}.",
+                    f"The embedded PostgreSQL in {self.data} is already running.",
                     "Stop the other console first.",
                 )
             time.sleep(0.05)
@@ -277,7 +293,6 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def _some_port() -> int:
+    """Below those that the kernel hands out to outgoing connections."""
+    return FIRST_PORT + secrets.randbelow(LAST_PORT - FIRST_PORT)

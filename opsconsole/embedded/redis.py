@@ -67,7 +67,7 @@ class EmbeddedRedis:
         return f"redis+socket://{quote(str(self.socket))}?virtual_host=0"
 
     def start(self, *, log: Path) -> None:
-        """Start it and wait until it answers. Raises OperationFailed("redis_did_not_start") with the log's last lines."""
+        """Start it and wait until it answers. Raises OperationFailed("redis_did_not_start")."""
         self._prepare_folder()
         self.socket.unlink(missing_ok=True)
         argv = [
