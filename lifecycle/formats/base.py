@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from opsconsole.engines.base import Engine, TargetLock
@@ -21,6 +22,7 @@ class Progress(Protocol):
 
     operation_id: int
     fence: int
+    workdir: Path  # private, on the store's disk, removed afterwards
 
     def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None: ...
     def log(self, line: str) -> None: ...

@@ -28,6 +28,7 @@ class FakeRun:
 
     operation_id: int = 1
     fence: int = 1
+    workdir: Path = Path("no-workdir-was-given")
     witness_file: Path | None = None
     on_recheck: Callable[[], None] | None = None
     cancel: bool = False

@@ -69,7 +69,7 @@ def writing(spot: Spot, *, foreign_keys: bool, busy_seconds: float = BUSY_SECOND
 @contextmanager
 def private(path: str) -> Iterator[sqlite3.Connection]:
     """A connection to a file of our own that nobody else uses and that no crash needs to survive."""
-    with problems(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with problems(path), closing(sqlite3.connect(f"file:{quote(path)}", uri=True, isolation_level=None)) as connection:
         _settle(connection)
         connection.execute("PRAGMA synchronous=OFF")
         yield connection
@@ -105,8 +105,11 @@ def problems(path: str) -> Iterator[None]:
 def explained(error: sqlite3.Error, path: str) -> OpsError:
     """An error of SQLite in the console's words. Extended codes carry their primary code in the low byte."""
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if primary == sqlite3.SQLITE_FULL:
-        return OperationFailed("disk_full", f"No space was left while writing {path}.", "Free space, then try again.")
+    if primary == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE:
+        return OperationFailed(
+            "disk_full", f"The disk took no more while {path} was being written (full, over its quota, or failing).",
+            "Free space, then ask for the operation again.",
+        )
     code = _CODES.get(primary, "refused")
     return TargetProblem(code, f"SQLite cannot use {path}: {error}.", _NEXT_STEPS[code])
 

@@ -105,7 +105,9 @@ def examine(connection: sqlite3.Connection, check: str, digests: bool) -> Iterat
     yield {"fingerprint": fingerprint(connection)}
     yield {"sequences": sequences(connection)}
     yield {"hidden": table_names(connection, hidden=True)}
-    for table in table_names(connection):
+    tables = table_names(connection)
+    yield {"total": len(tables)}
+    for table in tables:
         rows, total = digest(connection, table) if digests else (row_count(connection, table), "")
         yield {"table": table, "rows": rows, "digest": total, "columns": stored_columns(connection, table)}
     yield {"end": True}

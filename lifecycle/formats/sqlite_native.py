@@ -1,0 +1,292 @@
+"""The native backup of SQLite: the database file as of one moment, compressed into one object.
+
+Without the console: `zstd -d database.sqlite.zst` gives a database file that SQLite opens.
+
+The file is in rollback mode whatever the source's journal mode was (the manifest records it), and lacks `_cf_*`
+tables, which belong to the runtime of D1, and our own. A restore builds a proven staging file beside the live one
+and copies it over with SQLite's backup API in one transaction; the live `_cf_*` tables stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lifecycle.formats import sqlite_refusals
+from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress, StoredObject, TableContent
+from lifecycle.formats.sqlite_refusals import require_space
+from lifecycle.formats.streams import CompressingWriter, plain_bytes
+from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.engines.sqlite import SqliteEngine, copying, examine, files, locks, staging
+from opsconsole.engines.sqlite.examine import Examination
+from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
+from opsconsole.storage import CHUNK_BYTES, disk_errors
+
+OBJECT = "database.sqlite.zst"
+RUNTIME_TRIES = 5
+
+
+class SqliteNative(Format):
+    """See the module's docstring."""
+
+    name: ClassVar[str] = "native"
+    engine: ClassVar[str] = "sqlite"
+    label: ClassVar[str] = "SQLite file, compressed"
+
+    def estimate_bytes(self, engine: Engine) -> int:
+        return _own(engine).size_bytes() + CHUNK_BYTES
+
+    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
+        source = _own(engine)
+        copy = run.workdir / f"{run.operation_id}.{run.fence}.copy"
+        require_space(run.workdir, source.size_bytes(), "take a copy of the database")
+        try:
+            with source.spot() as spot:
+                mode = copying.snapshot(spot, str(copy), _paced(run, "pages", "copy"))
+            stored, found = _pack(copy, archive, run)
+        finally:
+            copy.unlink(missing_ok=True)
+        return _contents(source, stored, found, mode)
+
+    def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
+        proof = run.workdir / f"{run.operation_id}.{run.fence}.proof"
+        require_space(run.workdir, contents.objects[0].plain_size, "unpack the backup")
+        try:
+            _unpack(archive, contents, os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), run)
+            with examine.examining(proof, full=False, digests=False) as examiner:
+                _require_equal(examiner.result(_paced(run, "tables", "check")), contents)
+        finally:
+            proof.unlink(missing_ok=True)
+
+    def refusals(
+        self, engine: Engine, contents: Contents, *, method: str, overwrite: bool
+    ) -> list[tuple[str, str, str]]:
+        if contents.source.get("engine") != self.engine or not isinstance(engine, SqliteEngine):
+            return [sqlite_refusals.wrong_engine(str(contents.source.get("engine")), engine)]
+        always = sqlite_refusals.lasting(engine, contents, method)
+        return always + sqlite_refusals.overwriting(engine, contents, overwrite)
+
+    def methods(self, engine: Engine) -> tuple[str, ...]:
+        return ("swap",)
+
+    def prepare(
+        self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str
+    ) -> Prepared:
+        target = _own(engine)
+        for refusal in sqlite_refusals.lasting(target, contents, method):
+            raise Refused(*refusal)
+        token = secrets.token_hex(16)
+        with target.spot() as spot:
+            name = files.staging_name(spot.name, run.operation_id, run.fence)
+            path = Path(spot.folder, name)
+            try:
+                _unpack(archive, contents, spot.create(name), run)
+                with examine.examining(path, full=True, digests=False) as examiner:
+                    found = examiner.result(_paced(run, "tables", "check"))
+                _require_equal(found, contents)
+                staging.mark(str(path), run.operation_id, run.fence, token)
+            except BaseException:
+                _remove_staging(spot, name)
+                raise
+        rows = {table.name: table.rows for table in found.tables}
+        return Prepared(method=method, name=name, tables=rows, detail={"token": token})
+
+    def publish(
+        self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> Mapping[str, Any]:
+        target = _own(engine)
+        began = time.monotonic()
+        witness = {"identity": target.identity().key, "token": prepared.detail["token"], "staging": prepared.name}
+        run.failpoint("restore.before_swap")
+        lock.confirm()
+        with target.spot() as spot:
+            try:
+                _copy_over(spot, prepared, run, witness)
+            finally:
+                _remove_staging(spot, prepared.name)
+        return {"method": "swap", "milliseconds": int((time.monotonic() - began) * 1000)}
+
+    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
+        if not witness.get("token"):
+            return False  # the run ended before it came so far
+        target = _own(engine)
+        try:
+            if target.identity().key != witness.get("identity"):
+                return None  # the file itself was replaced since
+            with target.reading() as connection:
+                return staging.is_marked(connection, str(witness["token"]))
+        except TargetProblem:
+            return None
+
+    def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
+        with _own(engine).spot() as spot:
+            for entry in spot.beside():
+                owner = files.staging_owner(spot.name, entry)
+                if owner and owner[0] == operation_id and owner[1] <= fence:
+                    spot.remove(entry)
+            locks.discard(spot, operation_id, fence)
+
+
+def _copy_over(spot: files.Spot, prepared: Prepared, run: Progress, witness: Mapping[str, Any]) -> None:
+    """The commit point. Tried again when the runtime of D1 wrote its own tables since they were carried over."""
+    path = f"{spot.folder}/{prepared.name}"
+    for _ in range(RUNTIME_TRIES):
+        carried = staging.carry_runtime_tables(spot, path)
+        try:
+            copying.replace(spot, path, _hooks(spot, run, witness, carried))
+        except _RuntimeWrote:
+            continue
+        run.failpoint("sqlite.copied")
+        run.after_commit()
+        run.failpoint("restore.swapped")
+        return
+    raise TargetProblem(
+        "locked", "The runtime of this D1 database keeps writing its own tables, so nothing was changed.",
+        "Stop the program that serves the database, then ask for the operation again.",
+    )
+
+
+class _RuntimeWrote(Exception):
+    """The live `_cf_*` tables are not those that were carried over."""
+
+
+def _hooks(spot: files.Spot, run: Progress, witness: Mapping[str, Any], carried: str) -> copying.Hooks:
+    paced = _paced(run, "pages", "replace")
+    half_reached = False
+
+    def locked() -> None:
+        if staging.runtime_digest(spot) != carried:
+            raise _RuntimeWrote
+        run.recheck()
+
+    def copied(done: int, total: int) -> None:
+        nonlocal half_reached
+        paced(done, total)
+        if not half_reached and done * 2 >= total:
+            half_reached = True
+            run.failpoint("sqlite.copy_half")
+
+    def last() -> None:
+        run.before_commit(witness=witness)
+        run.failpoint("restore.in_swap")
+
+    return copying.Hooks(locked=locked, copied=copied, last=last)
+
+
+def _pack(copy: Path, archive: Archive, run: Progress) -> tuple[StoredObject, Examination]:
+    """Compress the copy into the store while a child process looks through it; published when both are well."""
+    total, half = copy.stat().st_size, False
+    with (
+        examine.examining(copy, full=False, digests=True) as examiner,
+        archive.store.create(archive.key(OBJECT), part=archive.part) as writer,
+        copy.open("rb", buffering=0) as plain,
+    ):
+        packer = CompressingWriter(writer, OBJECT)
+        while data := plain.read(CHUNK_BYTES):
+            packer.write(data)
+            run.check_cancel()
+            run.progress(packer.plain_size, total, "bytes", step="compress")
+            if not half and packer.plain_size * 2 >= total:
+                half = True
+                run.failpoint("backup.mid")
+        stored = packer.finish()
+        run.failpoint("backup.before_fsync")
+        writer.sync()
+        found = examiner.result(_paced(run, "tables", "check"))
+        _require_sound(found)
+        writer.publish()
+        run.failpoint("backup.data_renamed")
+    return stored, found
+
+
+def _contents(source: SqliteEngine, stored: StoredObject, found: Examination, journal_mode: str) -> Contents:
+    identity = source.identity()
+    facts = {name: value for name, value in found.facts.items() if name != "journal_mode"}
+    return Contents(
+        format=SqliteNative.name,
+        format_version=1,
+        objects=(stored,),
+        tables=tuple(
+            TableContent(name=t.name, rows=t.rows, digest=t.digest, objects=(OBJECT,), columns=t.columns)
+            for t in found.tables
+        ),
+        schema_fingerprint=found.fingerprint,
+        sequences=found.sequences,
+        source={
+            "engine": SqliteNative.engine, "identity": identity.key, "server_version": identity.server_version,
+            "version_number": identity.version_number, "journal_mode": journal_mode,
+            "flavour": identity.details["flavour"], **facts,
+        },
+        tool={"path": "sqlite3 (library)", "version": identity.server_version},
+        snapshot={"quick_check": "ok", "foreign_key_violations": str(found.orphans)},
+    )
+
+
+def _unpack(archive: Archive, contents: Contents, descriptor: int, run: Progress) -> None:
+    """Write the plain file to a descriptor, which is closed at the end."""
+    stored, done, half = contents.objects[0], 0, False
+    with open(descriptor, "wb", buffering=0) as file, disk_errors("the unpacked backup"):
+        for data in plain_bytes(archive, stored):
+            file.write(data)
+            done += len(data)
+            run.check_cancel()
+            run.progress(done, stored.plain_size, "bytes", step="unpack")
+            if not half and done * 2 >= stored.plain_size:
+                half = True
+                run.failpoint("restore.staging_half")
+
+
+def _require_sound(found: Examination) -> None:
+    if found.damage:
+        raise OperationFailed(
+            "target_damaged", f"The database is damaged: {found.damage[0]}.",
+            "Restore it from its last good backup, or repair it with the sqlite3 shell's .recover.",
+        )
+
+
+def _require_equal(found: Examination, contents: Contents) -> None:
+    """The unpacked file holds what the manifest says. Raises OperationFailed("backup_damaged")."""
+    expected = {table.name: table.rows for table in contents.tables}
+    counted = {table.name: table.rows for table in found.tables}
+    orphans = int(contents.snapshot.get("foreign_key_violations", 0))
+    differences = list(found.damage)
+    differences += [
+        f"{name} has {counted.get(name, 'no')} rows instead of {expected.get(name, 'none')}"
+        for name in sorted(expected | counted) if expected.get(name) != counted.get(name)
+    ]
+    if found.orphans > orphans:
+        differences.append(f"{found.orphans} rows break a foreign key, {orphans} did when it was taken")
+    if found.fingerprint != contents.schema_fingerprint:
+        differences.append("its schema is another one")
+    if differences:
+        raise OperationFailed("backup_damaged", f"The backup is damaged: {differences[0]}.", "Use another backup.")
+
+
+def _paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:
+    """Reports progress and looks for a cancellation, at most five times a second."""
+    next_time = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal next_time
+        if time.monotonic() >= next_time:
+            next_time = time.monotonic() + 0.2
+            run.check_cancel()
+            run.progress(done, total, unit, step=step)
+
+    return report
+
+
+def _remove_staging(spot: files.Spot, name: str) -> None:
+    for entry in spot.beside():
+        if entry.startswith(name):
+            spot.remove(entry)
+
+
+def _own(engine: Engine) -> SqliteEngine:
+    if not isinstance(engine, SqliteEngine):
+        raise Refused(*sqlite_refusals.wrong_engine("sqlite", engine))
+    return engine
