@@ -11,10 +11,11 @@ from opsconsole.databases.identities import (
     same_target,
     strictest,
 )
-from opsconsole.databases.notes import add_note
+from opsconsole.databases.notes import write_note
 from opsconsole.databases.suggestions import Suggestion, contradictions, suggest
 
 __all__ = [
-    "DataPage", "Suggestion", "add_note", "check", "contradictions", "data_page", "data_tables", "engine_for",
+    "DataPage", "Suggestion", "check", "contradictions", "data_page", "data_tables", "engine_for",
     "environments_of", "probe", "protected", "refuse_own", "same_target", "strictest", "suggest", "url_of",
+    "write_note",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ LONGEST = 4000  # characters
 
 
 @transaction.atomic
-def add_note(database: Database, text: str, account: Account | None) -> DatabaseNote:
+def write_note(database: Database, text: str, *, account: Account | None) -> DatabaseNote:
     """Write a note; `account` is None at a shell without a token. Raises Usage or Refused."""
     text = text.strip()
     if not text or len(text) > LONGEST:

@@ -82,7 +82,8 @@ class DatabaseNote(models.Model):
     """A dated sentence in a database's history, for what was changed by hand."""
 
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="notes")
-    author = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    author = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    author_name = models.CharField(max_length=150, help_text="Who wrote it: a person's name, or system:USER at a shell.")
     at = models.DateTimeField()
     text = models.TextField(max_length=4000)
 

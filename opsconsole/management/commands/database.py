@@ -89,7 +89,7 @@ class Command(ConsoleCommand):
         return Exit.FAILED if wrong else Exit.OK
 
     def note(self, options: Options) -> Exit:
-        note = databases.add_note(self.database_called(options["name"]), options["text"], self.account)
+        note = databases.write_note(self.database_called(options["name"]), options["text"], account=self.account)
         facts = {"database": options["name"], "at": note.at, "author": note.author_name, "text": note.text}
         self.answer(facts, f"Noted in the history of {options['name']}.")
         return Exit.OK
