@@ -13,6 +13,7 @@ import pytest
 from opsconsole.embedded.redis import EmbeddedRedis
 from tests.support import servers
 from tests.support.console import Console, Template, build_template, fresh_console
+from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer
 
 
@@ -91,6 +92,12 @@ def console(
         fresh_console(console_templates(console_backend), tmp_path / "home", settings) as fresh,
     ):
         yield fresh
+
+
+@pytest.fixture
+def cast(console: Console) -> Cast:
+    """The people of tests/support/people.py, in a console whose bootstrap is still open."""
+    return assemble()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
