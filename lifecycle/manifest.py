@@ -94,14 +94,16 @@ def read(data: bytes, keys: PublicKeys) -> Manifest:
     key = keys.get(key_id)
     if key is None:
         raise OperationFailed(
-            "manifest_signature", f"The manifest is signed with the key {key_id}, which this console does not know.",
+            "manifest_signature",
+            f"The manifest is signed with the key {key_id}, which this console does not know.",
             "Add that console's public key to keys/manifest.pub if you trust it.",
         )
     if not key.verify(canonical_json(inner), signature):
         raise OperationFailed("manifest_signature", "The manifest was changed after it was signed.", _RESTORE_AGAIN)
     if inner.get("format") != MANIFEST_FORMAT:
         raise OperationFailed(
-            "manifest_version", f"The manifest has format {inner.get('format')}; this console reads {MANIFEST_FORMAT}.",
+            "manifest_version",
+            f"The manifest has format {inner.get('format')}; this console reads {MANIFEST_FORMAT}.",
             "Use the version of the console that wrote it, or a newer one.",
         )
     return _manifest(inner)

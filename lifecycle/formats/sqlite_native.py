@@ -73,9 +73,7 @@ class SqliteNative(Format):
     def methods(self, engine: Engine) -> tuple[str, ...]:
         return ("swap",)
 
-    def prepare(
-        self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str
-    ) -> Prepared:
+    def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
         target = _own(engine)
         for refusal in sqlite_refusals.lasting(target, contents, method):
             raise Refused(*refusal)
@@ -145,7 +143,8 @@ def _copy_over(spot: files.Spot, prepared: Prepared, run: Progress, witness: Map
         run.failpoint("restore.swapped")
         return
     raise TargetProblem(
-        "locked", "The runtime of this D1 database keeps writing its own tables, so nothing was changed.",
+        "locked",
+        "The runtime of this D1 database keeps writing its own tables, so nothing was changed.",
         "Stop the program that serves the database, then ask for the operation again.",
     )
 
@@ -217,9 +216,13 @@ def _contents(source: SqliteEngine, stored: StoredObject, found: Examination, jo
         schema_fingerprint=found.fingerprint,
         sequences=found.sequences,
         source={
-            "engine": SqliteNative.engine, "identity": identity.key, "server_version": identity.server_version,
-            "version_number": identity.version_number, "journal_mode": journal_mode,
-            "flavour": identity.details["flavour"], **facts,
+            "engine": SqliteNative.engine,
+            "identity": identity.key,
+            "server_version": identity.server_version,
+            "version_number": identity.version_number,
+            "journal_mode": journal_mode,
+            "flavour": identity.details["flavour"],
+            **facts,
         },
         tool={"path": "sqlite3 (library)", "version": identity.server_version},
         snapshot={"quick_check": "ok", "foreign_key_violations": str(found.orphans)},
@@ -243,7 +246,8 @@ def _unpack(archive: Archive, contents: Contents, descriptor: int, run: Progress
 def _require_sound(found: Examination) -> None:
     if found.damage:
         raise OperationFailed(
-            "target_damaged", f"The database is damaged: {found.damage[0]}.",
+            "target_damaged",
+            f"The database is damaged: {found.damage[0]}.",
             "Restore it from its last good backup, or repair it with the sqlite3 shell's .recover.",
         )
 
@@ -256,7 +260,8 @@ def _require_equal(found: Examination, contents: Contents) -> None:
     differences = list(found.damage)
     differences += [
         f"{name} has {counted.get(name, 'no')} rows instead of {expected.get(name, 'none')}"
-        for name in sorted(expected | counted) if expected.get(name) != counted.get(name)
+        for name in sorted(expected | counted)
+        if expected.get(name) != counted.get(name)
     ]
     if found.orphans > orphans:
         differences.append(f"{found.orphans} rows break a foreign key, {orphans} did when it was taken")

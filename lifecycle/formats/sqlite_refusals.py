@@ -50,7 +50,8 @@ def _method(method: str) -> Refusal | None:
     if method == "swap":
         return None
     return (
-        "method", "An SQLite file is replaced as a whole, in one transaction, by a copy that was proven before.",
+        "method",
+        "An SQLite file is replaced as a whole, in one transaction, by a copy that was proven before.",
         "Use method=swap.",
     )
 

@@ -38,8 +38,13 @@ class CompressingWriter:
         if self._in_piece:
             self._end_piece()
         return StoredObject(
-            key=self._name, size=self.size, sha256="sha256:" + self._stored.hexdigest(), plain_size=self.plain_size,
-            plain_sha256="sha256:" + self._plain.hexdigest(), compression="zstd", chunks=tuple(self._pieces),
+            key=self._name,
+            size=self.size,
+            sha256="sha256:" + self._stored.hexdigest(),
+            plain_size=self.plain_size,
+            plain_sha256="sha256:" + self._plain.hexdigest(),
+            compression="zstd",
+            chunks=tuple(self._pieces),
         )
 
     def _store(self, data: bytes) -> None:
@@ -105,6 +110,7 @@ def _decompressed(unzip: zstd.ZstdDecompressor, data: bytes) -> Iterator[bytes]:
 
 def _damaged(stored: StoredObject, how: str) -> OperationFailed:
     return OperationFailed(
-        "backup_damaged", f"The backup's object {stored.key} is damaged: {how}.",
+        "backup_damaged",
+        f"The backup's object {stored.key} is damaged: {how}.",
         "Use another backup, and look at the disk of the store.",
     )

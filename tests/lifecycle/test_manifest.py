@@ -21,7 +21,12 @@ CONTENTS = Contents(
     format_version=1,
     objects=(
         StoredObject(
-            key="data.zst", size=10, sha256="sha256:aa", plain_size=30, plain_sha256="sha256:bb", compression="zstd",
+            key="data.zst",
+            size=10,
+            sha256="sha256:aa",
+            plain_size=30,
+            plain_sha256="sha256:bb",
+            compression="zstd",
             chunks=("sha256:cc",),
         ),
     ),
@@ -34,10 +39,20 @@ CONTENTS = Contents(
 
 def a_manifest(**changes: object) -> Manifest:
     values = {
-        "backup": "backups/savings/7", "operation_id": 7, "fence": 2, "console": "c1", "database": "savings",
-        "environment": "production", "target_identity": "sqlite:1:2:/x", "target_incarnation": "sqlite:1:2:/x",
-        "engine": "sqlite", "server_version": "3.40.1", "version_number": 3040001,
-        "started_at": "2026-11-20T10:00:00.000000Z", "finished_at": "2026-11-20T10:00:01.000000Z", "contents": CONTENTS,
+        "backup": "backups/savings/7",
+        "operation_id": 7,
+        "fence": 2,
+        "console": "c1",
+        "database": "savings",
+        "environment": "production",
+        "target_identity": "sqlite:1:2:/x",
+        "target_incarnation": "sqlite:1:2:/x",
+        "engine": "sqlite",
+        "server_version": "3.40.1",
+        "version_number": 3040001,
+        "started_at": "2026-11-20T10:00:00.000000Z",
+        "finished_at": "2026-11-20T10:00:01.000000Z",
+        "contents": CONTENTS,
     }
     return Manifest(**(values | changes))  # type: ignore[arg-type]
 

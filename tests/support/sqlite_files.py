@@ -70,7 +70,8 @@ def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
 def words(path: Path) -> set[str]:
     """The words that the rows of a plain database carry: one when its content is whole."""
     names = [name for (name,) in rows(path, "SELECT name FROM people UNION ALL SELECT name FROM pets")]
-    return {str(name).split()[0] for name in names} | {str(rows(path, "SELECT value FROM settings WHERE key = 'word'")[0][0])}
+    names.append(rows(path, "SELECT value FROM settings WHERE key = 'word'")[0][0])
+    return {str(name).split()[0] for name in names}
 
 
 def integrity(path: Path) -> list[str]:

@@ -36,7 +36,12 @@ def parse(url: str, roots: Sequence[Path]) -> SqliteAddress:
     root_of(os.path.realpath(path), allowed)
     display = f"sqlite:///{quote(path)}" + (f"?flavour={flavour}" if flavour else "")
     return SqliteAddress(
-        engine="sqlite", secret_url=display, display=display, name=os.path.basename(path), path=path, roots=allowed,
+        engine="sqlite",
+        secret_url=display,
+        display=display,
+        name=os.path.basename(path),
+        path=path,
+        roots=allowed,
         flavour=flavour,
     )
 
@@ -47,7 +52,8 @@ def root_of(real: str, roots: Sequence[str]) -> str:
         if real.startswith(root.rstrip("/") + "/"):
             return root
     raise TargetProblem(
-        "permission", f"{real} does not lie under a folder that the console may use.",
+        "permission",
+        f"{real} does not lie under a folder that the console may use.",
         f"Move the file below one of {':'.join(roots) or '(none)'}, or add its folder to OPSCONSOLE_ROOTS.",
     )
 

@@ -68,8 +68,13 @@ def _sizes(connection: sqlite3.Connection) -> dict[str, int]:
 
 def _table(connection: sqlite3.Connection, name: str, rows: int | None, size: int | None) -> Table:
     return Table(
-        schema="", name=name, columns=_columns(connection, name), primary_key=_primary_key(connection, name),
-        rows=rows, exact=rows is not None, size_bytes=size,
+        schema="",
+        name=name,
+        columns=_columns(connection, name),
+        primary_key=_primary_key(connection, name),
+        rows=rows,
+        exact=rows is not None,
+        size_bytes=size,
     )
 
 

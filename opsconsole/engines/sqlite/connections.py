@@ -44,7 +44,8 @@ def require_supported_library() -> None:
     """Raises TargetProblem("version") when the SQLite library of this Python is too old."""
     if sqlite3.sqlite_version_info < OLDEST_SUPPORTED:
         raise TargetProblem(
-            "version", f"This Python has SQLite {sqlite3.sqlite_version}; the console needs 3.40 or newer.",
+            "version",
+            f"This Python has SQLite {sqlite3.sqlite_version}; the console needs 3.40 or newer.",
             "Install a newer SQLite library for the Python that runs the console.",
         )
 
@@ -107,7 +108,8 @@ def explained(error: sqlite3.Error, path: str) -> OpsError:
     primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if primary == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE:
         return OperationFailed(
-            "disk_full", f"The disk took no more while {path} was being written (full, over its quota, or failing).",
+            "disk_full",
+            f"The disk took no more while {path} was being written (full, over its quota, or failing).",
             "Free space, then ask for the operation again.",
         )
     code = _CODES.get(primary, "refused")
@@ -146,4 +148,3 @@ def _identity(fd: int) -> tuple[int, int] | None:
     except OSError:
         return None  # closed meanwhile
     return facts.st_dev, facts.st_ino
-

@@ -153,7 +153,8 @@ def _pin(connection: sqlite3.Connection) -> None:
 
 def _in_use(spot: Spot) -> TargetProblem:
     return TargetProblem(
-        "locked", f"Other programs kept {spot.path} locked, so nothing was changed.",
+        "locked",
+        f"Other programs kept {spot.path} locked, so nothing was changed.",
         "Stop what writes to it (or what reads it for long), then ask for the operation again.",
     )
 

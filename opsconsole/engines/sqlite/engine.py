@@ -45,8 +45,11 @@ class SqliteEngine(Engine):
             details = {name: str(value) for name, value in probe.facts(connection).items()}
         key = f"sqlite:{facts.st_dev}:{facts.st_ino}:{spot.path}"
         return Identity(
-            key=key, incarnation=key, server_version=sqlite3.sqlite_version,
-            version_number=version_number(), details=details | {"flavour": flavour},
+            key=key,
+            incarnation=key,
+            server_version=sqlite3.sqlite_version,
+            version_number=version_number(),
+            details=details | {"flavour": flavour},
         )
 
     def check(self) -> list[Check]:
@@ -150,6 +153,7 @@ def _require_writable(spot: Spot) -> None:
     for name, what in ((spot.name, spot.path), (".", spot.folder)):
         if not os.access(name, os.R_OK | os.W_OK, dir_fd=spot.folder_fd):
             raise TargetProblem(
-                "permission", f"The console may not read and write {what}.",
+                "permission",
+                f"The console may not read and write {what}.",
                 "Give the user that runs the console read and write access to the file and its folder.",
             )

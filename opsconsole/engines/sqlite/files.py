@@ -82,18 +82,21 @@ def sound(spot: Spot) -> os.stat_result:
         raise TargetProblem("refused", f"{spot.path} is not a regular file.", "Name the database file itself.")
     if facts.st_nlink > 1:
         raise TargetProblem(
-            "refused", f"{spot.path} has {facts.st_nlink} names (hard links), so a lock beside it proves nothing.",
+            "refused",
+            f"{spot.path} has {facts.st_nlink} names (hard links), so a lock beside it proves nothing.",
             "Keep one name and remove the others, or replace them by symlinks.",
         )
     mount, kind = _mount_of(spot, spot.name)
     if kind in _NETWORK or kind.startswith("fuse"):
         raise TargetProblem(
-            "refused", f"{spot.path} is on a {kind} file system, where SQLite's locks and ours prove nothing.",
+            "refused",
+            f"{spot.path} is on a {kind} file system, where SQLite's locks and ours prove nothing.",
             "Run a worker on the machine that has the disk, and register the file there.",
         )
     if mount != _mount_of(spot, "")[0]:
         raise TargetProblem(
-            "refused", f"{spot.path} is itself a mount point, so a lock beside it proves nothing.",
+            "refused",
+            f"{spot.path} is itself a mount point, so a lock beside it proves nothing.",
             "Mount the folder instead of the single file.",
         )
     return facts

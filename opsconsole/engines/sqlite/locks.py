@@ -116,7 +116,8 @@ def _open(spot: Spot, flags: int) -> int:
         return os.open(_name(spot), flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=spot.folder_fd)
     except PermissionError:
         raise TargetProblem(
-            "permission", f"The console may not write {spot.path}{LOCK_SUFFIX}, which keeps two consoles apart.",
+            "permission",
+            f"The console may not write {spot.path}{LOCK_SUFFIX}, which keeps two consoles apart.",
             "Let the user that runs the console write the folder of the database.",
         ) from None
 
