@@ -136,6 +136,10 @@ class Kind(ABC):
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
         """On which side of the commit point did the crash fall? With DONE, the result to record (if known)."""
 
+    def suggestions(self, parameter: str, database: Database) -> tuple[tuple[str, str], ...]:
+        """Values worth offering for a parameter in a form, as (value, label); others stay allowed."""
+        return ()
+
     def clean_up(self, recovery: Recovery) -> None:
         """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""
 

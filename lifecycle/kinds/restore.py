@@ -168,12 +168,25 @@ class RestoreKind(Kind):
         for chosen in formats_for(database.engine):
             chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 
+    def suggestions(self, parameter: str, database: Database) -> tuple[tuple[str, str], ...]:
+        if parameter == "source":
+            others = Database.objects.filter(engine=database.engine, removed_at=None).exclude(pk=database.pk)
+            return (("", f"{database.name} itself"), *((name, name) for name in others.values_list("name", flat=True)))
+        if parameter != "backup":
+            return ()
+        rows = Backup.objects.filter(database=database, state=Backup.State.GOOD)[:30]
+        return (("latest", "the latest good one"), *((str(row.id), _label(row)) for row in rows))
+
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "backup":
             backup = Backup.objects.get(pk=int(subject))
             taking.sound(backup)
             return archives.manifest_of(backup).digest
         return super().probe(name, subject, engines)
+
+
+def _label(row: Backup) -> str:
+    return f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {row.rows} rows, {row.get_purpose_display()}"
 
 
 def _source(destination: Database, name: str) -> Database:

@@ -9,6 +9,6 @@ from opsconsole.pages import base
 
 def patterns() -> list[URLPattern]:
     """Every page of the kernel and of the apps."""
-    from opsconsole.pages import account  # noqa: F401  (they declare)
+    from opsconsole.pages import account, approvals, dashboard, decisions, operations, requests  # noqa: F401  (they declare)
 
     return base.routes()

@@ -1,0 +1,40 @@
+"""Panels of the dashboard, as a table that apps add to. The kernel brings its own and knows none of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+
+from opsconsole.models import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One card below the databases. `content` reads what its template shows, for the databases that the reader may see;
+    None leaves the panel out. It makes as many queries for a hundred databases as for one."""
+
+    name: str
+    title: str
+    order: int
+    template: str
+    content: Callable[[HttpRequest, Sequence[Database]], Mapping[str, Any] | None]
+
+
+_REGISTRY: dict[str, Panel] = {}
+
+
+def register_panel(panel: Panel) -> None:
+    """Add a panel. Raises TypeError for a duplicate or something that is no panel."""
+    if not isinstance(panel, Panel):
+        raise TypeError(f"{panel!r} is not a Panel")
+    if panel.name in _REGISTRY:
+        raise TypeError(f"the panel {panel.name} is registered twice")
+    _REGISTRY[panel.name] = panel
+
+
+def panels() -> list[Panel]:
+    """All panels in order."""
+    return sorted(_REGISTRY.values(), key=lambda panel: (panel.order, panel.name))

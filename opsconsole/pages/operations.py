@@ -1,0 +1,171 @@
+"""The list of operations, the page of one, and the fragment by which it stays true while it is open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from opsconsole import approvals, kinds, reauth
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused
+from opsconsole.models import AuditEvent, Environment, Operation, Vote
+from opsconsole.pages import looks
+from opsconsole.pages.base import SIGNED_IN, fragment, page, rights_of, show
+from opsconsole.permissions import visible_databases, visible_operations
+from opsconsole.plans import Plan
+from opsconsole.states import ACTIVE, HELD_BY_WORKER, OPEN, TERMINAL, State
+
+ROWS = 40
+LINES = 400  # of the log, shown at once
+GROUPS = {"open": OPEN, "running": ACTIVE, "ended": TERMINAL}
+
+
+@page("operations/", name="operations", permission=SIGNED_IN)
+def operation_list(request: HttpRequest) -> HttpResponse:
+    """Everything that was asked for, newest first, a page at a time."""
+    rows, filters = _filtered(request)
+    found = list(rows.order_by("-id")[: ROWS + 1])
+    return show(
+        request,
+        "console/operations.html",
+        title="Operations",
+        crumbs=[],
+        filters=filters,
+        rows=found[:ROWS],
+        older=found[ROWS - 1].pk if len(found) > ROWS else None,
+        kinds=[kind.name for kind in kinds.every()] + ["change"],
+        states=list(GROUPS) + [str(state) for state in State],
+        databases=list(visible_databases(request.user).values_list("name", flat=True)),
+    )
+
+
+@page("operations/<int:pk>/", name="operation", permission="see", scope="operation")
+def operation_page(request: HttpRequest, operation: Operation) -> HttpResponse:
+    """Should I approve this? What is happening? What happened?"""
+    return show(
+        request,
+        "console/operation.html",
+        title=looks.title_of(operation),
+        crumbs=[("Operations", "/operations/")],
+        crumb=str(operation.pk),
+        **_context(request, operation),
+        **_lines(operation, after=0),
+    )
+
+
+@page("operations/<int:pk>/live/", name="operation-live", permission="see", scope="operation", background=True)
+def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
+    """What may have moved since the page was drawn; it asks for itself again until the operation has ended."""
+    context = _context(request, operation)
+    return fragment(
+        request,
+        "console/operation/live.html",
+        polled=True,
+        moved=request.GET.get("seen", "") != context["seen"],
+        **context,
+        **_lines(operation, after=_number(request.GET.get("after", ""))),
+    )
+
+
+@page("operations/<int:pk>/plan.json", name="operation-plan", permission="see", scope="operation")
+def operation_plan(request: HttpRequest, operation: Operation) -> HttpResponse:
+    """The exact bytes that the digest covers."""
+    response = HttpResponse(operation.plan_text, content_type="application/json")
+    response.headers["Content-Disposition"] = f'attachment; filename="operation-{operation.pk}-plan.json"'
+    return response
+
+
+def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
+    plan, at = operation.plan, now()
+    tally = approvals.tally(operation, at=at)
+    events = list(AuditEvent.objects.filter(operation_id=operation.pk).order_by("id"))
+    waits = operation.state == State.PENDING_APPROVAL
+    hindrances = approvals.may_vote(request.user, operation) if waits else []
+    effects = looks.effects_of(plan)
+    return {
+        "operation": operation,
+        "plan": plan,
+        "frame": _strictest(plan),
+        "effects": effects,
+        "lost": looks.lost_rows(effects),
+        "evidence": looks.facts_of(_shown_evidence(plan)),
+        "tally": tally,
+        "taken": sum(1 for seat in tally.seats if seat.person),
+        "able": approvals.who_may(operation, tally.requirement, at=at) if waits else [],
+        "waits": waits,
+        "may_decide": waits and not hindrances,
+        "hindrance": _hindrance(hindrances),
+        "may_withdraw": _may_withdraw(request, operation),
+        "proved": reauth.proved_at(request),
+        "act": looks.act_of(plan),
+        "headline": looks.headline_of(operation, tally.missing),
+        "progress": looks.progress_of(operation),
+        "held": operation.state in HELD_BY_WORKER,
+        "cancel_words": looks.cancel_words(operation) if _may_cancel(request, operation) else "",
+        "may_ask_again": _may_ask_again(request, operation),
+        "may_settle": operation.state == State.INDETERMINATE and rights_of(request).can("request", operation),
+        "events": [looks.told(event) for event in events],
+        "seen": f"{operation.state}.{len(events)}",
+        "terminal": operation.state in TERMINAL,
+        "pace": 1 if operation.state in ACTIVE else 3,
+    }
+
+
+def _lines(operation: Operation, *, after: int) -> dict[str, Any]:
+    newest = list(operation.lines.filter(id__gt=after).order_by("-id")[:LINES])[::-1]
+    return {"lines": newest, "last_line": newest[-1].pk if newest else after}
+
+
+def _filtered(request: HttpRequest) -> tuple[QuerySet[Operation], dict[str, str]]:
+    given = {name: request.GET.get(name, "") for name in ("state", "kind", "database", "mine", "before")}
+    rows = visible_operations(request.user).select_related("database__environment", "requester__person")
+    if given["state"] in (*GROUPS, *State):
+        rows = rows.filter(state__in=GROUPS.get(given["state"], [given["state"]]))
+    if given["kind"]:
+        rows = rows.filter(kind=given["kind"])
+    if given["database"]:
+        rows = rows.filter(database__name=given["database"])
+    if given["mine"]:
+        rows = rows.filter(requester_person_id=request.user.person_id)
+    before = _number(given["before"])
+    return (rows.filter(pk__lt=before) if before else rows), given
+
+
+def _strictest(plan: Plan) -> Environment | None:
+    """The protected environment among the plan's targets, if any."""
+    names = [target.environment for target in plan.targets if target.protected]
+    rows = Environment.objects.filter(name__in=names).order_by("-protected", "-order") if names else None
+    return rows.first() if rows is not None else None
+
+
+def _shown_evidence(plan: Plan) -> dict[str, Any]:
+    hidden = ("requirement", "databases")  # how the kernel binds a change's votes; shown as seats
+    return {key: value for key, value in plan.evidence.items() if key not in hidden}
+
+
+def _hindrance(found: list[Refused]) -> Refused | None:
+    return found[0] if found else None
+
+
+def _may_withdraw(request: HttpRequest, operation: Operation) -> bool:
+    if operation.state not in (State.PENDING_APPROVAL, State.QUEUED):
+        return False
+    mine = operation.votes.filter(person_id=request.user.person_id, digest=operation.digest).last()
+    return mine is not None and mine.decision == Vote.Decision.APPROVE
+
+
+def _may_cancel(request: HttpRequest, operation: Operation) -> bool:
+    rights = rights_of(request)
+    own = operation.requester_person_id == request.user.person_id
+    return own or rights.can("vote", operation) or rights.can("administer", operation)
+
+
+def _may_ask_again(request: HttpRequest, operation: Operation) -> bool:
+    ended = operation.state in TERMINAL and operation.state != State.SUCCEEDED
+    return ended and operation.database is not None and rights_of(request).can("request", operation)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 19 else 0

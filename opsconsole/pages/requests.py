@@ -1,0 +1,168 @@
+"""Asking for an operation of any kind: its few fields on the left, the plan as it would be on the right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from opsconsole import approvals, kinds, operations
+from opsconsole.clock import now
+from opsconsole.exceptions import OpsError, Usage
+from opsconsole.models import Database
+from opsconsole.pages import looks
+from opsconsole.pages.base import fragment, page, show
+from opsconsole.plans import Plan
+from opsconsole.targets import plan_target
+
+
+class SuggestedField(forms.ChoiceField):
+    """A choice among what is worth offering; another value (from a link, say) is kept, and the plan decides on it."""
+
+    def valid_value(self, value: Any) -> bool:
+        return True
+
+    def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
+        bound = super().get_bound_field(form, field_name)
+        value = str(bound.value() or "")
+        if value not in {str(choice) for choice, _ in self.choices}:
+            self.choices = [*self.choices, (value, value)]
+        return bound
+
+
+class RequestForm(forms.Form):
+    """The kind's parameters, a reason, and the typed name where nobody else is asked."""
+
+    def __init__(self, kind: kinds.Kind, database: Database, *args: Any, confirms: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for parameter in kind.parameters:
+            self.fields[parameter.name] = _field(kind, parameter, database)
+        self.fields["reason"] = forms.CharField(
+            label="Why",
+            required=False,
+            max_length=1000,
+            help_text="Who approves it reads this, and it stays in the audit history.",
+            widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        )
+        if confirms:
+            self.fields["confirm"] = forms.CharField(
+                label=f"Type {database.name} to confirm",
+                required=True,
+                help_text="Nobody else is asked here, so your typing its name is the confirmation.",
+                widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+            )
+
+    def parameters(self) -> dict[str, str]:
+        """What was asked for, without the reason and the confirmation."""
+        return {name: str(value) for name, value in self.cleaned_data.items() if name not in ("reason", "confirm")}
+
+
+@page(
+    "databases/<slug:name>/request/<slug:kind>/",
+    name="request",
+    permission="request",
+    scope="database",
+    methods=("GET", "POST"),
+)
+def request_page(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
+    """The form; sending it plans, seals and submits."""
+    chosen = _kind(kind, database)
+    requirement = approvals.requirement_for(chosen, [plan_target(database, None)], at=now())
+    confirms = chosen.mutates and not requirement.gated
+    form = _form(request, chosen, database, confirms)
+    if request.method == "POST" and form.is_valid():
+        made = _ask(request, form, chosen, database)
+        if made is not None:
+            return made
+    return show(
+        request,
+        "console/request.html",
+        title=f"{chosen.label} {database.name}",
+        crumbs=[("Databases", "/databases/"), (database.name, database.get_absolute_url())],
+        crumb=chosen.label,
+        frame=database.environment,
+        database=database,
+        kind=chosen,
+        form=form,
+        requirement=requirement,
+    )
+
+
+@page("databases/<slug:name>/request/<slug:kind>/plan/", name="request-plan", permission="request", scope="database")
+def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
+    """The plan as it would be now, for the values in the form. Reads the database and writes nothing."""
+    chosen = _kind(kind, database)
+    given = {p.name: request.GET[p.name] for p in chosen.parameters if p.name in request.GET}
+    try:
+        plan = operations.draft(chosen.name, database, given, account=request.user)
+    except OpsError as error:
+        return fragment(request, "console/request/plan.html", error=error)
+    return fragment(request, "console/request/plan.html", kind=chosen, **_preview(plan, chosen))
+
+
+def _preview(plan: Plan, kind: kinds.Kind) -> dict[str, Any]:
+    effects = looks.effects_of(plan)
+    return {
+        "plan": plan,
+        "effects": effects,
+        "lost": looks.lost_rows(effects),
+        "evidence": looks.facts_of(plan.evidence),
+        "requirement": approvals.requirement_for(kind, plan.targets, at=now()),
+    }
+
+
+def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Database) -> HttpResponse | None:
+    """Submit; a mistake in the form goes back into it, a refusal becomes a page."""
+    try:
+        made = operations.request(
+            kind.name,
+            database,
+            form.parameters(),
+            account=request.user,
+            reason=form.cleaned_data["reason"],
+            confirm=form.cleaned_data.get("confirm", ""),
+        )
+    except Usage as error:
+        form.add_error(None, f"{error.why} {error.next_step}")
+        return None
+    except OpsError as error:
+        if error.code != "confirmation_needed" or "confirm" not in form.fields:
+            raise
+        form.add_error("confirm", f"This must be exactly {database.name}.")
+        return None
+    messages.success(request, f"Asked for as operation {made.pk}. This page is the link to share; its digest is below.")
+    return redirect(made)
+
+
+def _form(request: HttpRequest, kind: kinds.Kind, database: Database, confirms: bool) -> RequestForm:
+    if request.method == "POST":
+        return RequestForm(kind, database, request.POST, confirms=confirms)
+    given = {name: request.GET[name] for name in request.GET if name != "confirm"}
+    return RequestForm(kind, database, initial=given, confirms=confirms)
+
+
+def _kind(name: str, database: Database) -> kinds.Kind:
+    try:
+        found = kinds.get(name)
+    except Usage as error:
+        raise Http404(error.why) from None
+    if database.engine not in found.engines:
+        raise Http404(f"{found.label} does not work on {database.engine}.")
+    return found
+
+
+def _field(kind: kinds.Kind, parameter: kinds.Parameter, database: Database) -> forms.Field:
+    shared: dict[str, Any] = {
+        "label": parameter.label,
+        "help_text": parameter.help[:1].upper() + parameter.help[1:],
+        "required": parameter.required,
+        "initial": parameter.default,
+    }
+    if parameter.choices:
+        return forms.ChoiceField(choices=parameter.choices, **shared)
+    if suggested := kind.suggestions(parameter.name, database):
+        return SuggestedField(choices=suggested, **shared)
+    return forms.CharField(max_length=300, widget=forms.TextInput(attrs={"autocomplete": "off"}), **shared)
