@@ -49,9 +49,10 @@ def arm(operation_id: int, fence: int, read: Mapping[str, str]) -> None:
                 "Verify the audit history, then ask again.",
             )
         inputs = _approval(row)
-        ExecutionGrant.objects.create(
-            operation=row, digest=row.digest, fence=fence, at=now(), inputs={"preconditions": dict(read), **inputs}
-        )
+        if not (kinds.get(row.kind).repeatable and hasattr(row, "grant")):  # a repeated backup uses the grant it has
+            ExecutionGrant.objects.create(
+                operation=row, digest=row.digest, fence=fence, at=now(), inputs={"preconditions": dict(read), **inputs}
+            )
         audit.record(
             "op.armed",
             operation=row,

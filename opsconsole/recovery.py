@@ -23,7 +23,7 @@ from opsconsole.fences import next_fence
 from opsconsole.kinds import Recovery, Result, Witness
 from opsconsole.models import Operation
 from opsconsole.runner import workdir_of
-from opsconsole.states import HELD_BY_WORKER, State
+from opsconsole.states import ACTIVE, HELD_BY_WORKER, State
 from opsconsole.transitions import Overtaken, move
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,19 @@ def reap(queues: list[str] | None = None) -> int:
         except Exception:
             log.exception("operation %s could not be recovered; it is tried again", row.id)
     return len(rows)
+
+
+def sweep() -> int:
+    """Remove the working folders of runs that are over, and whatever still runs for them; gives back how many."""
+    folders = [path for path in workdir_of(0, 0).parent.glob("*.*") if path.is_dir()]
+    swept = 0
+    for folder in folders:
+        operation_id, _, fence = folder.name.partition(".")
+        if not Operation.objects.filter(pk=operation_id, fence=fence, state__in=ACTIVE).exists():
+            process.kill_marked(folder.name)
+            shutil.rmtree(folder, ignore_errors=True)
+            swept += 1
+    return swept
 
 
 def recover(row: Operation, *, reason: str) -> Operation:

@@ -79,6 +79,7 @@ _OWN_CHORES: dict[str, Callable[[], object]] = {
     "expire": expire,
     "republish": republish,
     "reap": recovery.reap,
+    "sweep": recovery.sweep,
     "seal": lambda: audit.seal(),
     "checkpoint": lambda: audit.checkpoint(),
 }

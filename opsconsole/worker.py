@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import select
+import shutil
 import socket
 import time
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ from opsconsole.exceptions import FenceLost
 from opsconsole.fences import next_fence
 from opsconsole.models import Operation, OperationLine, OperationTarget
 from opsconsole.plans import PLAN_FORMAT
-from opsconsole.runner import CANCEL
+from opsconsole.runner import CANCEL, workdir_of
 from opsconsole.states import HELD_BY_WORKER, State
 from opsconsole.transitions import Overtaken, move
 
@@ -169,6 +170,7 @@ class Supervisor:
             os.close(control_write)
             process.stop(child, grace=1.0 if self._stop_reason else process.GRACE_SECONDS)
             process.kill_marked(marker)
+            shutil.rmtree(workdir_of(self.operation.id, self.operation.fence or 0), ignore_errors=True)
             os.close(out_read)
         if self._stop_reason != "fence":
             self._settle(child.returncode)
