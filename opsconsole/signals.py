@@ -7,7 +7,8 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 def connect() -> None:
     """Called once when Django starts."""
-    from opsconsole import triggers
+    from opsconsole import logins, triggers
 
     pre_migrate.connect(triggers.remove_before_migrate, dispatch_uid="opsconsole.triggers.before")
     post_migrate.connect(triggers.install_after_migrate, dispatch_uid="opsconsole.triggers")
+    logins.connect()

@@ -1,0 +1,72 @@
+"""Approvals: which policies apply, who must agree, whose votes count. Functions over rows that write nothing.
+
+`requirement_for` says what an operation needs, `tally` how it stands, `may_vote` why somebody may not decide. An
+operation needs the larger of what was asked for when it was requested and what policies ask for now.
+"""
+
+from __future__ import annotations
+
+from opsconsole.approvals.asking import (
+    CHANGE,
+    CONFIRMING,
+    places_of,
+    requirement_for,
+    requirement_for_change,
+    requirement_of,
+    seat_of_another,
+    still_allowed,
+)
+from opsconsole.approvals.history import Met, would_have_gated
+from opsconsole.approvals.inbox import waiting_for
+from opsconsole.approvals.requirement import Clause, Requirement, Window, strictest, strictest_of
+from opsconsole.approvals.rules import (
+    DEFAULT,
+    Place,
+    Rule,
+    RuleSet,
+    Verb,
+    in_force,
+    policy_set_digest,
+    rule_set,
+    sentence,
+)
+from opsconsole.approvals.tally import Ballot, Seat, Tally, tally
+from opsconsole.approvals.voters import credential_of, deadline_of, may_vote, who_may
+from opsconsole.approvals.weakening import weakened
+
+__all__ = [
+    "CHANGE",
+    "CONFIRMING",
+    "DEFAULT",
+    "Ballot",
+    "Clause",
+    "Met",
+    "Place",
+    "Requirement",
+    "Rule",
+    "RuleSet",
+    "Seat",
+    "Tally",
+    "Verb",
+    "Window",
+    "credential_of",
+    "deadline_of",
+    "in_force",
+    "may_vote",
+    "places_of",
+    "policy_set_digest",
+    "requirement_for",
+    "requirement_for_change",
+    "requirement_of",
+    "rule_set",
+    "seat_of_another",
+    "sentence",
+    "still_allowed",
+    "strictest",
+    "strictest_of",
+    "tally",
+    "waiting_for",
+    "weakened",
+    "who_may",
+    "would_have_gated",
+]

@@ -1,0 +1,106 @@
+"""What an operation needs now: from its kind, its targets and the policies in force. Reads rows, writes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from django.db.models import Q
+
+from opsconsole import kinds
+from opsconsole.approvals.requirement import Clause, Requirement, strictest, strictest_of
+from opsconsole.approvals.rules import Place, Verb, in_force
+from opsconsole.models import Database, Membership, Operation, Role
+from opsconsole.plans import Plan, Target
+
+CHANGE = "change"  # the kind of operations that change the console itself
+CHANGE_MINUTES = 24 * 60  # a request for one stays open for a day
+CONFIRMING = (Role.ADMINISTRATOR.value, Role.APPROVER.value)
+
+
+def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime) -> Requirement:
+    """The strictest of all policies that match the kind on any of its targets, source and destination alike.
+
+    A target answers for every registered database that has its identity, so a second row under a milder label changes
+    nothing. Without a matching policy, a gated kind needs the default policy on protected databases.
+    """
+    rules = in_force(at)
+    verb = Verb(name=kind.name, gated=kind.gated)
+    merged = strictest_of(rules.requirement(verb, place) for place in places_of(targets))
+    return replace(merged, policy_digest=rules.digest)
+
+
+def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
+    """What a change of the console needs: one other person, and whatever protects what it touches.
+
+    The plan's evidence holds the seat of the other person (`requirement`) and the databases whose protection it
+    touches (`databases`); for those, the strictest policy of any kind counts.
+    """
+    rules = in_force(at)
+    touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
+    verbs = [Verb(name=kind.name, gated=kind.gated) for kind in kinds.every()] + [Verb(name=CHANGE, gated=False)]
+    demands = [rules.requirement(verb, place) for place in _with_twins(touched) for verb in verbs]
+    general = [rule.requirement("") for rule in rules.others if rule.matches(Verb(name=CHANGE, gated=False), None)]
+    sealed = Requirement.from_json(plan.evidence["requirement"])
+    return replace(strictest_of([sealed, *demands, *general]), policy_digest=rules.digest)
+
+
+def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
+    """The larger of what was asked for when it was requested and what would be asked for now.
+
+    So a policy that was tightened meanwhile is never undercut, and one that was loosened lowers nothing.
+    """
+    then = Requirement.from_json(operation.requirement)
+    plan = operation.plan
+    if operation.kind == CHANGE:
+        return strictest(then, requirement_for_change(plan, at=at)) if then.gated else then
+    return strictest(then, requirement_for(kinds.get(operation.kind), plan.targets, at=at))
+
+
+def still_allowed(operation: Operation, *, at: datetime) -> bool:
+    """False when nobody was asked, but somebody would have to be asked now."""
+    return operation.gated or operation.kind == CHANGE or not requirement_of(operation, at=at).gated
+
+
+def places_of(targets: Iterable[Target]) -> list[Place]:
+    """Where the targets are, by every registered database of the same identity."""
+    targets = list(targets)
+    named = Q(pk__in=[target.database_id for target in targets])
+    known = Q(identity__in=[target.identity for target in targets if target.identity], removed_at=None)
+    return _with_twins(Database.objects.filter(named | known))
+
+
+def seat_of_another(owner_groups: Sequence[str], *, besides: int | None) -> Requirement:
+    """One other person who may confirm a change that concerns these owner groups.
+
+    It is an approver or administrator of one of the groups; of any group where these have none but the requester
+    (`besides`, a person's id).
+    """
+    holders = Membership.objects.filter(role__in=CONFIRMING, person__is_service=False).exclude(person_id=besides or 0)
+    own = holders.filter(owner_group__name__in=owner_groups, person__accounts__is_active=True)
+    groups = tuple(owner_groups) if own.exists() else ()
+    clause = Clause(roles=CONFIRMING, owner_groups=groups)
+    return Requirement(
+        gated=True,
+        votes_needed=1,
+        clauses=(clause,),
+        valid_minutes=CHANGE_MINUTES,
+        sentences=(f"A change of the console needs 1 other person of {clause.words}",),
+    )
+
+
+def _with_twins(rows: Iterable[Database]) -> list[Place]:
+    rows = list(rows)
+    identities = {row.identity for row in rows if row.identity}
+    twins = Database.objects.filter(identity__in=identities, removed_at=None)
+    every = Database.objects.filter(Q(pk__in=[row.pk for row in rows]) | Q(pk__in=twins.values("pk")))
+    return [
+        Place(
+            environment=row.environment.name,
+            protected=row.environment.protected,
+            owner_group=row.owner_group.name,
+            tags=frozenset(row.tags),
+        )
+        for row in every.select_related("environment", "owner_group")
+    ]

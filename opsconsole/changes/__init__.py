@@ -1,0 +1,25 @@
+"""Changes of the console itself (people, policies, databases, environments): one noun a file, one table of all.
+
+Each is asked for like any operation, confirmed by somebody else, and done in one transaction. Apps add theirs with
+`register_change` in their `AppConfig.ready()`.
+"""
+
+from __future__ import annotations
+
+from opsconsole.changes.accounts import Activate, Deactivate, ResetPassword
+from opsconsole.changes.base import Change, Draft, every_change, get_change, register_change
+from opsconsole.changes.databases import AddDatabase, EditDatabase, RemoveDatabase
+from opsconsole.changes.environments import AddEnvironment, EditEnvironment
+from opsconsole.changes.memberships import AddMembership, RemoveMembership
+from opsconsole.changes.operations import Settle
+from opsconsole.changes.people import AddPerson, ChangeEmail
+from opsconsole.changes.policies import DisablePolicy, SetPolicy
+
+__all__ = ["Change", "Draft", "every_change", "get_change", "register_change"]
+
+for _change in (
+    AddPerson(), ChangeEmail(), AddMembership(), RemoveMembership(), ResetPassword(), Deactivate(), Activate(),
+    AddDatabase(), EditDatabase(), RemoveDatabase(), AddEnvironment(), EditEnvironment(), SetPolicy(), DisablePolicy(),
+    Settle(),
+):  # fmt: skip
+    register_change(_change)
