@@ -1,10 +1,18 @@
 """The audit history: recorded with the change it tells of, chained afterwards, and able to prove itself."""
 
-from opsconsole.audit import event_types as _event_types  # fills the catalogue
 from opsconsole.audit.actors import Actor, acting_as, actor_for, current
+from opsconsole.audit.catalogue import add
 from opsconsole.audit.checkpoints import checkpoint
+from opsconsole.audit.event_types import KERNEL_EVENTS
 from opsconsole.audit.record import record
 from opsconsole.audit.sealing import seal, seal_all
 from opsconsole.audit.sentences import describe
+from opsconsole.audit.startup import console_started
+from opsconsole.audit.verification import verify
 
-__all__ = ["Actor", "acting_as", "actor_for", "checkpoint", "current", "describe", "record", "seal", "seal_all"]
+__all__ = [
+    "Actor", "acting_as", "actor_for", "checkpoint", "console_started", "current", "describe", "record", "seal",
+    "seal_all", "verify",
+]  # fmt: skip
+
+add(KERNEL_EVENTS)

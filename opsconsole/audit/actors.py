@@ -62,19 +62,11 @@ def acting_as(actor: Actor) -> Iterator[Actor]:
 
 def actor_for(account: Account, **source: Any) -> Actor:
     """The actor of a logged-in account; `source` holds further fields of Actor (auth, ip, request_id, ...)."""
-    return Actor(
-        **(
-            {
-                "kind": "human",
-                "account_id": account.pk,
-                "person_id": account.person_id,
-                "name": account.person.name,
-                "auth": "session",
-                "host": socket.gethostname(),
-            }
-            | source
-        )
-    )
+    known: dict[str, Any] = {
+        "kind": "human", "account_id": account.pk, "person_id": account.person_id, "name": account.person.name,
+        "auth": "session", "host": socket.gethostname(),
+    }  # fmt: skip
+    return Actor(**known | source)
 
 
 @cache

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from opsconsole.audit.catalogue import add, event, move
+from opsconsole.audit.catalogue import EventType, event, move
 
-add([
+KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- operations: what moves them
     move("op.planned", "{who} planned the {what}",
          "digest gated votes_needed self_confirmed summary policies risk retry_of"),
@@ -64,6 +64,8 @@ add([
     event("membership.removed", "{who} took a role away: {object}", "person role owner_group"),
     event("policy.changed", "{who} set the policy {object}",
           "policy name version effective_at match clauses min_people valid_minutes windows enabled weaker"),
+    event("policy.shipped", "The console began with the policy {object}",
+          "name version match clauses min_people valid_minutes windows enabled"),
     event("environment.added", "{who} added the environment {object}", "environment protected label order colour"),
     event("environment.changed", "{who} changed the environment {object}", "environment fields old new"),
     event("bootstrap.opened", "The console began to be set up"),
@@ -80,9 +82,10 @@ add([
     event("database.imported", "{who} imported a list of databases", "rows format"),
     # -- the history itself, and the console
     event("audit.exported", "{who} exported the audit history", "format filters until_seq"),
-    event("audit.verified", "{who} verified the audit history", "verdict from_seq to_seq checkpoints findings", by="verdict",
+    event("audit.verified", "{who} verified the audit history",
+          "verdict from_seq to_seq checkpoints findings", by="verdict",
           sound="{who} verified the audit history: it is sound",
           tampered="{who} verified the audit history: IT WAS TAMPERED WITH",
           unproven="{who} verified the audit history: not all of it could be proven"),
-    event("console.started", "The console started ({object})", "fingerprint expected problems version"),
-])  # fmt: skip
+    event("console.started", "The console started ({object})", "fingerprint expected problems"),
+)  # fmt: skip

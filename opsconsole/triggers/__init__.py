@@ -15,8 +15,8 @@ from opsconsole.triggers import postgresql, rules, sqlite
 from opsconsole.triggers.guards import PREFIX, Guard, refusal_of
 
 __all__ = [
-    "Guard", "could_be_switched_off", "fingerprint", "install", "install_after_migrate", "problems", "refusal_of", "refusals",
-    "remove_before_migrate",
+    "Guard", "could_be_switched_off", "expected_fingerprint", "fingerprint", "install", "install_after_migrate",
+    "problems", "refusal_of", "refusals", "remove_before_migrate",
 ]  # fmt: skip
 
 _BACKENDS: dict[str, ModuleType] = {"postgresql": postgresql, "sqlite": sqlite}

@@ -43,8 +43,8 @@ GUARDED: tuple[type[Model], ...] = (*APPEND_ONLY, Operation, OperationTarget, Me
                                     Account, Bootstrap)  # fmt: skip
 PEOPLE_WHO_DECIDE = "('approvers','administrators')"
 SEALED_COLUMNS = (
-    "kind", "database_id", "requester_id", "requester_person_id", "token_id", "retry_of_id", "parent_id", "plan_text", "digest",
-    "plan_format", "gated", "votes_needed", "requirement", "created_at",
+    "kind", "database_id", "requester_id", "requester_person_id", "token_id", "retry_of_id", "parent_id", "plan_text",
+    "digest", "plan_format", "gated", "votes_needed", "requirement", "created_at",
 )  # fmt: skip
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
 TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "removed_at")
@@ -86,7 +86,7 @@ def _chain() -> Iterator[Guard]:
         AuditSeal, "INSERT", "next",
         f"NEW.seq <> COALESCE((SELECT max(s.seq) FROM {seals} s), 0) + 1 OR EXISTS "
         f"(SELECT 1 FROM {seals} s WHERE s.seq = NEW.seq - 1 AND s.hash <> NEW.previous)",
-        "chain", "A seal must follow the last one of the chain.", "Let the console seal its events; it does so by itself.",
+        "chain", "A seal must follow the last one of the chain.", "Let the console seal its events.",
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _operations() -> Iterator[Guard]:
     )  # fmt: skip
     for event in ("DELETE", "TRUNCATE"):
         yield _guard(
-            Operation, event, "never", "1 = 1", "append_only", "Operations are part of the history and are never removed.",
+            Operation, event, "never", "1 = 1", "append_only", "Operations are history and are never removed.",
             "Cancel it if it has not run yet.",
         )  # fmt: skip
 
@@ -129,8 +129,8 @@ def _operations() -> Iterator[Guard]:
 def _targets() -> Iterator[Guard]:
     active = f"(SELECT o.state FROM {table_of(Operation)} o WHERE o.id = NEW.operation_id) IN ({_quoted(ACTIVE)})"
     yield _guard(
-        OperationTarget, "INSERT", "idle", f"NEW.active AND NOT {active}", "target", "Only an operation that runs holds its target.",
-        "Let a worker claim it.",
+        OperationTarget, "INSERT", "idle", f"NEW.active AND NOT {active}", "target",
+        "Only an operation that runs holds its target.", "Let a worker claim it.",
     )  # fmt: skip
     yield _guard(
         OperationTarget, "UPDATE", "held", f"({_differs(('operation_id', 'database_id', 'identity', 'role'))})"
@@ -140,7 +140,7 @@ def _targets() -> Iterator[Guard]:
     )  # fmt: skip
     for event in ("DELETE", "TRUNCATE"):
         yield _guard(
-            OperationTarget, event, "never", "1 = 1", "append_only", "What an operation touched is part of the history.",
+            OperationTarget, event, "never", "1 = 1", "append_only", "What an operation touched is history.",
             "Cancel or settle the operation; its targets are then free.",
         )  # fmt: skip
 
@@ -200,13 +200,14 @@ def _bootstrap() -> Iterator[Guard]:
 
 
 def _not_replaced() -> Iterator[Guard]:
-    """SQLite's INSERT OR REPLACE removes a row without asking its DELETE and UPDATE triggers; a taken key is refused."""
+    """SQLite's INSERT OR REPLACE removes a row without asking its other triggers; a taken key is refused."""
     for model in GUARDED:
-        keys = _keys(model) if model in APPEND_ONLY else [[str(model._meta.pk.column)]]  # type: ignore[union-attr]
+        keys = _keys(model) if model in APPEND_ONLY else [[str(model._meta.pk.column)]]
         taken = " OR ".join("(" + " AND ".join(f"t.{column} = NEW.{column}" for column in key) + ")" for key in keys)
         yield Guard(
-            name=f"{model._meta.model_name}_insert_replace", table=table_of(model), event="INSERT", on=frozenset({"sqlite"}),
-            condition=f"EXISTS (SELECT 1 FROM {table_of(model)} t WHERE {taken})", code="replaced",
+            name=f"{model._meta.model_name}_insert_replace", table=table_of(model), event="INSERT",
+            on=frozenset({"sqlite"}), code="replaced",
+            condition=f"EXISTS (SELECT 1 FROM {table_of(model)} t WHERE {taken})",
             why=f"A row of {table_of(model)} with this key exists and cannot be replaced.", next_step="Add a new row.",
         )  # fmt: skip
 
@@ -238,21 +239,25 @@ def _no_edge() -> str:
 
 
 def _votes_missing() -> str:
-    """A gated operation starts to run with fewer people whose last vote on its digest is an approval, or with a veto."""
+    """A gated operation starts to run with too few people whose last vote on its digest approves, or with a veto."""
+    votes, people = table_of(Vote), table_of(Person)
     mine = "v.operation_id = NEW.id AND v.digest = NEW.digest"
-    last = f"NOT EXISTS (SELECT 1 FROM {table_of(Vote)} w WHERE w.operation_id = v.operation_id AND w.digest = v.digest AND w.person_id = v.person_id AND w.id > v.id)"
-    people = (
-        f"SELECT count(DISTINCT v.person_id) FROM {table_of(Vote)} v JOIN {table_of(Person)} p ON p.id = v.person_id "
-        f"WHERE {mine} AND v.decision = 'approve' AND NOT p.is_service AND v.person_id IS DISTINCT FROM NEW.requester_person_id AND {last}"
+    later = "w.operation_id = v.operation_id AND w.digest = v.digest AND w.person_id = v.person_id AND w.id > v.id"
+    approving = (
+        f"SELECT count(DISTINCT v.person_id) FROM {votes} v JOIN {people} p ON p.id = v.person_id "
+        f"WHERE {mine} AND v.decision = 'approve' AND NOT p.is_service "
+        "AND v.person_id IS DISTINCT FROM NEW.requester_person_id "
+        f"AND NOT EXISTS (SELECT 1 FROM {votes} w WHERE {later})"
     )
-    veto = f"EXISTS (SELECT 1 FROM {table_of(Vote)} v WHERE {mine} AND v.decision = 'veto')"
+    veto = f"EXISTS (SELECT 1 FROM {votes} v WHERE {mine} AND v.decision = 'veto')"
     return (
-        f"NEW.state = 'running' AND OLD.state <> 'running' AND NEW.gated AND (({people}) < NEW.votes_needed OR {veto})"
+        "NEW.state = 'running' AND OLD.state <> 'running' AND NEW.gated "
+        f"AND (({approving}) < NEW.votes_needed OR {veto})"
     )
 
 
 def _confirmed(column: str | None) -> str:
-    """While the console is being set up, or within a running change (the one that the row names, where there is a row)."""
+    """While the console is being set up, or within a running change (the one that the column names)."""
     named = f"o.id = {column} AND " if column else ""
     return (
         f"EXISTS (SELECT 1 FROM {table_of(Bootstrap)} b WHERE b.closed_at IS NULL) OR EXISTS "

@@ -1,0 +1,157 @@
+"""Do the events and the rows that they tell of agree? Each rule compares one table with the history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
+
+from opsconsole.audit import catalogue
+from opsconsole.audit.findings import Report
+from opsconsole.audit.redaction import plain
+from opsconsole.models import AuditEvent, Operation, Policy
+from opsconsole.states import State
+
+CHUNK = 500
+POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
+Told = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witnessed:
+    """Every row of `model` (app.Model, with an `operation_id`) has an event of `type` that tells the same facts.
+
+    `fields` pairs a column of the row with a field of the event's data. With `kept`, every event has its row too.
+    """
+
+    model: str
+    type: str
+    fields: tuple[tuple[str, str], ...]
+    kept: bool = True
+
+
+_RULES: list[Witnessed] = [
+    Witnessed(
+        model="opsconsole.Vote", type="op.voted",
+        fields=(("person_id", "person"), ("decision", "decision"), ("digest", "digest")),
+    )
+]  # fmt: skip
+
+
+def add_rule(rule: Witnessed) -> None:
+    """Have another table compared with its events; an app calls this when Django starts."""
+    _RULES.append(rule)
+
+
+def reconcile(report: Report) -> None:
+    """Add a finding for every row that its events do not account for, and the other way round."""
+    _operations(report)
+    _removed_operations(report)
+    _policies(report)
+    for rule in _RULES:
+        _witnessed(report, rule)
+
+
+def _operations(report: Report) -> None:
+    """Each operation is in the state that its last event tells, under the digest that it was planned with."""
+    moves = [entry.name for entry in catalogue.every() if entry.moves]
+    last = AuditEvent.objects.filter(operation_id=OuterRef("pk"), type__in=moves).order_by("-id").values("payload")[:1]
+    first = (
+        AuditEvent.objects.filter(operation_id=OuterRef("pk"), type="op.planned").order_by("id").values("payload")[:1]
+    )
+    rows = Operation.objects.order_by("id").annotate(last=Subquery(last), first=Subquery(first))
+    for row in rows.values("id", "state", "digest", "last", "first").iterator(chunk_size=CHUNK):
+        report.operations += 1
+        where = f"operation {row['id']}"
+        if row["first"] is None or row["last"] is None:
+            report.add("operation", where, "The history does not know where it comes from.")
+            continue
+        told = _data(row["last"]).get("to", str(State.PLANNED))
+        if told != row["state"]:
+            report.add("operation", where, f"It is {row['state']}, and its last event says {told}.")
+        if _data(row["first"]).get("digest") != row["digest"]:
+            report.add("operation", where, "Its plan has another digest than the one that it was planned with.")
+
+
+def _removed_operations(report: Report) -> None:
+    there = Operation.objects.filter(pk=OuterRef("operation_id"))
+    gone = AuditEvent.objects.filter(~Exists(there), type="op.planned").order_by("id")
+    for operation_id in gone.values_list("operation_id", flat=True).iterator(chunk_size=CHUNK):
+        report.add("operation", f"operation {operation_id}", "The history tells of it, and its row is gone.")
+
+
+def _policies(report: Report) -> None:
+    """Every version of a policy is word for word what its event says."""
+    events = AuditEvent.objects.filter(type__in=("policy.shipped", "policy.changed")).order_by("id")
+    told = [_told(payload, POLICY_FIELDS) for payload in events.values_list("payload", flat=True)]
+    rows = Policy.objects.order_by("id")
+    if not AuditEvent.objects.filter(type="console.started").exists():
+        rows = rows.exclude(changed_by=None)  # a console that never started has not told of what it was shipped with
+    there = [(row["id"], _facts(row, POLICY_FIELDS)) for row in rows.values("id", *POLICY_FIELDS)]
+    for policy_id, facts in there:
+        if facts not in told:
+            report.add(
+                "policy", f"policy {policy_id}", f"No event tells of {facts[0]} version {facts[1]} as it stands."
+            )
+    for facts in told:
+        if facts not in [other for _, other in there]:
+            report.add(
+                "policy", f"policy {facts[0]}", f"Its version {facts[1]} is gone, or is not what its event says."
+            )
+
+
+def _witnessed(report: Report, rule: Witnessed) -> None:
+    """Walk rows and events side by side, one operation at a time."""
+    model, noun = apps.get_model(rule.model), rule.model.rpartition(".")[2].lower()
+    columns, names = zip(*rule.fields, strict=True)
+    rows = model._default_manager.order_by("operation_id", "id").values("operation_id", *columns)
+    events = AuditEvent.objects.filter(type=rule.type).order_by("operation_id", "id").values("operation_id", "payload")
+    told = ((row["operation_id"], _told(row["payload"], names)) for row in _stream(events))
+    there = ((row["operation_id"], _facts(row, columns)) for row in _stream(rows))
+    for operation_id, has, says in _side_by_side(there, told):
+        where = f"{noun}s of operation {operation_id}"
+        if any(facts not in says for facts in has) or len(has) > len(says):
+            report.add(noun, where, f"A {noun} is not as an event {rule.type} tells it, or has no event.")
+        elif rule.kept and len(has) < len(says):
+            report.add(noun, where, f"An event tells of a {noun} that is not there.")
+
+
+def _stream(rows: QuerySet[Any, Any]) -> Iterator[dict[str, Any]]:
+    return rows.iterator(chunk_size=CHUNK)
+
+
+def _side_by_side(
+    there: Iterator[tuple[int, Told]], told: Iterator[tuple[int, Told]]
+) -> Iterator[tuple[int, list[Told], list[Told]]]:
+    """Both sides' facts of each operation; both come in the order of operations."""
+    left, right = groupby(there, key=lambda pair: pair[0]), groupby(told, key=lambda pair: pair[0])
+    mine, theirs = next(left, None), next(right, None)
+    while mine or theirs:
+        key = min(side[0] for side in (mine, theirs) if side)
+        has, says = list[Told](), list[Told]()
+        if mine and mine[0] == key:
+            has, mine = [facts for _, facts in mine[1]], next(left, None)
+        if theirs and theirs[0] == key:
+            says, theirs = [facts for _, facts in theirs[1]], next(right, None)
+        yield key, has, says
+
+
+def _data(payload: bytes | memoryview) -> dict[str, Any]:
+    try:
+        return dict(json.loads(bytes(payload))["data"])
+    except (ValueError, KeyError, TypeError):
+        return {}
+
+
+def _told(payload: bytes | memoryview, names: tuple[str, ...]) -> Told:
+    data = _data(payload)
+    return tuple(data.get(name) for name in names)
+
+
+def _facts(row: dict[str, Any], columns: tuple[str, ...]) -> Told:
+    return tuple(plain(row[column]) for column in columns)
