@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "unfold.contrib.forms",
     "unfold.contrib.import_export",
     "opsconsole.apps.ConsoleAdminConfig",
+    "opsconsole",  # before auth, whose commands changepassword and createsuperuser it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -91,7 +92,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "import_export",
     "axes",
-    "opsconsole",
     "lifecycle",
     "integrity",
 ]
