@@ -25,7 +25,7 @@ def create(server: EmbeddedPostgres) -> str:
     superuser = Connector(parse(server.url("postgres")), "opsconsole-demo")
     with superuser.session(WRITE) as session:
         names = session.execute("SELECT datname FROM pg_catalog.pg_database").fetchall()
-        if not session.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [OWNER]).fetchone():
+        if not session.execute("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = %s", [OWNER]).fetchone():
             role = sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}")
             session.execute(role.format(sql.Identifier(OWNER), sql.Literal(password)))
         if (NAME,) not in names:
@@ -33,6 +33,8 @@ def create(server: EmbeddedPostgres) -> str:
             session.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(draft)))
             session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(draft), sql.Identifier(OWNER)))
             _fill(server.url(draft, user=OWNER, password=password))
+            with Connector(parse(server.url(draft)), "opsconsole-demo").session(WRITE) as inside:
+                inside.execute("ANALYZE")
             rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
             session.execute(rename.format(sql.Identifier(draft), sql.Identifier(NAME)))
     return server.url(NAME, user=OWNER, password=password)
@@ -42,7 +44,6 @@ def _fill(url: str) -> None:
     with Connector(parse(url), "opsconsole-demo").session(WRITE) as session:
         for name in ("savings_schema.sql", "savings_data.sql"):
             session.execute((HERE / name).read_bytes())
-        session.execute("ANALYZE")
 
 
 def _kept_password(path: Path) -> str:
