@@ -1,0 +1,326 @@
+"""What the two formats of PostgreSQL share: whether and how a backup goes back, by swap or in place."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar
+
+from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress, StoredObject
+from opsconsole.engines.base import Engine, Identity, TargetLock
+from opsconsole.engines.postgresql import (
+    PostgresEngine,
+    archives,
+    catalogue,
+    databases,
+    fingerprint,
+    in_place,
+    lock,
+    suitability,
+    swap,
+    tools,
+)
+from opsconsole.engines.postgresql.connect import LONG, WRITE, Connection, Connector, major_of
+from opsconsole.engines.postgresql.lock import Label
+from opsconsole.exceptions import FenceLost, OperationFailed, TargetProblem
+
+Refusals = list[tuple[str, str, str]]
+
+
+class PostgresFormat(Format):
+    engine: ClassVar[str] = "postgresql"
+
+    @abstractmethod
+    def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
+        """Build schema, rows and keys in an empty database. Failpoint: restore.staging_half."""
+
+    @abstractmethod
+    def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
+        """Put the rows into freshly made tables, inside the transaction of `session`. Failpoint: inplace.mid."""
+
+    @abstractmethod
+    def archive_file(self, archive: Archive, contents: Contents, run: Progress) -> AbstractContextManager[int]:
+        """A descriptor of the pg_dump archive that holds (at least) the schema, checked, readable at any place."""
+
+    # -- may it? --------------------------------------------------------------------------------------------------
+
+    def methods(self, engine: Engine) -> tuple[str, ...]:
+        connector = connector_of(engine)
+        with connector.session() as session:
+            return ("in_place",) if databases.why_no_swap(connector, session) else ("swap", "in_place")
+
+    def refusals(self, engine: Engine, contents: Contents, *, method: str, overwrite: bool) -> Refusals:
+        if contents.source.get("engine") != self.engine or engine.name != self.engine:
+            return [("wrong_engine", "The backup and the destination are of different engines.", "Choose another destination.")]
+        try:
+            with connector_of(engine).session() as session:
+                who = catalogue.identity(session)
+                return [
+                    *_of_versions(engine, who, contents), *_of_content(session, who, contents, overwrite),
+                    *_of_extensions(session, contents, method), *_of_roles(session, who, contents),
+                    *_of_space(engine, session, contents), *self._of_method(engine, session, method),
+                ]  # fmt: skip
+        except TargetProblem as problem:
+            return [(problem.code, problem.why, problem.next_step)]
+
+    def _of_method(self, engine: Engine, session: Connection, method: str) -> Refusals:
+        if method == "swap":
+            return _of_swap(connector_of(engine), session)
+        if foreign := suitability.not_owned(session):
+            names = ", ".join(foreign[:5])
+            return [("not_owner", f"This role may not replace {names}.", "Use a role that is a member of their owner.")]
+        return []
+
+    # -- do it ----------------------------------------------------------------------------------------------------
+
+    def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
+        if method == "in_place":
+            return Prepared(method=method, tables={table.name: table.rows for table in contents.tables})
+        connector, maintenance = connector_of(engine), _maintenance(connector_of(engine))
+        name = databases.staging_name(connector.database, run.operation_id, run.fence)
+        with connector.session(WRITE, database=maintenance) as session, _dropped_on_failure(session, name):
+            model = databases.like(session, connector.database)
+            databases.drop(session, name)
+            databases.create(session, name, _suited(model, contents))
+            target = Staging(connector, name, contents)
+            self.fill(target, archive, contents, run)
+            run.log("Proving the copy: statistics, counts, definitions.")
+            counted, same = target.prove(contents)
+            databases.dress(session, name, model)
+        if not same:
+            run.log("The definitions of the copy read differently from those in the manifest.")
+        return Prepared(method=method, name=name, tables=counted, detail={"schema_matches": same})
+
+    def publish(
+        self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> Mapping[str, Any]:
+        if prepared.method == "in_place":
+            return self._replace(engine, lock, archive, contents, run)
+        connector, maintenance = connector_of(engine), _maintenance(connector_of(engine))
+        plan = swap.plan_swap(connector, maintenance, prepared.name, run.operation_id)
+        run.failpoint("restore.before_swap")
+        run.recheck()
+        lock.confirm()
+        run.before_commit(witness=plan.witness())
+        lock.release_inner()
+        swap.execute(connector, maintenance, plan, inside=lambda: run.failpoint("restore.in_swap"))
+        run.after_commit()
+        run.failpoint("restore.swapped")
+        return plan.witness() | dict(prepared.detail)
+
+    def _replace(
+        self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, run: Progress
+    ) -> Mapping[str, Any]:
+        target = Staging(connector_of(engine), engine.address.name, contents)
+        live = tools.choose(engine.identity().version_number, tls=target.connector.needs_tls)
+        with self.archive_file(archive, contents, run) as file:
+            parts = in_place.scripts(target.connector, live, target.tools, file, target.limits)
+        with in_place.transaction(target.connector, str(contents.source["encoding"])) as session:
+            run.recheck()
+            in_place.run_script(session, parts.drops)
+            in_place.remove_large_objects(session)
+            in_place.run_script(session, parts.before_rows)
+            self.refill(target, session, archive, contents, run)
+            in_place.run_script(session, parts.after_rows)
+            compare(contents, target.count(session))
+            lock.confirm()
+            witness = in_place.own_number(session)
+            run.before_commit(witness=witness)
+            in_place.commit(session)
+        run.after_commit()
+        return witness
+
+    # -- afterwards -----------------------------------------------------------------------------------------------
+
+    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
+        if not witness:
+            return False
+        module = swap if witness["method"] == "swap" else in_place
+        return module.landed(connector_of(engine), witness)
+
+    def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
+        connector = connector_of(engine)
+        label = connector.parameters["application_name"]
+        ours = Label.of(label)
+        prefix = ours.prefix if ours else label
+        lost = fence - 1 if ours == Label(prefix, operation_id, fence) else fence
+        with connector.session(LONG, database=databases.maintenance_of(connector)) as session:
+            lock.end_sessions(session, prefix, operation_id, lost)
+            databases.drop_staging(session, connector.database, operation_id, fence)
+
+
+class Staging:
+    """A database that is being built: where it is, and with which client and settings."""
+
+    def __init__(self, connector: Connector, name: str, contents: Contents) -> None:
+        self.connector = connector
+        self.name = name
+        with connector.session() as session:
+            who = catalogue.identity(session)
+            wanted = contents.source.get("roles", ())
+            same = who.key == contents.source.get("identity")
+            self.settings = LONG | {"row_security": "off"} | dict(suitability.load_settings(session))
+            self.limits = archives.Limits(
+                owners=not suitability.roles_out_of_reach(session, wanted), tablespaces=same
+            )  # fmt: skip
+        writer = int(contents.tool.get("version", "0").split(".")[0])
+        self.tools = tools.choose(who.version_number, tls=connector.needs_tls, at_least=writer)
+
+    def tool_settings(self) -> Mapping[str, str]:
+        return {name: self.settings[name] for name in ("synchronous_commit", "maintenance_work_mem")}
+
+    def prove(self, contents: Contents) -> tuple[dict[str, int], bool]:
+        """Statistics for the planner, then counts (which must equal the manifest's) and definitions."""
+        with self.connector.session(self.settings, database=self.name) as session:
+            session.execute("ANALYZE")
+            counted = self.count(session)
+            same = fingerprint.digest(session) == contents.schema_fingerprint
+        compare(contents, counted)
+        return counted, same
+
+    def count(self, session: Connection) -> dict[str, int]:
+        return {table.full_name: table.rows or 0 for table in catalogue.tables(session, exact=True)}
+
+
+def compare(contents: Contents, counted: Mapping[str, int]) -> None:
+    """Raises OperationFailed when a table holds other than the manifest's number of rows."""
+    wanted = {table.name: table.rows for table in contents.tables}
+    if wrong := [name for name in {**wanted, **counted} if wanted.get(name) != counted.get(name)]:
+        name = wrong[0]
+        raise OperationFailed(
+            "counts_differ", f"{name} has {counted.get(name)} rows in the copy and {wanted.get(name)} in the manifest"
+            f" ({len(wrong)} tables differ).", "Nothing was published; restore from another backup.",
+        )  # fmt: skip
+
+
+def connector_of(engine: Engine) -> Connector:
+    """How to reach a PostgreSQL engine's server. Raises TypeError for an engine of another vendor."""
+    if not isinstance(engine, PostgresEngine):
+        raise TypeError(f"{engine!r} is not PostgreSQL")
+    return engine.connector
+
+
+def source_facts(session: Connection, who: Identity) -> dict[str, Any]:
+    """What a later restore must know about where the backup came from; JSON, no secrets."""
+    return {
+        "engine": "postgresql", "identity": who.key, "incarnation": who.incarnation, "server_version": who.server_version,
+        "version_number": who.version_number, "encoding": who.details["encoding"], "collation": who.details["collation"],
+        "ctype": who.details["ctype"], "extensions": suitability.extensions(session),
+        "roles": suitability.roles_used(session), "size_bytes": catalogue.size_bytes(session),
+    }  # fmt: skip
+
+
+def damaged(key: str, why: str) -> OperationFailed:
+    return OperationFailed("backup_damaged", f"The object {key} is damaged: {why}.", "Restore from another backup.")
+
+
+def expected(item: StoredObject) -> Mapping[str, Any]:
+    """What a copy worker must find in an object."""
+    return {"size": item.size, "sha256": item.sha256, "plain_size": item.plain_size, "plain_sha256": item.plain_sha256}
+
+
+def _maintenance(connector: Connector) -> str:
+    found = databases.maintenance_of(connector)
+    if found is None:
+        raise OperationFailed(
+            "no_maintenance", "This role may enter no database from which the target can be renamed.",
+            "GRANT CONNECT ON DATABASE postgres to it, or restore with method=in_place.",
+        )  # fmt: skip
+    return found
+
+
+@contextmanager
+def _dropped_on_failure(session: Connection, name: str) -> Iterator[None]:
+    """Leave no half copy behind, except when another worker has taken over: then it is that one's to remove."""
+    try:
+        yield
+    except FenceLost:
+        raise
+    except BaseException:
+        databases.drop(session, name)
+        raise
+
+
+def _suited(model: databases.Like, contents: Contents) -> databases.Like:
+    """The destination's own locale where the encodings agree, else the neutral one under the backup's encoding."""
+    encoding = str(contents.source.get("encoding", model.encoding))
+    if encoding == model.encoding:
+        return model
+    return databases.Like(oid=model.oid, owner=model.owner, encoding=encoding, locale={"LC_COLLATE": "C", "LC_CTYPE": "C"})
+
+
+def _of_versions(engine: Engine, who: Identity, contents: Contents) -> Refusals:
+    written, here = major_of(int(contents.source["version_number"])), major_of(who.version_number)
+    if here < written:
+        return [
+            (
+                "version_older", f"The backup is of PostgreSQL {written} and the destination is {here}.",
+                f"Restore into a server of version {written} or newer.",
+            )
+        ]  # fmt: skip
+    writer = int(contents.tool.get("version", "0").split(".")[0])
+    tools.choose(who.version_number, tls=connector_of(engine).needs_tls, at_least=writer)
+    return []
+
+
+def _of_content(session: Connection, who: Identity, contents: Contents, overwrite: bool) -> Refusals:
+    if overwrite or who.key == contents.source["identity"] or not catalogue.tables(session, exact=False):
+        return []
+    return [
+        (
+            "not_empty", "The destination is not the database that was backed up, and it is not empty.",
+            "Give overwrite=yes to replace its content, or choose an empty database.",
+        )
+    ]  # fmt: skip
+
+
+def _of_extensions(session: Connection, contents: Contents, method: str) -> Refusals:
+    wanted = dict(contents.source.get("extensions", {}))
+    if missing := suitability.missing_extensions(session, wanted):
+        step = f"Install the packages of {', '.join(missing)} on the destination's server."
+        return [("missing_extension", f"The destination's server does not offer {', '.join(missing)}.", step)]
+    there = suitability.extensions(session) if method == "in_place" else {}
+    if forbidden := suitability.forbidden_extensions(session, set(wanted) - set(there)):
+        step = "Restore with a superuser" + (", or have one create them first." if method == "in_place" else " or in place.")
+        return [("extension_rights", f"This role may not create the extensions {', '.join(forbidden)}.", step)]
+    return []
+
+
+def _of_roles(session: Connection, who: Identity, contents: Contents) -> Refusals:
+    """On its own database a restore must give everything back to its owners; elsewhere the role takes all."""
+    missing = suitability.roles_out_of_reach(session, contents.source.get("roles", ()))
+    if not missing or who.key != contents.source["identity"]:
+        return []
+    names = ", ".join(missing)
+    return [
+        (
+            "roles_missing", f"The backup holds objects or rights of roles that this role cannot act for: {names}.",
+            "Create them again, or make this role a member of them, or use a superuser.",
+        )
+    ]  # fmt: skip
+
+
+def _of_space(engine: Engine, session: Connection, contents: Contents) -> Refusals:
+    free = suitability.free_bytes(connector_of(engine), session)
+    needed = int(contents.source.get("size_bytes", 0)) * 12 // 10
+    if free is None or free >= needed:
+        return []
+    return [
+        (
+            "no_space", f"The copy needs about {needed >> 20} MiB on the server and {free >> 20} MiB are free.",
+            "Free space on the server, drop kept databases, or enlarge the disk.",
+        )
+    ]  # fmt: skip
+
+
+def _of_swap(connector: Connector, session: Connection) -> Refusals:
+    found: Refusals = []
+    if reason := databases.why_no_swap(connector, session):
+        found.append(("may_not_swap", f"A swap is not possible: {reason}", "Use method=in_place, or give the role these rights."))
+    if left := suitability.left_behind(session):
+        found.append(
+            ("left_behind", f"A swap would leave behind: {', '.join(left)}.", "Drop them first, or use method=in_place.")
+        )
+    return found
+

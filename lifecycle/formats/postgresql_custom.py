@@ -1,0 +1,198 @@
+"""pg_dump's custom format: one archive that pg_restore reads by itself. It carries everything that pg_dump can."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, ClassVar
+
+from backports import zstd
+
+from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
+from lifecycle.formats.postgresql_base import (
+    PostgresFormat,
+    Staging,
+    connector_of,
+    damaged,
+    expected,
+    source_facts,
+)
+from opsconsole import process
+from opsconsole.engines.base import Engine
+from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
+from opsconsole.engines.postgresql.connect import Connection
+from opsconsole.engines.postgresql.copy_worker import Broken, Counted, unpacked
+from opsconsole.engines.postgresql.snapshot import Snapshot
+from opsconsole.engines.postgresql.tools import Tools
+from opsconsole.storage import CHUNK_BYTES, ObjectWriter
+
+PLAIN, PACKED = "database.dump", "database.dump.zst"  # packed by pg_dump itself, or by us
+
+
+class PostgresCustom(PostgresFormat):
+    name: ClassVar[str] = "custom"
+    label: ClassVar[str] = "pg_dump custom archive"
+
+    def estimate_bytes(self, engine: Engine) -> int:
+        return engine.size_bytes()
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
+        with snapshot.taken(connector_of(engine)) as moment:
+            return self.write_snapshot(engine, archive, run, moment)
+
+    def write_snapshot(
+        self, engine: Engine, archive: Archive, run: Progress, moment: Snapshot, *, fallback_reason: str = ""
+    ) -> Contents:
+        """`write` of a snapshot that is already taken; rows are counted in it while pg_dump runs."""
+        connector = connector_of(engine)
+        who = catalogue.identity(moment.session)
+        found = tools.choose(who.version_number, tls=connector.needs_tls)
+        names = [(table.schema, table.name) for table in moment.tables]
+        total = sum(table.size for table in moment.tables)
+        with ThreadPoolExecutor(1) as beside:
+            counting = beside.submit(catalogue.counts, moment.session, names)
+            stored = self._dump(engine, archive, run, found, archives.custom_argv(found, moment.id), total)
+            counted = counting.result()
+        run.failpoint("backup.data_renamed")
+        return Contents(
+            format=self.name, format_version=1, objects=(stored,), fallback_reason=fallback_reason,
+            tables=tuple(
+                TableContent(name=table.full_name, rows=counted[table.schema, table.name], digest="", columns=table.columns)
+                for table in moment.tables
+            ),
+            schema_fingerprint=fingerprint.digest(moment.session), sequences=snapshot.sequences(moment.session),
+            source=source_facts(moment.session, who) | {"started_at": moment.started_at},
+            tool={"path": str(found.pg_dump), "version": found.version}, snapshot={"id": moment.id, "lsn": moment.lsn},
+        )  # fmt: skip
+
+    def _dump(
+        self, engine: Engine, archive: Archive, run: Progress, found: Tools, argv: Sequence[str | Path], total: int
+    ) -> StoredObject:
+        key = PLAIN if archives.packs_zstd(found) else PACKED
+        with archive.store.create(archive.key(key), part=archive.part) as writer:
+            sink = _Sink(writer, pack=key == PACKED)
+            with archives.dumping(connector_of(engine), argv, process.PIPE) as dump:
+                assert dump.child.stdout is not None
+                for block in _blocks(dump.child.stdout.fileno()):
+                    sink.take(block)
+                    run.progress(min(sink.counted.plain_size, total), total, "bytes", step="Dumping")
+                    run.check_cancel()
+                dump.finish(run.check_cancel)
+            run.failpoint("backup.mid")
+            sink.end()
+            run.failpoint("backup.before_fsync")
+            writer.publish()
+        return sink.stored(key)
+
+    # -- reading back ---------------------------------------------------------------------------------------------
+
+    def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
+        (item,) = contents.objects
+
+        def tick(done: int) -> None:
+            run.progress(done, item.plain_size, "bytes", step="Reading the backup through")
+            run.check_cancel()
+
+        with archives.parsing(tools.newest()) as parser:
+            assert parser.child.stdin is not None
+            with parser.child.stdin as sink:
+                _copy_checked(archive, item, sink, tick)
+            parser.finish(run.check_cancel)
+
+    # -- restoring ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def archive_file(self, archive: Archive, contents: Contents, run: Progress) -> Iterator[int]:
+        (item,) = contents.objects
+        with tempfile.TemporaryFile(dir=run.workdir) as file:
+            _copy_checked(archive, item, file, lambda done: run.check_cancel())
+            file.flush()
+            yield file.fileno()
+
+    def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
+        with self.archive_file(archive, contents, run) as file:
+            section = partial(
+                archives.restore_section, target.tools, target.connector, target.name, file,
+                limits=target.limits, tick=run.check_cancel, settings=target.tool_settings(),
+            )  # fmt: skip
+            section("pre-data", jobs=1)
+            run.log("Loading rows.")
+            section("data", jobs=2)
+            run.failpoint("restore.staging_half")
+            run.log("Building indexes and keys.")
+            section("post-data", jobs=2)
+
+    def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
+        (item,) = contents.objects
+
+        def tick(done: int) -> None:
+            run.progress(min(done, item.plain_size), item.plain_size, "bytes", step="Loading rows")
+            run.check_cancel()
+
+        with self.archive_file(archive, contents, run) as file, archives.rows_as_sql(target.tools, file) as rows:
+            assert rows.child.stdout is not None
+            in_place.load_sql(session, rows.child.stdout, tick)
+            rows.finish(run.check_cancel)
+        run.failpoint("inplace.mid")
+
+
+class _Sink:
+    """Takes pg_dump's bytes, packs them when pg_dump could not, counts and writes them."""
+
+    def __init__(self, writer: ObjectWriter, *, pack: bool) -> None:
+        self._writer = writer
+        self._packer = zstd.ZstdCompressor(level=1) if pack else None
+        self._chunks: list[str] = []
+        self.counted = Counted(self._chunks.append)
+
+    def take(self, block: bytes) -> None:
+        self.counted.plain(block)
+        self._write(self._packer.compress(block) if self._packer else block)
+
+    def end(self) -> None:
+        if self._packer:
+            self._write(self._packer.flush())
+
+    def stored(self, key: str) -> StoredObject:
+        facts = self.counted.facts()
+        return StoredObject(key=key, compression="zstd" if self._packer else "none", chunks=tuple(self._chunks), **facts)
+
+    def _write(self, data: bytes) -> None:
+        self.counted.stored(data)
+        self._writer.write(data)
+
+
+def _blocks(descriptor: int) -> Iterator[bytes]:
+    while block := os.read(descriptor, CHUNK_BYTES):
+        yield block
+
+
+def _copy_checked(archive: Archive, item: StoredObject, sink: IO[bytes], tick: Callable[[int], None]) -> None:
+    """The plain bytes of an object into `sink`. Raises OperationFailed("backup_damaged") when they differ from `item`."""
+    counted = Counted()
+    try:
+        with archive.store.open(archive.key(item.key)) as stream:
+            for data in _plain(stream.fileno(), item, counted):
+                sink.write(data)
+                tick(counted.plain_size)
+    except (FileNotFoundError, BrokenPipeError, Broken, zstd.ZstdError) as error:
+        raise damaged(item.key, str(error) or "pg_restore stopped reading it") from error
+    if counted.facts() != expected(item):
+        raise damaged(item.key, "it differs from the manifest")
+
+
+def _plain(descriptor: int, item: StoredObject, counted: Counted) -> Iterator[bytes]:
+    if item.compression == "zstd":
+        yield from unpacked(descriptor, counted)
+        return
+    for block in _blocks(descriptor):
+        counted.plain(block)
+        counted.stored(block)
+        yield block

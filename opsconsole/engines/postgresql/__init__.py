@@ -1,0 +1,7 @@
+"""PostgreSQL 14 to 18."""
+
+from __future__ import annotations
+
+from opsconsole.engines.postgresql.engine import PostgresEngine
+
+__all__ = ["PostgresEngine"]

@@ -1,0 +1,214 @@
+"""pg_dump and pg_restore at work: the schema archive, its parts as SQL, and whole custom archives."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from opsconsole import process
+from opsconsole.engines.postgresql import tools
+from opsconsole.engines.postgresql.connect import Connector
+from opsconsole.engines.postgresql.tools import Tools
+from opsconsole.exceptions import OperationFailed
+
+Tick = Callable[[], None]
+TICK_SECONDS = 0.2
+OURS = "*._opsconsole_*"
+SECTIONS = ("--section=pre-data", "--section=post-data")
+# A newer client sets this on every server; an older server does not know it, and nothing depends on it.
+HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a restore leaves out: owners and rights where the roles are not there, tablespaces on another server."""
+
+    owners: bool = True
+    tablespaces: bool = True
+
+    def options(self) -> list[str]:
+        left_out = ["--no-subscriptions"]
+        left_out += [] if self.owners else ["--no-owner", "--no-privileges"]
+        return left_out + ([] if self.tablespaces else ["--no-tablespaces"])
+
+
+# -- running ----------------------------------------------------------------------------------------------------
+
+
+class Tool:
+    """A running client program whose complaints are kept; `finish` waits for it."""
+
+    def __init__(
+        self, argv: Sequence[str | Path], env: Mapping[str, str], fds: Sequence[int],
+        *, stdin: int | IO[bytes] | None = process.DEVNULL, stdout: int | IO[bytes] | None = process.DEVNULL,
+    ) -> None:  # fmt: skip
+        self.name = Path(str(argv[0])).name
+        self._errors = tempfile.TemporaryFile()
+        self.child = process.spawn(argv, env=env, pass_fds=fds, stdin=stdin, stdout=stdout, stderr=self._errors)
+
+    def finish(self, tick: Tick, *, harmless: re.Pattern[str] | None = None) -> None:
+        """Wait for the end. Raises OperationFailed("tool_failed") with what the program said."""
+        while not process.ended_within(self.child, TICK_SECONDS):
+            tick()
+        if self.child.returncode == 0:
+            return
+        said = self._said()
+        wrong = [line for line in said if "error:" in line and not (harmless and harmless.search(line))]
+        if harmless and self.child.returncode == 1 and said and not wrong:
+            return
+        text = " ".join(wrong or said)[-1500:] or f"it ended with status {self.child.returncode}"
+        raise OperationFailed("tool_failed", f"{self.name} failed: {text}", "Read the message of the program.")
+
+    def close(self) -> None:
+        if self.child.poll() is None:
+            process.stop(self.child, grace=1.0)
+        self._errors.close()
+
+    def _said(self) -> list[str]:
+        self._errors.seek(0)
+        return self._errors.read(1 << 20).decode(errors="replace").splitlines()
+
+
+@contextmanager
+def running(tool: Tool) -> Iterator[Tool]:
+    """Stop the program when the block ends early."""
+    try:
+        yield tool
+    finally:
+        tool.close()
+
+
+# -- dumping ----------------------------------------------------------------------------------------------------
+
+
+def schema_argv(found: Tools, snapshot: str) -> list[str | Path]:
+    """pg_dump of everything but rows. `--schema-only` would lose the refresh of materialized views."""
+    argv: list[str | Path] = [found.pg_dump, "-Fc", *SECTIONS, "--lock-wait-timeout=60000", f"--exclude-table={OURS}"]
+    return argv + ([f"--snapshot={snapshot}"] if snapshot else [])
+
+
+def custom_argv(found: Tools, snapshot: str) -> list[str | Path]:
+    """pg_dump of everything, compressed by itself where it knows zstd."""
+    packed = "zstd:1" if packs_zstd(found) else "0"
+    return [
+        found.pg_dump, "-Fc", f"--compress={packed}", "--lock-wait-timeout=60000", f"--exclude-table={OURS}",
+        f"--snapshot={snapshot}",
+    ]  # fmt: skip
+
+
+def packs_zstd(found: Tools) -> bool:
+    """Whether this pg_dump was built with zstd (16 and newer can be); it says so before it connects."""
+    if found.major < 16:
+        return False
+    argv = [found.pg_dump, "--dbname=host=/nonexistent", "-Fc", "--compress=zstd:1", "--file=/dev/null"]
+    return b"not support compression" not in process.run(argv, timeout=20).stderr
+
+
+@contextmanager
+def dumping(connector: Connector, argv: Sequence[str | Path], stdout: int | IO[bytes]) -> Iterator[Tool]:
+    """pg_dump of the connector's database, writing to `stdout`."""
+    with tools.access(connector) as (env, fds), running(Tool(argv, env, fds, stdout=stdout)) as tool:
+        yield tool
+
+
+@contextmanager
+def memory_file(data: bytes = b"") -> Iterator[int]:
+    """A descriptor of a file that has no name and no place on disk, for archives of schemas (small)."""
+    fd = os.memfd_create("archive")
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def content_of(fd: int) -> bytes:
+    os.lseek(fd, 0, os.SEEK_SET)
+    with os.fdopen(os.dup(fd), "rb") as file:
+        return file.read()
+
+
+# -- restoring: an archive is a descriptor of a file that can be read at any place ---------------------------------
+
+
+def restore_section(
+    found: Tools, connector: Connector, database: str, archive: int, section: str, *, jobs: int, limits: Limits,
+    tick: Tick, settings: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Run one section of an archive in `database` (all of it when `section` is empty). Raises OperationFailed."""
+    with tools.access(connector, database) as (env, fds):
+        chosen = [f"--section={section}"] if section else []
+        argv = [
+            found.pg_restore, f"--dbname={_conninfo(database)}", *chosen, f"--jobs={jobs}", *limits.options(),
+            f"/dev/fd/{archive}",
+        ]  # fmt: skip
+        env = env | {"PGOPTIONS": _options(settings)}
+        with running(Tool(argv, env, (archive, *fds))) as tool:
+            tool.finish(tick, harmless=HARMLESS)
+
+
+def script(found: Tools, archive: int, options: Sequence[str], entries: Sequence[str]) -> str:
+    """The SQL of some entries of an archive (lines of `toc`), ready for one session of ours."""
+    listed = "\n".join(entries).encode() + b"\n"
+    with memory_file(listed) as chosen, tempfile.TemporaryFile() as sql:
+        argv = [found.pg_restore, "--file=-", f"--use-list=/dev/fd/{chosen}", *options, f"/dev/fd/{archive}"]
+        with running(Tool(argv, {}, (archive, chosen), stdout=sql)) as tool:
+            tool.finish(lambda: None)
+        sql.seek(0)
+        return plain_sql(sql.read().decode())
+
+
+@contextmanager
+def rows_as_sql(found: Tools, archive: int) -> Iterator[Tool]:
+    """pg_restore writing the rows of an archive as SQL to its standard output."""
+    argv = [found.pg_restore, "--file=-", "--section=data", f"/dev/fd/{archive}"]
+    with running(Tool(argv, {}, (archive,), stdout=process.PIPE)) as tool:
+        yield tool
+
+
+@contextmanager
+def parsing(found: Tools) -> Iterator[Tool]:
+    """pg_restore reading a whole archive from its standard input, every row of it, into nothing."""
+    argv = [found.pg_restore, "--file=/dev/null"]
+    with running(Tool(argv, {}, (), stdin=process.PIPE)) as tool:
+        yield tool
+
+
+def toc(found: Tools, archive: int) -> list[str]:
+    """The table of contents of an archive, one line an entry (`ID; CATALOGUE OID TYPE SCHEMA NAME OWNER`)."""
+    with tempfile.TemporaryFile() as listed:
+        with running(Tool([found.pg_restore, "--list", f"/dev/fd/{archive}"], {}, (archive,), stdout=listed)) as tool:
+            tool.finish(lambda: None)
+        listed.seek(0)
+        return [line for line in listed.read().decode().splitlines() if line and not line.startswith(";")]
+
+
+def plain_sql(text: str) -> str:
+    """`text` without the pair of psql commands around it and without settings that would change our session's limits."""
+    if match := re.search(r"^\\restrict (\w+)$", text, re.MULTILINE):
+        text = text.replace(f"\\restrict {match[1]}\n", "", 1)
+        head, _, tail = text.rpartition(f"\\unrestrict {match[1]}")
+        text = head + tail
+    return re.sub(r"\A((?:--.*\n|\s*\n|SET .*;\n|SELECT pg_catalog\.set_config.*;\n)*)", _calm, text, count=1)
+
+
+def _calm(match: re.Match[str]) -> str:
+    return re.sub(r"^SET (?:statement|lock|idle_in_transaction_session|transaction)_timeout = 0;\n", "", match[1], flags=re.MULTILINE)
+
+
+def _conninfo(database: str) -> str:
+    """A database's name that cannot be read as a connection string of its own."""
+    return "dbname='" + database.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _options(settings: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())

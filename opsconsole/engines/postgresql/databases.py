@@ -1,0 +1,252 @@
+"""Whole databases: the maintenance database, staging copies, kept ones, and the settings that make one like another."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import sql
+
+from opsconsole.engines.postgresql.address import LONGEST_NAME
+from opsconsole.engines.postgresql.connect import WRITE, Connection, Connector
+from opsconsole.engines.postgresql.lock import Label
+from opsconsole.exceptions import Refused, TargetProblem
+
+MAINTENANCE = ("postgres", "template1")
+# Settings whose stored value is a list of quoted names; each name is set as one text (as pg_dump does it).
+LISTS = frozenset({
+    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
+    "unix_socket_directories",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Like:
+    """What a new database must share with the one it replaces."""
+
+    oid: int
+    owner: str
+    encoding: str
+    locale: Mapping[str, str]  # options of CREATE DATABASE
+    tablespace: str = ""
+    limit: int = -1
+    comment: str | None = None
+    grants: tuple[tuple[str, str, bool], ...] | None = None  # (grantee or "", privilege, grantable); None: the default
+    settings: tuple[tuple[str, str], ...] = ()  # (role or "", "name=value")
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+# -- names ------------------------------------------------------------------------------------------------------
+
+
+def staging_name(database: str, operation: int, fence: int) -> str:
+    return _named(database, f"__oc_{operation}_{fence}")
+
+
+def old_name(database: str, operation: int, attempt: int = 1) -> str:
+    return _named(database, f"__old_{operation}" + (f"_{attempt}" if attempt > 1 else ""))
+
+
+def _named(database: str, suffix: str) -> str:
+    """`database` + `suffix` in at most 63 bytes; a name that had to be cut carries a digest of the whole."""
+    room = LONGEST_NAME - len(suffix)
+    encoded = database.encode()
+    if len(encoded) <= room:
+        return database + suffix
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    return encoded[: room - 9].decode(errors="ignore") + "~" + digest + suffix
+
+
+
+# -- where to stand ---------------------------------------------------------------------------------------------
+
+
+def maintenance_of(connector: Connector) -> str | None:
+    """The database from which `connector`'s own can be renamed; None when this role may enter none."""
+    for name in MAINTENANCE:
+        if name == connector.database:
+            continue
+        try:
+            connector.open(database=name).close()
+        except TargetProblem as found:
+            if found.code in {"missing", "permission", "password"}:
+                continue
+            raise
+        return name
+    return None
+
+
+def why_no_swap(connector: Connector, session: Connection) -> str:
+    """Why this role cannot restore by swap; empty when it can."""
+    row = session.execute(
+        "SELECT r.rolsuper OR r.rolcreatedb, r.rolsuper OR pg_has_role(d.datdba, 'USAGE'), r.rolname,"
+        " pg_get_userbyid(d.datdba) FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()"
+    ).fetchone()
+    creates, owns, role, owner = row or (False, False, "", "")
+    if not creates:
+        return f"the role {role} may not create databases."
+    if not owns:
+        return f"the role {role} may not rename a database of {owner}."
+    if maintenance_of(connector) is None:
+        return f"the role {role} may enter neither the database postgres nor template1."
+    return ""
+
+
+# -- look -------------------------------------------------------------------------------------------------------
+
+
+def oid_of(session: Connection, database: str) -> int | None:
+    row = session.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", (database,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def like(session: Connection, database: str) -> Like:
+    """Everything about an existing database that a replacement takes over. `session` may be in any database."""
+    row = session.execute(
+        "SELECT d.oid::bigint, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,"
+        " t.spcname, d.datconnlimit, shobj_description(d.oid, 'pg_database'), d.datacl IS NULL, to_jsonb(d)"
+        " FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = %s", (database,)
+    ).fetchone()  # fmt: skip
+    if row is None:
+        raise TargetProblem("missing", f"There is no database {database} on the server.", "Check the name in the URL.")
+    oid, owner, encoding, collate, ctype, tablespace, limit, comment, default_rights, raw = row
+    return Like(
+        oid=oid, owner=owner, encoding=encoding, locale=_locale(collate, ctype, raw),
+        tablespace="" if tablespace == "pg_default" else tablespace, limit=limit, comment=comment,
+        grants=None if default_rights else _grants(session, oid), settings=_settings(session, oid),
+    )  # fmt: skip
+
+
+def _locale(collate: str, ctype: str, raw: Mapping[str, object]) -> dict[str, str]:
+    """Options of CREATE DATABASE; the columns that hold them changed with PostgreSQL 15 and 17."""
+    options = {"LC_COLLATE": collate, "LC_CTYPE": ctype}
+    provider = raw.get("datlocprovider", "c")
+    locale = raw.get("datlocale") or raw.get("daticulocale")
+    if provider == "i":
+        return options | {"LOCALE_PROVIDER": "icu", "ICU_LOCALE": str(locale)}
+    if provider == "b":
+        return options | {"LOCALE_PROVIDER": "builtin", "BUILTIN_LOCALE": str(locale)}
+    return options
+
+
+def _grants(session: Connection, oid: int) -> tuple[tuple[str, str, bool], ...]:
+    rows = session.execute(
+        "SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee)::text END, a.privilege_type,"
+        " a.is_grantable FROM pg_database d, aclexplode(d.datacl) a WHERE d.oid = %s ORDER BY 1, 2", (oid,)
+    ).fetchall()  # fmt: skip
+    return tuple((str(who), str(what), bool(more)) for who, what, more in rows)
+
+
+def _settings(session: Connection, oid: int) -> tuple[tuple[str, str], ...]:
+    rows = session.execute(
+        "SELECT CASE WHEN s.setrole = 0 THEN '' ELSE pg_get_userbyid(s.setrole)::text END, c"
+        " FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = %s ORDER BY 1, 2", (oid,)
+    ).fetchall()  # fmt: skip
+    return tuple((str(role), str(setting)) for role, setting in rows)
+
+
+def leftovers(session: Connection, database: str) -> list[str]:
+    """Staging copies of `database` and labelled sessions in it; copies kept after a swap are not leftovers."""
+    names = [str(row[0]) for row in session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()]
+    staging = [f"database {name}" for name in names if _is_staging(name, database)]
+    rows = session.execute(
+        "SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND"
+        " (datname = %s OR datname LIKE '%%\\_\\_oc\\_%%') ORDER BY pid", (database,)
+    ).fetchall()  # fmt: skip
+    return staging + [f"session {name} (process {pid})" for pid, name in rows if Label.of(name or "")]
+
+
+def _is_staging(name: str, database: str) -> bool:
+    match = re.fullmatch(r".*__oc_(\d+)_(\d+)", name, re.DOTALL)
+    return match is not None and name == staging_name(database, int(match[1]), int(match[2]))
+
+
+def _staged_by(name: str, database: str, operation: int, up_to_fence: int) -> bool:
+    fence = name.rpartition("_")[2]
+    return fence.isdecimal() and int(fence) <= up_to_fence and name == staging_name(database, operation, int(fence))
+
+
+# -- change -----------------------------------------------------------------------------------------------------
+
+
+def create(session: Connection, name: str, model: Like) -> None:
+    """An empty database like `model` (rights and settings come last, with `dress`)."""
+    options = [sql.SQL("ENCODING {}").format(sql.Literal(model.encoding))]
+    for key, value in model.locale.items():
+        written = sql.SQL(value) if key == "LOCALE_PROVIDER" else sql.Literal(value)
+        options.append(sql.SQL("{} {}").format(sql.SQL(key), written))
+    if model.tablespace:
+        options.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(model.tablespace)))
+    session.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), sql.SQL(" ").join(options))
+    )
+
+
+def dress(session: Connection, name: str, model: Like) -> None:
+    """Give `name` the owner, rights, settings, limit and comment of `model`, in one transaction."""
+    target = sql.Identifier(name)
+    with session.transaction():
+        for role, setting in model.settings:
+            session.execute(_set(target, role, setting))
+        if model.comment is not None:
+            session.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(target, sql.Literal(model.comment)))
+        session.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}").format(target, sql.Literal(model.limit)))
+        session.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(target, sql.Identifier(model.owner)))
+        if model.grants is not None:
+            _grant(session, target, model)
+
+
+def _grant(session: Connection, target: sql.Identifier, model: Like) -> None:
+    for nobody in (sql.SQL("PUBLIC"), sql.Identifier(model.owner)):
+        session.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(target, nobody))
+    for grantee, privilege, grantable in model.grants or ():
+        who = sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC")
+        more = sql.SQL(" WITH GRANT OPTION" if grantable and grantee and grantee != model.owner else "")
+        session.execute(sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(sql.SQL(privilege), target, who, more))
+
+
+def _set(target: sql.Identifier, role: str, setting: str) -> sql.Composed:
+    name, _, value = setting.partition("=")
+    values = _names_in(value) if name.lower() in LISTS else [value]
+    listed = sql.SQL(", ").join(map(sql.Literal, values or [""]))
+    subject = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), target) if role else sql.SQL("DATABASE {}").format(target)
+    return sql.SQL("ALTER {} SET {} TO {}").format(subject, sql.Identifier(*name.split(".")), listed)
+
+
+def _names_in(value: str) -> list[str]:
+    found = re.findall(r'"((?:[^"]|"")*)"|([^\s,"][^,"]*)', value)
+    return [quoted.replace('""', '"') if not plain else plain.strip() for quoted, plain in found]
+
+
+def drop(session: Connection, name: str) -> None:
+    """Drop a database that no session of anybody needs."""
+    session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def drop_staging(session: Connection, database: str, operation: int, up_to_fence: int) -> list[str]:
+    """Drop the staging copies of one operation up to a fence; gives back their names."""
+    names = [str(row[0]) for row in session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()]
+    doomed = [name for name in names if _staged_by(name, database, operation, up_to_fence)]
+    for name in doomed:
+        drop(session, name)
+    return doomed
+
+
+def drop_kept(connector: Connector, name: str) -> None:
+    """Drop a database that a swap has kept. Raises Refused for any other name."""
+    match = re.fullmatch(r".*__old_(\d+)(?:_(\d+))?", name)
+    if not match or name != old_name(connector.database, int(match[1]), int(match[2] or 1)):
+        raise Refused(
+            "not_kept", f"{name} is not a copy of {connector.database} that a restore has kept.", "Choose one from the list."
+        )
+    maintenance = maintenance_of(connector)
+    if maintenance is None:
+        raise Refused("no_maintenance", "This role may enter no database from which another one can be dropped.")
+    with connector.session(WRITE, database=maintenance) as session:
+        try:
+            drop(session, name)
+        except psycopg.errors.ObjectInUse as error:
+            raise Refused("in_use", f"The database {name} is in use.", "End its sessions, then try again.") from error

@@ -1,0 +1,68 @@
+"""PostgreSQL as an engine: each method opens a short session of its own and closes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from opsconsole.engines.base import Address, Check, Engine, Identity, Page, Table
+from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows
+from opsconsole.engines.postgresql.connect import LONG, Connector
+from opsconsole.engines.postgresql.lock import PostgresLock
+from opsconsole.exceptions import Usage
+
+
+class PostgresEngine(Engine):
+    name: ClassVar[str] = "postgresql"
+    label: ClassVar[str] = "PostgreSQL"
+    capabilities: ClassVar[frozenset[str]] = frozenset({"schemas", "sequences", "swap", "in_place", "snapshot"})
+    url_schemes: ClassVar[frozenset[str]] = address.SCHEMES
+
+    @classmethod
+    def parse(cls, url: str, *, roots: Sequence[Path] = ()) -> Address:
+        return address.parse(url, roots)
+
+    @cached_property
+    def connector(self) -> Connector:
+        """How this engine opens its sessions; the formats of PostgreSQL use it too."""
+        return Connector(self.address, self.session_label)
+
+    def identity(self) -> Identity:
+        with self.connector.session() as session:
+            return catalogue.identity(session)
+
+    def check(self) -> list[Check]:
+        return check.check(self.connector)
+
+    def tables(self, *, exact: bool = False) -> list[Table]:
+        with self.connector.session(LONG) as session, session.transaction():
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return catalogue.tables(session, exact=exact)
+
+    def schema_fingerprint(self) -> str:
+        with self.connector.session() as session, session.transaction():
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return fingerprint.digest(session)
+
+    def size_bytes(self) -> int:
+        with self.connector.session() as session:
+            return catalogue.size_bytes(session)
+
+    def page(self, table: str, *, limit: int = 50, after: str | None = None) -> Page:
+        with self.connector.session() as session:
+            found = [item for item in catalogue.tables(session, exact=False) if item.full_name == table]
+            if not found:
+                raise Usage("unknown_table", f"There is no table {table} in this database.", "Choose one from the list.")
+            return rows.page(session, found[0], limit=limit, after=after)
+
+    @contextmanager
+    def hold(self) -> Iterator[PostgresLock]:
+        with lock.hold(self.connector, databases.maintenance_of(self.connector)) as held:
+            yield held
+
+    def leftovers(self) -> list[str]:
+        with self.connector.session() as session:
+            return databases.leftovers(session, self.address.name)
