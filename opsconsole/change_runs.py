@@ -10,7 +10,7 @@ from django.db import transaction
 
 from opsconsole import approvals, audit, bootstrap, changes
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError, Refused
+from opsconsole.exceptions import OpsError, Refused, Stale
 from opsconsole.fences import next_fence
 from opsconsole.models import Account, ExecutionGrant, Operation
 from opsconsole.plans import Plan
@@ -20,7 +20,7 @@ from opsconsole.transitions import move
 KIND = "change"
 
 
-def plan_change(action: str, parameters: Mapping[str, Any], account: Account) -> Plan:
+def plan_change(action: str, parameters: Mapping[str, Any], account: Account | None) -> Plan:
     """The plan of a change. Raises Usage for an unknown action, Refused when it may not be asked for."""
     return changes.get_change(action).plan(parameters, account)
 
@@ -55,7 +55,7 @@ def execute(operation: Operation) -> Operation:
     except OpsError as error:
         return move(
             row,
-            State.FAILED,
+            State.STALE if isinstance(error, Stale) else State.FAILED,
             reason=error.why,
             failure_code=error.code,
             failure_why=error.why,

@@ -98,9 +98,12 @@ def request(
     )
 
 
-def request_change(action: str, parameters: Mapping[str, Any], *, account: Account, reason: str = "") -> Operation:
+def request_change(
+    action: str, parameters: Mapping[str, Any], *, account: Account | None, reason: str = ""
+) -> Operation:
     """Ask for a change of the console itself (people, policies, databases); it is done when another person agrees.
 
+    `account` is None for somebody at a shell, who is nobody in particular: then any confirmer is another person.
     While the console is being set up, it is done at once and recorded as bootstrap.
     """
     plan = change_runs.plan_change(action, parameters, account)
@@ -113,7 +116,7 @@ def _submit(
     plan: Plan,
     requirement: approvals.Requirement,
     *,
-    account: Account,
+    account: Account | None,
     database: Database | None = None,
     token: Token | None = None,
     reason: str = "",
@@ -383,8 +386,10 @@ def _locked(operation: Operation) -> Operation:
     return Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
 
 
-def _accountable(account: Account) -> Any:
-    """The person who counts as the requester: a service's owner, else the account's own person."""
+def _accountable(account: Account | None) -> Any:
+    """The person who counts as the requester: a service's owner, else the account's own; nobody's at a shell."""
+    if account is None:
+        return None
     return account.person.owner if account.person.is_service else account.person
 
 

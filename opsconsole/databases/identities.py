@@ -83,7 +83,7 @@ def protected(database: Database) -> bool:
 
 def refuse_own(identity: str) -> None:
     """Raise Refused when a target is the console's own database or a file of its state."""
-    if identity == _own_identity() or _is_own_file(identity):
+    if identity and (identity == _own_identity() or _is_own_file(identity)):
         raise Refused(
             "own_database", "This is the console's own database or state, which it does not manage.",
             "Register the database of an application; back the console up as the operator's guide says.",

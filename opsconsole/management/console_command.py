@@ -66,10 +66,15 @@ class ConsoleCommand(BaseCommand):
         """A warning, on standard error, so that standard output stays one answer."""
         self.stderr.write(self.style.WARNING(f"Warning: {sentence}"))
 
-    def answer_operation(self, operation: Operation, *, waited: bool = False, **more: Any) -> Exit:
-        """Say what became of an operation, and how the command ends."""
+    def answer_operation(self, operation: Operation, **more: Any) -> Exit:
+        """Say what became of what was asked for, and how the command ends when nobody waits."""
         self.answer({**operation_facts(operation), **more}, operation_sentence(operation))
-        return exit_for(operation, waited=waited)
+        return exit_for(operation, waited=False)
+
+    def answer_ending(self, operation: Operation) -> Exit:
+        """Say how an operation ended, or that it has not, and how the command ends."""
+        self.answer(operation_facts(operation), operation_sentence(operation))
+        return exit_for(operation, waited=True)
 
     def signed_in(self) -> Account:
         """The token's owner. Raises Refused without a token."""

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from opsconsole.exceptions import Cancelled, OpsError, Refused, Stale, TargetProblem, Usage
 from opsconsole.models import Operation
-from opsconsole.plans import Plan
+from opsconsole.plans import Effect, Plan
 from opsconsole.states import State
 
 
@@ -105,7 +105,7 @@ def operation_sentence(operation: Operation) -> str:
         lines.append(f"{operation.failure_why} {operation.failure_next}".strip())
     elif operation.state_reason:
         lines.append(operation.state_reason)
-    if summary := operation.result.get("summary"):
+    if (summary := operation.result.get("summary")) and summary != operation.plan.summary:
         lines.append(str(summary))
     return "\n".join(lines)
 
@@ -114,7 +114,7 @@ def plan_text(plan: Plan) -> str:
     """A plan in plain words."""
     lines = [plan.summary, f"Risk: {plan.risk}." + "".join(f" {reason}" for reason in plan.risk_reasons)]
     if plan.effects:
-        rows = [(e.object, e.action, _count(e.rows_before), _count(e.rows_after), e.note) for e in plan.effects]
+        rows = [(e.object, e.action, *_counts(e), e.note) for e in plan.effects]
         lines += ["", table(("object", "effect", "rows now", "rows after", ""), rows)]
     if plan.steps:
         lines += ["", *(f"{number}. {step.title}" for number, step in enumerate(plan.steps, 1))]
@@ -132,8 +132,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     )
 
 
-def _count(rows: int | None) -> str:
-    return "?" if rows is None else f"{rows:,}".replace(",", " ")
+def _counts(effect: Effect) -> tuple[str, str]:
+    """Rows now and after; nothing for what has no rows."""
+    if effect.rows_before is None and effect.rows_after is None:
+        return "", ""
+    before, after = ("?" if rows is None else f"{rows:,}" for rows in (effect.rows_before, effect.rows_after))
+    return before.replace(",", " "), after.replace(",", " ")
 
 
 def _plain(value: object) -> str:

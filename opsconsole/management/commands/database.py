@@ -31,7 +31,9 @@ class Command(ConsoleCommand):
         adding.add_argument("--tag", action="append", default=[], help="may be given several times")
         adding.add_argument("--reason", default="")
         self.verb(verbs, "list", self.list, "what is registered")
-        self.verb(verbs, "check", self.check, "say precisely what works and what does not").add_argument("name")
+        self.verb(verbs, "check", self.test_connection, "say precisely what works and what does not").add_argument(
+            "name"
+        )
         noting = self.verb(verbs, "note", self.note, "write a dated note into its history")
         noting.add_argument("name")
         noting.add_argument("text")
@@ -74,7 +76,7 @@ class Command(ConsoleCommand):
         self.answer({"databases": facts}, table(shown, [[fact[name] for name in shown] for fact in facts]))
         return Exit.OK
 
-    def check(self, options: Options) -> Exit:
+    def test_connection(self, options: Options) -> Exit:
         database = self.database_called(options["name"])
         checks = databases.check(database)
         wrong = [line for line in checks if not line.ok]

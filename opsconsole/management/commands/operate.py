@@ -63,7 +63,7 @@ class Command(ConsoleCommand):
             return self.answer_operation(operation)
         if operation.state == State.PENDING_APPROVAL:
             self.stderr.write(f"Operation {operation.id} waits for approval.")
-        return self.answer_operation(wait_for(operation, options["wait"]), waited=True)
+        return self.answer_ending(wait_for(operation, options["wait"]))
 
 
 def settings_from(pairs: list[str]) -> dict[str, str]:

@@ -66,7 +66,7 @@ class Command(ConsoleCommand):
         return Exit.OK
 
     def wait(self, options: Options) -> Exit:
-        return self.answer_operation(wait_for(self.operation(options["id"]), options["seconds"]), waited=True)
+        return self.answer_ending(wait_for(self.operation(options["id"]), options["seconds"]))
 
     def cancel(self, options: Options) -> Exit:
         account = self.signed_in()

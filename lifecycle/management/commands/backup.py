@@ -1,0 +1,179 @@
+"""`manage.py backup list|show|download`: what is kept, what it holds, and a copy of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import humanize
+from django.core.management.base import CommandParser
+from django.db.models import QuerySet
+
+from lifecycle import downloads
+from lifecycle.archives import manifest_of
+from lifecycle.downloads import Download
+from lifecycle.manifest import Manifest
+from lifecycle.models import Backup
+from opsconsole import audit, operations
+from opsconsole.exceptions import OpsError, Refused, Usage
+from opsconsole.management.console_command import ConsoleCommand, Options, password_from
+from opsconsole.management.reporting import Exit, address_of, table
+from opsconsole.models import Account
+from opsconsole.permissions import visible_databases
+
+
+class Command(ConsoleCommand):
+    help = "List backups, show one, download one."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        self.verb(verbs, "list", self.list, "the backups of a database, newest first").add_argument("database")
+        showing = self.verb(verbs, "show", self.show, "one backup: what it holds and what is proven of it")
+        showing.add_argument("id", help="its number, or a database's name for the latest good one")
+        getting = self.verb(verbs, "download", self.download, "a backup as a tar file, in the name of a token's owner")
+        getting.add_argument("id", help="its number, or a database's name for the latest good one")
+        getting.add_argument("--output", default="", metavar="FILE", help="where to (default: its own name, here)")
+        getting.add_argument("--reason", default="", help="why; the person who agrees reads this")
+        getting.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    def list(self, options: Options) -> Exit:
+        database = self.database_called(options["database"])
+        rows = list(self.visible().filter(database=database))
+        headings = ("id", "taken at (UTC)", "format", "state", "tables", "rows", "stored", "pinned")
+        text = table(headings, [_cells(row) for row in rows])
+        self.answer({"database": database.name, "backups": [backup_facts(row) for row in rows]}, text)
+        return Exit.OK
+
+    def show(self, options: Options) -> Exit:
+        row = self.backup(options["id"])
+        manifest = manifest_of(row)
+        facts = {**backup_facts(row), "manifest": manifest_facts(manifest)}
+        size = humanize.naturalsize(row.stored_bytes, binary=True)
+        lines = [
+            f"Backup {row.id} of {row.database.name}, {row.get_state_display()}: {address_of(row.get_absolute_url())}",
+            f"Taken at {row.started_at:%Y-%m-%d %H:%M:%S} UTC from {row.engine} {row.server_version}",
+            f"Format {row.format}, {size}",
+            *(f"{check['level']} {'passed' if check['ok'] else 'FAILED'} at {check['at']}" for check in row.checks),
+            "",
+            table(("table", "rows"), [(held.name, held.rows) for held in manifest.contents.tables]),
+        ]
+        self.answer(facts, "\n".join(lines))
+        return Exit.OK
+
+    def download(self, options: Options) -> Exit:
+        """Fetch it when it may be fetched now; ask for it, and exit 3, when somebody has to agree first."""
+        account, row = self.signed_in(), self.backup(options["id"])
+        if not downloads.needs_approval(row):
+            self._prove(account, options)
+        elif downloads.usable_grant(row, account) is None:
+            given = {"backup": row.id}
+            asked = operations.request_change(downloads.ACTION, given, account=account, reason=options["reason"])
+            return self.answer_operation(asked, backup=row.id)
+        path = _place(options["output"] or downloads.filename_of(row))
+        begun = downloads.begin(row, account)
+        digest = save(begun, path)
+        facts = {"backup": row.id, "file": str(path), "bytes": begun.size, "sha256": digest}
+        self.answer(facts, f"{path}: {begun.size} bytes, sha256 {digest}")
+        return Exit.OK
+
+    def visible(self) -> QuerySet[Backup]:
+        """The backups of databases that the actor may see; all of them at a shell without a token."""
+        rows = Backup.objects.select_related("database__environment", "database__owner_group", "operation")
+        return rows if self.account is None else rows.filter(database__in=visible_databases(self.account))
+
+    def backup(self, given: str) -> Backup:
+        """The backup of that number, or the latest good one of a database. Raises Usage with what there is."""
+        rows = self.visible()
+        if not given.isdecimal():
+            rows = rows.filter(database=self.database_called(given))
+            found = rows.filter(state=Backup.State.GOOD).first()
+        else:
+            found = rows.filter(pk=int(given)).first() if int(given) < 2**63 else None
+        if found is None:
+            listed = ", ".join(f"{row.id} ({row.database.name})" for row in rows[:20]) or "none yet"
+            raise Usage("unknown_backup", f"There is no backup {given}.", f"There are: {listed}.")
+        return found
+
+    def _prove(self, account: Account, options: Options) -> None:
+        if account.person.is_service:
+            raise Refused(
+                "person_needed", "A backup leaves the console in a person's name only.", "Use a person's token."
+            )
+        if not account.check_password(password_from(options, f"Password of {account.username}: ")):
+            audit.record("auth.reauth_failed", outcome="denied", data={"purpose": "download"})
+            raise Refused("password_wrong", f"That is not the password of {account.username}.", "Try again.")
+        audit.record("auth.reauthenticated", data={"purpose": "download"})
+
+
+def backup_facts(row: Backup) -> dict[str, Any]:
+    """What `--json` says of a backup."""
+    return {
+        "id": row.id, "database": row.database.name, "state": row.state, "purpose": row.purpose, "format": row.format,
+        "engine": row.engine, "server_version": row.server_version, "started_at": row.started_at,
+        "finished_at": row.finished_at, "tables": row.tables, "rows": row.rows, "stored_bytes": row.stored_bytes,
+        "plain_bytes": row.plain_bytes, "manifest_sha256": row.manifest_sha256, "checks": row.checks,
+        "pinned": row.pinned_at is not None, "operation": row.operation_id, "url": address_of(row.get_absolute_url()),
+    }  # fmt: skip
+
+
+def manifest_facts(manifest: Manifest) -> dict[str, Any]:
+    """The parts of a manifest that people ask for."""
+    contents = manifest.contents
+    return {
+        "digest": manifest.digest, "schema_fingerprint": contents.schema_fingerprint, "tool": dict(contents.tool),
+        "snapshot": dict(contents.snapshot), "fallback_reason": contents.fallback_reason,
+        "tables": {held.name: held.rows for held in contents.tables}, "sequences": dict(contents.sequences),
+        "objects": [{"key": item.key, "bytes": item.size, "sha256": item.sha256} for item in contents.objects],
+    }  # fmt: skip
+
+
+def _cells(row: Backup) -> tuple[object, ...]:
+    taken, size = f"{row.started_at:%Y-%m-%d %H:%M:%S}", humanize.naturalsize(row.stored_bytes, binary=True)
+    pinned = "yes" if row.pinned_at else ""
+    return (row.id, taken, row.format, row.get_state_display(), row.tables, row.rows, size, pinned)
+
+
+def save(begun: Download, path: Path) -> str:
+    """Write a download to a new file (0600), which exists only when it is complete; gives back its sha256."""
+    part = path.with_name(f".{path.name}.part")
+    digest = hashlib.sha256()
+    try:
+        with _fresh(part) as file:
+            for chunk in begun.stream():
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(part, path)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError as error:
+        raise OpsError(
+            "not_written", f"{path} cannot be written: {error.strerror}.", "Choose another place with --output."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def _place(name: str) -> Path:
+    """Where to write, before anything is redeemed. Raises Refused when something is there."""
+    path = Path(name).absolute()
+    if path.exists():
+        raise _exists(path)
+    if not path.parent.is_dir():
+        raise Usage("no_folder", f"There is no folder {path.parent}.", "Make it first, or choose another place.")
+    return path
+
+
+def _exists(path: Path) -> Refused:
+    return Refused(
+        "file_exists", f"{path} is there already, and is not overwritten.", "Name another file with --output."
+    )
+
+
+def _fresh(part: Path) -> BinaryIO:
+    part.unlink(missing_ok=True)
+    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
