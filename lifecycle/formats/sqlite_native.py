@@ -127,6 +127,7 @@ class SqliteNative(Format):
                 if owner and owner[0] == operation_id and owner[1] <= fence:
                     spot.remove(entry)
             locks.discard(spot, operation_id, fence)
+        _settle(engine)
 
 
 def _copy_over(spot: files.Spot, prepared: Prepared, run: Progress, witness: Mapping[str, Any]) -> None:
@@ -283,6 +284,14 @@ def _paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:
             run.progress(done, total, unit, step=step)
 
     return report
+
+
+def _settle(engine: Engine) -> None:
+    """Have SQLite roll back what a killed copy into the live database left half done: any reader makes it do so."""
+    try:
+        engine.schema_fingerprint()
+    except TargetProblem:
+        pass  # it cannot be read now; whoever reads it first does the same
 
 
 def _remove_staging(spot: files.Spot, name: str) -> None:

@@ -24,7 +24,7 @@ class FailpointReached(Exception):
 
 @dataclass
 class FakeRun:
-    """`witness_file` keeps the witness on disk, durably, as the console's database would; `on_recheck` may raise Stale."""
+    """`witness_file` keeps the witness on disk, durably, as the console would; `on_recheck` may raise Stale."""
 
     operation_id: int = 1
     fence: int = 1

@@ -17,7 +17,7 @@ from opsconsole.engines.sqlite.address import SqliteAddress, root_of
 from opsconsole.exceptions import TargetProblem
 
 LOCK_SUFFIX = ".opsconsole-lock"
-_STAGING = re.compile(r"\.opsconsole-(\d+)\.(\d+)\.staging(-journal|-wal|-shm)?")
+_STAGING = re.compile(r"\.opsconsole-(\d+)\.(\d+)\.staging(-journal|-wal|-shm|\.report)?")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ocfs2", "gfs2"}
 )
@@ -108,7 +108,7 @@ def staging_name(name: str, operation_id: int, fence: int) -> str:
 
 
 def staging_owner(name: str, entry: str) -> tuple[int, int] | None:
-    """(operation, fence) of a staging file of the database `name` or of its journal; None for any other file."""
+    """(operation, fence) of a staging file of the database `name`, or of what belongs to one; None for any other file."""
     match = _STAGING.fullmatch(entry.removeprefix(name)) if entry.startswith(name) else None
     return (int(match[1]), int(match[2])) if match else None
 

@@ -1,0 +1,57 @@
+"""A worker of its own for tests: backs up or restores one SQLite file, and dies where OPSCONSOLE_FAILPOINT says.
+
+`python -m tests.support.sqlite_worker backup|restore LIVE BASE OPERATION FENCE`; BASE holds `store`, `work`,
+`contents.json` (which a backup writes) and `witness.json` (which a restore writes).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from lifecycle.formats.base import Archive, Contents
+from lifecycle.formats.sqlite_native import SqliteNative
+from lifecycle.manifest import contents_from
+from opsconsole import process
+from opsconsole.storage import FolderStore
+from tests.support import sqlite_files as files
+from tests.support.fake_run import FakeRun
+
+FORMAT = SqliteNative()
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(
+    act: str, live: Path, base: Path, *, failpoint: str = "", operation: int = 7, fence: int = 2
+) -> process.Child:
+    """Start a worker; it dies by `kill -9` at the failpoint, or ends with status 0."""
+    env = {"PYTHONPATH": str(ROOT), "OPSCONSOLE_OP": f"{operation}.{fence}"}
+    env |= {"OPSCONSOLE_FAILPOINT": failpoint} if failpoint else {}
+    argv = [process.python(), "-m", "tests.support.sqlite_worker", act, live, base, "7", "2"]
+    return process.spawn(argv, env=env, cwd=ROOT)
+
+
+def archive(base: Path, part: str) -> Archive:
+    return Archive(store=FolderStore(base / "store"), folder="backups/x/7", part=part)
+
+
+def save(contents: Contents, base: Path) -> None:
+    (base / "contents.json").write_text(json.dumps(asdict(contents)))
+
+
+def main(act: str, live: str, base: Path, operation: int, fence: int) -> None:
+    run = FakeRun(operation_id=operation, fence=fence, workdir=base / "work", witness_file=base / "witness.json")
+    engine = files.engine(Path(live), label=run.label)
+    with engine.hold() as lock:
+        if act == "backup":
+            save(FORMAT.write(engine, archive(base, run.part), run), base)
+            return
+        contents = contents_from(json.loads((base / "contents.json").read_text()))
+        prepared = FORMAT.prepare(engine, archive(base, run.part), contents, run, method="swap")
+        FORMAT.publish(engine, lock, archive(base, run.part), contents, prepared, run)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
