@@ -1,0 +1,37 @@
+"""A shop that is registered with the console, on either engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.console import Console
+from tests.support.registering import register
+from tests.support.shops import PostgresShop, SqliteShop
+
+
+@pytest.fixture
+def sqlite_shop(console: Console, cast: Any) -> Any:
+    """(the shop, its row): a WAL file in an unprotected environment."""
+    shop = SqliteShop.make(console.files)
+    return shop, register("shop", shop.url, environment="development")
+
+
+@pytest.fixture
+def postgres_shop(console: Console, cast: Any, postgres: Any) -> Any:
+    """(the shop, its row): a database on PostgreSQL 16 in an unprotected environment."""
+    shop = PostgresShop.make(postgres)
+    return shop, register("shop", shop.url, environment="development")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_shop(request: pytest.FixtureRequest) -> Any:
+    """The shop on each engine in turn."""
+    return request.getfixturevalue("sqlite_shop" if request.param == "sqlite" else "postgres_shop")
+
+
+def stored_files(console: Console) -> list[Path]:
+    """Every file in the console's store."""
+    return sorted(path for path in (console.home / "store").rglob("*") if path.is_file())

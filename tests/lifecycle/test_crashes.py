@@ -1,0 +1,121 @@
+"""Kill -9 at every failpoint of both kinds on both engines: old or new, never between, and nothing left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opsconsole import operations, process, recovery
+from opsconsole.engines.base import Engine
+from opsconsole.models import Operation, OperationTarget
+from opsconsole.states import TERMINAL, State
+from tests.lifecycle.conftest import stored_files
+from tests.support.cases import environment_of, wait_until, work
+from tests.support.console import MANAGE, Console
+
+KEPT = 10  # orders that the damage leaves
+EVERY_RUN = ["lock.acquired", "arm.before", "arm.committed", "finish.before", "finish.committed"]
+BACKUP = ["backup.mid", "backup.before_fsync", "backup.data_renamed", "backup.manifest_renamed"]
+RESTORE = ["restore.staging_half", "restore.before_swap", "restore.in_swap", "restore.swapped"]
+SQLITE = ["sqlite.copy_half", "sqlite.copied"]
+
+
+def start_worker(console: Console, operation: Operation, failpoint: str) -> process.Child:
+    argv = [process.python(), "-m", "tests.support.worker_process", str(operation.id)]
+    env = console.env | {"OPSCONSOLE_FAILPOINT": failpoint}
+    return process.spawn(argv, env=env, cwd=MANAGE.parent)
+
+
+def die_at(console: Console, operation: Operation, failpoint: str, victim: str) -> Operation:
+    """Let the runner die at the failpoint, or stop it there and kill its whole worker; then recover."""
+    if victim == "runner":
+        start_worker(console, operation, f"{failpoint}:kill9").wait(90)
+    else:
+        worker = start_worker(console, operation, f"{failpoint}:stop")
+        wait_until(lambda: worker.poll() is not None or is_stopped(operation), what=f"the stop at {failpoint}")
+        worker.kill()
+        worker.wait()
+    operation.refresh_from_db()
+    with environment_of(console):
+        wait_until(lambda: has_ended(operation), what="recovery")
+    return operation
+
+
+def is_stopped(operation: Operation) -> bool:
+    operation.refresh_from_db()
+    pids = process.marked(f"{operation.id}.{operation.fence}")
+    return any(state_of(pid) == "T" for pid in pids)
+
+
+def state_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def has_ended(operation: Operation) -> bool:
+    recovery.reap()
+    recovery.sweep()
+    operation.refresh_from_db()
+    return operation.state in TERMINAL or operation.state == State.QUEUED
+
+
+def assert_nothing_left(console: Console, shop: Any, operation: Operation) -> None:
+    assert not [path.name for path in stored_files(console) if path.name.endswith(".part")]
+    assert not list((console.home / "store" / "work").glob("*"))
+    wait_until(lambda: not shop.leftovers(), seconds=10, what=f"the end of {shop.leftovers()}")
+    assert not OperationTarget.objects.filter(active=True).exists()
+    assert not process.marked(f"{operation.id}.{operation.fence}")
+
+
+def cases(engine: str, kind: str) -> list[str]:
+    points = EVERY_RUN + BACKUP + (RESTORE if kind == "restore" else [])
+    return points + SQLITE if (engine, kind) == ("sqlite", "restore") else points
+
+
+def params(kind: str) -> list[Any]:
+    return [
+        pytest.param(engine, point, id=f"{engine}-{point}")
+        for engine in ("sqlite", "postgresql")
+        for point in cases(engine, kind)
+    ]
+
+
+@pytest.fixture
+def shop_on(request: pytest.FixtureRequest) -> Any:
+    return lambda engine: request.getfixturevalue("sqlite_shop" if engine == "sqlite" else "postgres_shop")
+
+
+@pytest.mark.parametrize(("engine", "point"), params("backup"))
+def test_a_backup_whose_runner_dies_is_whole_or_not_listed_and_is_tried_again(console, cast, shop_on, engine, point):
+    shop, row = shop_on(engine)
+    operation = die_at(console, operations.request("backup", row, {}, account=cast.ada), point, "runner")
+    if operation.state == State.QUEUED:
+        Operation.objects.filter(pk=operation.pk).update(run_after=None)
+        work(console, operation)
+    assert operation.state == State.SUCCEEDED
+    assert row.backups.count() == 1
+    assert len([p for p in stored_files(console) if p.name == "manifest.json"]) == 1
+    assert_nothing_left(console, shop, operation)
+
+
+@pytest.mark.parametrize("victim", ["runner", "worker"])
+@pytest.mark.parametrize(("engine", "point"), params("restore"))
+def test_a_restore_that_dies_leaves_the_old_content_or_the_new(console, cast, shop_on, engine, point, victim):
+    shop, row = shop_on(engine)
+    work(console, operations.request("backup", row, {}, account=cast.ada))
+    shop.lose(KEPT)
+    operation = die_at(console, operations.request("restore", row, {}, account=cast.ada, confirm="shop"), point, victim)
+    assert operation.state in (State.SUCCEEDED, State.FAILED)
+    assert shop.orders() == (200 if operation.state == State.SUCCEEDED else KEPT)
+    assert_nothing_left(console, shop, operation)
+
+
+def test_the_engines_of_the_matrix_are_all_there_are():
+    from opsconsole.engines import ENGINES
+
+    assert set(ENGINES) == {"sqlite", "postgresql"}
+    assert all(issubclass(engine, Engine) for engine in ENGINES.values())
