@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from lifecycle.formats.base import Format
+from lifecycle.formats.postgresql_custom import PostgresCustom
+from lifecycle.formats.postgresql_native import PostgresNative
+from lifecycle.formats.postgresql_custom import PostgresCustom
+from lifecycle.formats.postgresql_native import PostgresNative
+from lifecycle.formats.sqlite_native import SqliteNative
 from opsconsole.exceptions import Refused
 
-FORMATS: tuple[Format, ...] = ()  # LEAD: restored to the three formats as soon as their files are there
+FORMATS: tuple[Format, ...] = (PostgresNative(), PostgresCustom(), SqliteNative())
 
 
 def formats_for(engine: str) -> list[Format]:

@@ -64,7 +64,7 @@ class PostgresShop:
             db.execute("INSERT INTO customers (name) SELECT 'customer ' || n FROM generate_series(1, 10) n")
             db.execute(
                 "INSERT INTO orders (customer_id, cents, facts)"
-                " SELECT n % 10 + 1, n * 5, jsonb_build_object('n', n) FROM generate_series(1, %s) n",
+                " SELECT n %% 10 + 1, n * 5, jsonb_build_object('n', n) FROM generate_series(1, %s) n",
                 (ORDERS,),
             )
         return cls(server, name)
