@@ -108,6 +108,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "may_settle": operation.state == State.INDETERMINATE and rights_of(request).can("request", operation),
         "events": [looks.told(event) for event in events],
         "seen": f"{operation.state}.{len(events)}",
+        "may_audit": rights_of(request).can("audit", operation),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,
     }

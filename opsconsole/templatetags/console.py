@@ -41,6 +41,12 @@ def env_chip(environment: Environment | None) -> SafeString | str:
 
 
 @register.filter
+def engine_name(name: str) -> str:
+    """An engine as its makers write it."""
+    return {"postgresql": "PostgreSQL", "sqlite": "SQLite"}.get(name, name)
+
+
+@register.filter
 def when(moment: datetime | None) -> SafeString:
     """`4 minutes ago`, with the exact time in UTC on focus and hover; console.js keeps it true."""
     if moment is None:
