@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
-from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress, StoredObject
+from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
+from lifecycle.formats.postgresql_refusals import Refusals, refusals
 from opsconsole.engines.base import Engine, Identity, TargetLock
 from opsconsole.engines.postgresql import (
     PostgresEngine,
@@ -21,11 +22,9 @@ from opsconsole.engines.postgresql import (
     swap,
     tools,
 )
-from opsconsole.engines.postgresql.connect import LONG, WRITE, Connection, Connector, major_of
+from opsconsole.engines.postgresql.connect import LONG, WRITE, Connection, Connector
 from opsconsole.engines.postgresql.lock import Label
-from opsconsole.exceptions import FenceLost, OperationFailed, TargetProblem
-
-Refusals = list[tuple[str, str, str]]
+from opsconsole.exceptions import FenceLost, OperationFailed
 
 
 class PostgresFormat(Format):
@@ -51,26 +50,7 @@ class PostgresFormat(Format):
             return ("in_place",) if databases.why_no_swap(connector, session) else ("swap", "in_place")
 
     def refusals(self, engine: Engine, contents: Contents, *, method: str, overwrite: bool) -> Refusals:
-        if contents.source.get("engine") != self.engine or engine.name != self.engine:
-            return [("wrong_engine", "The backup and the destination are of different engines.", "Choose another destination.")]
-        try:
-            with connector_of(engine).session() as session:
-                who = catalogue.identity(session)
-                return [
-                    *_of_versions(engine, who, contents), *_of_content(session, who, contents, overwrite),
-                    *_of_extensions(session, contents, method), *_of_roles(session, who, contents),
-                    *_of_space(engine, session, contents), *self._of_method(engine, session, method),
-                ]  # fmt: skip
-        except TargetProblem as problem:
-            return [(problem.code, problem.why, problem.next_step)]
-
-    def _of_method(self, engine: Engine, session: Connection, method: str) -> Refusals:
-        if method == "swap":
-            return _of_swap(connector_of(engine), session)
-        if foreign := suitability.not_owned(session):
-            names = ", ".join(foreign[:5])
-            return [("not_owner", f"This role may not replace {names}.", "Use a role that is a member of their owner.")]
-        return []
+        return refusals(connector_of(engine), contents, method=method, overwrite=overwrite)
 
     # -- do it ----------------------------------------------------------------------------------------------------
 
@@ -161,9 +141,7 @@ class Staging:
             wanted = contents.source.get("roles", ())
             same = who.key == contents.source.get("identity")
             self.settings = LONG | {"row_security": "off"} | dict(suitability.load_settings(session))
-            self.limits = archives.Limits(
-                owners=not suitability.roles_out_of_reach(session, wanted), tablespaces=same
-            )  # fmt: skip
+            self.limits = archives.Limits(owners=not suitability.roles_out_of_reach(session, wanted), tablespaces=same)
         writer = int(contents.tool.get("version", "0").split(".")[0])
         self.tools = tools.choose(who.version_number, tls=connector.needs_tls, at_least=writer)
 
@@ -189,9 +167,11 @@ def compare(contents: Contents, counted: Mapping[str, int]) -> None:
     if wrong := [name for name in {**wanted, **counted} if wanted.get(name) != counted.get(name)]:
         name = wrong[0]
         raise OperationFailed(
-            "counts_differ", f"{name} has {counted.get(name)} rows in the copy and {wanted.get(name)} in the manifest"
-            f" ({len(wrong)} tables differ).", "Nothing was published; restore from another backup.",
-        )  # fmt: skip
+            "counts_differ",
+            f"{name} has {counted.get(name)} rows in the copy and {wanted.get(name)} in the manifest"
+            f" ({len(wrong)} tables differ).",
+            "Nothing was published; restore from another backup.",
+        )
 
 
 def connector_of(engine: Engine) -> Connector:
@@ -204,29 +184,28 @@ def connector_of(engine: Engine) -> Connector:
 def source_facts(session: Connection, who: Identity) -> dict[str, Any]:
     """What a later restore must know about where the backup came from; JSON, no secrets."""
     return {
-        "engine": "postgresql", "identity": who.key, "incarnation": who.incarnation, "server_version": who.server_version,
-        "version_number": who.version_number, "encoding": who.details["encoding"], "collation": who.details["collation"],
-        "ctype": who.details["ctype"], "extensions": suitability.extensions(session),
-        "roles": suitability.roles_used(session), "size_bytes": catalogue.size_bytes(session),
-    }  # fmt: skip
-
-
-def damaged(key: str, why: str) -> OperationFailed:
-    return OperationFailed("backup_damaged", f"The object {key} is damaged: {why}.", "Restore from another backup.")
-
-
-def expected(item: StoredObject) -> Mapping[str, Any]:
-    """What a copy worker must find in an object."""
-    return {"size": item.size, "sha256": item.sha256, "plain_size": item.plain_size, "plain_sha256": item.plain_sha256}
+        "engine": "postgresql",
+        "identity": who.key,
+        "incarnation": who.incarnation,
+        "server_version": who.server_version,
+        "version_number": who.version_number,
+        "encoding": who.details["encoding"],
+        "collation": who.details["collation"],
+        "ctype": who.details["ctype"],
+        "extensions": suitability.extensions(session),
+        "roles": suitability.roles_used(session),
+        "size_bytes": catalogue.size_bytes(session),
+    }
 
 
 def _maintenance(connector: Connector) -> str:
     found = databases.maintenance_of(connector)
     if found is None:
         raise OperationFailed(
-            "no_maintenance", "This role may enter no database from which the target can be renamed.",
+            "no_maintenance",
+            "This role may enter no database from which the target can be renamed.",
             "GRANT CONNECT ON DATABASE postgres to it, or restore with method=in_place.",
-        )  # fmt: skip
+        )
     return found
 
 
@@ -247,80 +226,6 @@ def _suited(model: databases.Like, contents: Contents) -> databases.Like:
     encoding = str(contents.source.get("encoding", model.encoding))
     if encoding == model.encoding:
         return model
-    return databases.Like(oid=model.oid, owner=model.owner, encoding=encoding, locale={"LC_COLLATE": "C", "LC_CTYPE": "C"})
-
-
-def _of_versions(engine: Engine, who: Identity, contents: Contents) -> Refusals:
-    written, here = major_of(int(contents.source["version_number"])), major_of(who.version_number)
-    if here < written:
-        return [
-            (
-                "version_older", f"The backup is of PostgreSQL {written} and the destination is {here}.",
-                f"Restore into a server of version {written} or newer.",
-            )
-        ]  # fmt: skip
-    writer = int(contents.tool.get("version", "0").split(".")[0])
-    tools.choose(who.version_number, tls=connector_of(engine).needs_tls, at_least=writer)
-    return []
-
-
-def _of_content(session: Connection, who: Identity, contents: Contents, overwrite: bool) -> Refusals:
-    if overwrite or who.key == contents.source["identity"] or not catalogue.tables(session, exact=False):
-        return []
-    return [
-        (
-            "not_empty", "The destination is not the database that was backed up, and it is not empty.",
-            "Give overwrite=yes to replace its content, or choose an empty database.",
-        )
-    ]  # fmt: skip
-
-
-def _of_extensions(session: Connection, contents: Contents, method: str) -> Refusals:
-    wanted = dict(contents.source.get("extensions", {}))
-    if missing := suitability.missing_extensions(session, wanted):
-        step = f"Install the packages of {', '.join(missing)} on the destination's server."
-        return [("missing_extension", f"The destination's server does not offer {', '.join(missing)}.", step)]
-    there = suitability.extensions(session) if method == "in_place" else {}
-    if forbidden := suitability.forbidden_extensions(session, set(wanted) - set(there)):
-        step = "Restore with a superuser" + (", or have one create them first." if method == "in_place" else " or in place.")
-        return [("extension_rights", f"This role may not create the extensions {', '.join(forbidden)}.", step)]
-    return []
-
-
-def _of_roles(session: Connection, who: Identity, contents: Contents) -> Refusals:
-    """On its own database a restore must give everything back to its owners; elsewhere the role takes all."""
-    missing = suitability.roles_out_of_reach(session, contents.source.get("roles", ()))
-    if not missing or who.key != contents.source["identity"]:
-        return []
-    names = ", ".join(missing)
-    return [
-        (
-            "roles_missing", f"The backup holds objects or rights of roles that this role cannot act for: {names}.",
-            "Create them again, or make this role a member of them, or use a superuser.",
-        )
-    ]  # fmt: skip
-
-
-def _of_space(engine: Engine, session: Connection, contents: Contents) -> Refusals:
-    free = suitability.free_bytes(connector_of(engine), session)
-    needed = int(contents.source.get("size_bytes", 0)) * 12 // 10
-    if free is None or free >= needed:
-        return []
-    return [
-        (
-            "no_space", f"The copy needs about {needed >> 20} MiB on the server and {free >> 20} MiB are free.",
-            "Free space on the server, drop kept databases, or enlarge the disk.",
-        )
-    ]  # fmt: skip
-
-
-def _of_swap(connector: Connector, session: Connection) -> Refusals:
-    found: Refusals = []
-    if reason := databases.why_no_swap(connector, session):
-        found.append(("may_not_swap", f"A swap is not possible: {reason}", "Use method=in_place, or give the role these rights."))
-    if left := suitability.left_behind(session):
-        found.append(
-            ("left_behind", f"A swap would leave behind: {', '.join(left)}.", "Drop them first, or use method=in_place.")
-        )
-    return found
-
+    return databases.Like(
+        oid=model.oid, owner=model.owner, encoding=encoding, locale={"LC_COLLATE": "C", "LC_CTYPE": "C"}
+    )

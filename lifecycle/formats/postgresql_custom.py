@@ -14,14 +14,8 @@ from typing import IO, ClassVar
 from backports import zstd
 
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
-from lifecycle.formats.postgresql_base import (
-    PostgresFormat,
-    Staging,
-    connector_of,
-    damaged,
-    expected,
-    source_facts,
-)
+from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
+from lifecycle.formats.postgresql_objects import damaged, expected
 from opsconsole import process
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
@@ -62,15 +56,22 @@ class PostgresCustom(PostgresFormat):
             counted = counting.result()
         run.failpoint("backup.data_renamed")
         return Contents(
-            format=self.name, format_version=1, objects=(stored,), fallback_reason=fallback_reason,
+            format=self.name,
+            format_version=1,
+            objects=(stored,),
+            fallback_reason=fallback_reason,
             tables=tuple(
-                TableContent(name=table.full_name, rows=counted[table.schema, table.name], digest="", columns=table.columns)
+                TableContent(
+                    name=table.full_name, rows=counted[table.schema, table.name], digest="", columns=table.columns
+                )
                 for table in moment.tables
             ),
-            schema_fingerprint=fingerprint.digest(moment.session), sequences=snapshot.sequences(moment.session),
+            schema_fingerprint=fingerprint.digest(moment.session),
+            sequences=snapshot.sequences(moment.session),
             source=source_facts(moment.session, who) | {"started_at": moment.started_at},
-            tool={"path": str(found.pg_dump), "version": found.version}, snapshot={"id": moment.id, "lsn": moment.lsn},
-        )  # fmt: skip
+            tool={"path": str(found.pg_dump), "version": found.version},
+            snapshot={"id": moment.id, "lsn": moment.lsn},
+        )
 
     def _dump(
         self, engine: Engine, archive: Archive, run: Progress, found: Tools, argv: Sequence[str | Path], total: int
@@ -119,9 +120,15 @@ class PostgresCustom(PostgresFormat):
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
             section = partial(
-                archives.restore_section, target.tools, target.connector, target.name, file,
-                limits=target.limits, tick=run.check_cancel, settings=target.tool_settings(),
-            )  # fmt: skip
+                archives.restore_section,
+                target.tools,
+                target.connector,
+                target.name,
+                file,
+                limits=target.limits,
+                tick=run.check_cancel,
+                settings=target.tool_settings(),
+            )
             section("pre-data", jobs=1)
             run.log("Loading rows.")
             section("data", jobs=2)
@@ -162,7 +169,9 @@ class _Sink:
 
     def stored(self, key: str) -> StoredObject:
         facts = self.counted.facts()
-        return StoredObject(key=key, compression="zstd" if self._packer else "none", chunks=tuple(self._chunks), **facts)
+        return StoredObject(
+            key=key, compression="zstd" if self._packer else "none", chunks=tuple(self._chunks), **facts
+        )
 
     def _write(self, data: bytes) -> None:
         self.counted.stored(data)
@@ -175,7 +184,7 @@ def _blocks(descriptor: int) -> Iterator[bytes]:
 
 
 def _copy_checked(archive: Archive, item: StoredObject, sink: IO[bytes], tick: Callable[[int], None]) -> None:
-    """The plain bytes of an object into `sink`. Raises OperationFailed("backup_damaged") when they differ from `item`."""
+    """The plain bytes of an object into `sink`. Raises OperationFailed("backup_damaged") when they are not `item`'s."""
     counted = Counted()
     try:
         with archive.store.open(archive.key(item.key)) as stream:

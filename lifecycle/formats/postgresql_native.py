@@ -10,7 +10,6 @@ for each object with the manifest's columns, setval for each sequence, pg_restor
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,15 +17,9 @@ from functools import partial
 from typing import Any, ClassVar
 
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
-from lifecycle.formats.postgresql_base import (
-    PostgresFormat,
-    Staging,
-    connector_of,
-    damaged,
-    expected,
-    source_facts,
-)
+from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
 from lifecycle.formats.postgresql_custom import PostgresCustom
+from lifecycle.formats.postgresql_objects import damaged, digest, expected, opener
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
 from opsconsole.engines.postgresql.connect import LONG, Connection
@@ -63,12 +56,16 @@ class PostgresNative(PostgresFormat):
                 schema = _publish_schema(archive, archives.content_of(fd), run)
             run.failpoint("backup.data_renamed")
             return Contents(
-                format=self.name, format_version=1, objects=(schema, *objects), tables=tables,
-                schema_fingerprint=fingerprint.digest(moment.session), sequences=snapshot.sequences(moment.session),
+                format=self.name,
+                format_version=1,
+                objects=(schema, *objects),
+                tables=tables,
+                schema_fingerprint=fingerprint.digest(moment.session),
+                sequences=snapshot.sequences(moment.session),
                 source=source_facts(moment.session, who) | {"started_at": moment.started_at},
                 tool={"path": str(found.pg_dump), "version": found.version},
                 snapshot={"id": moment.id, "lsn": moment.lsn},
-            )  # fmt: skip
+            )
 
     def _write_rows(
         self, engine: Engine, archive: Archive, run: Progress, moment: Snapshot
@@ -90,12 +87,14 @@ class PostgresNative(PostgresFormat):
         names = {table: _object_names(number, table) for number, table in enumerate(moment.tables, 1)}
         tasks = [
             Task(
-                name=key, size=table.size, open=lambda key=key: opened(key),  # type: ignore[misc]
+                name=key,
+                size=table.size,
+                open=lambda key=key: opened(key),  # type: ignore[misc]
                 order={"do": "copy_out", "sql": statement.decode(), "level": LEVEL},
             )
             for table in moment.tables
             for key, statement in zip(names[table], table.statements(), strict=True)
-        ]  # fmt: skip
+        ]
         opening = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", f"SET TRANSACTION SNAPSHOT '{moment.id}'")
         settings = LONG | {"row_security": "off", "client_encoding": encoding, "synchronize_seqscans": "off"}
         try:
@@ -125,12 +124,18 @@ class PostgresNative(PostgresFormat):
         _check_tables(contents, objects)
         read_schema(archive, objects[SCHEMA])
         tasks = [
-            Task(name=item.key, size=item.size, open=opener(archive, item.key), order={"do": "read", "expected": expected(item)})
-            for item in contents.objects if item.key != SCHEMA
-        ]  # fmt: skip
+            Task(
+                name=item.key,
+                size=item.size,
+                open=opener(archive, item.key),
+                order={"do": "read", "expected": expected(item)},
+            )
+            for item in contents.objects
+            if item.key != SCHEMA
+        ]
         with CopyWorkers(tick=tick) as workers:
             for _, handle, _ in workers.run(tasks):
-                close(handle)
+                handle.close()
 
     # -- restoring ------------------------------------------------------------------------------------------------
 
@@ -143,9 +148,15 @@ class PostgresNative(PostgresFormat):
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
             section = partial(
-                archives.restore_section, target.tools, target.connector, target.name, file,
-                limits=target.limits, tick=run.check_cancel, settings=target.tool_settings(),
-            )  # fmt: skip
+                archives.restore_section,
+                target.tools,
+                target.connector,
+                target.name,
+                file,
+                limits=target.limits,
+                tick=run.check_cancel,
+                settings=target.tool_settings(),
+            )
             section("pre-data", jobs=1)
             self._load(target, archive, contents, run)
             with target.connector.session(target.settings, database=target.name) as session:
@@ -160,11 +171,18 @@ class PostgresNative(PostgresFormat):
             places = _places(session)
         tasks = [
             Task(
-                name=key, size=objects[key].plain_size, open=opener(archive, key),
-                order={"do": "copy_in", "sql": _load_statement(table, key, places).decode(), "expected": expected(objects[key])},
+                name=key,
+                size=objects[key].plain_size,
+                open=opener(archive, key),
+                order={
+                    "do": "copy_in",
+                    "sql": _load_statement(table, key, places).decode(),
+                    "expected": expected(objects[key]),
+                },
             )
-            for table in contents.tables for key in table.objects
-        ]  # fmt: skip
+            for table in contents.tables
+            for key in table.objects
+        ]
         tasks.sort(key=lambda task: -task.size)
 
         def tick(done: int) -> None:
@@ -176,7 +194,7 @@ class PostgresNative(PostgresFormat):
         workers = CopyWorkers(tick=tick, connector=target.connector, database=target.name, settings=settings)
         with workers:
             for _, handle, _ in workers.run(tasks):
-                close(handle)
+                handle.close()
                 loaded += 1
                 if loaded == half:
                     run.failpoint("restore.staging_half")
@@ -215,29 +233,11 @@ def read_schema(archive: Archive, item: StoredObject) -> bytes:
             data = stream.read(item.size + 1)
     except FileNotFoundError:
         raise damaged(item.key, "it is missing") from None
-    if len(data) != item.size or _digest(data) != item.sha256:
+    if len(data) != item.size or digest(data) != item.sha256:
         raise damaged(item.key, "it differs from the manifest")
     with archives.memory_file(data) as file:
         archives.toc(tools.newest(), file)
     return data
-
-
-def opener(archive: Archive, key: str) -> Any:
-    def open_object() -> Any:
-        try:
-            return archive.store.open(archive.key(key))
-        except FileNotFoundError:
-            raise damaged(key, "it is missing") from None
-
-    return open_object
-
-
-def close(handle: Any) -> None:
-    handle.close()
-
-
-def _digest(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def _publish_schema(archive: Archive, data: bytes, run: Progress) -> StoredObject:
@@ -245,14 +245,20 @@ def _publish_schema(archive: Archive, data: bytes, run: Progress) -> StoredObjec
         writer.write(data)
         run.failpoint("backup.before_fsync")
         writer.publish()
-    digest = _digest(data)
+    whole = digest(data)
     return StoredObject(
-        key=SCHEMA, size=len(data), sha256=digest, plain_size=len(data), plain_sha256=digest, compression="none", chunks=(digest,)
+        key=SCHEMA,
+        size=len(data),
+        sha256=whole,
+        plain_size=len(data),
+        plain_sha256=whole,
+        compression="none",
+        chunks=(whole,),
     )
 
 
 def _object_names(number: int, table: DataTable) -> list[str]:
-    """Keys that people can read: a running number first, for names that the store does not take are written with `_`."""
+    """Keys that people can read, and a running number: signs that the store does not take are written as `_`."""
     readable = re.sub(r"[^A-Za-z0-9_.-]", "_", table.full_name)[:100].replace("..", "__")
     kind = "bin" if table.binary else "txt"
     return [f"data/{number:04d}.{readable}.{chunk:03d}.{kind}.zst" for chunk, _ in enumerate(table.statements(), 1)]
@@ -260,23 +266,31 @@ def _object_names(number: int, table: DataTable) -> list[str]:
 
 def _stored(key: str, facts: Mapping[str, Any]) -> StoredObject:
     return StoredObject(
-        key=key, size=facts["size"], sha256=facts["sha256"], plain_size=facts["plain_size"],
-        plain_sha256=facts["plain_sha256"], compression="zstd", chunks=tuple(facts["chunks"]),
-    )  # fmt: skip
+        key=key,
+        size=facts["size"],
+        sha256=facts["sha256"],
+        plain_size=facts["plain_size"],
+        plain_sha256=facts["plain_sha256"],
+        compression="zstd",
+        chunks=tuple(facts["chunks"]),
+    )
 
 
 def _table(table: DataTable, keys: list[str], found: Mapping[str, tuple[StoredObject, int]]) -> TableContent:
     return TableContent(
-        name=table.full_name, rows=sum(found[key][1] for key in keys), objects=tuple(keys), columns=table.columns,
-        digest=joined_digest([found[key][0] for key in keys]),
-    )  # fmt: skip
+        name=table.full_name,
+        rows=sum(found[key][1] for key in keys),
+        objects=tuple(keys),
+        columns=table.columns,
+        digest=joineddigest([found[key][0] for key in keys]),
+    )
 
 
-def joined_digest(objects: list[StoredObject]) -> str:
+def joineddigest(objects: list[StoredObject]) -> str:
     """The plain digest of one object; of several, the digest over theirs, one a line."""
     if len(objects) == 1:
         return objects[0].plain_sha256
-    return _digest("".join(item.plain_sha256 + "\n" for item in objects).encode())
+    return digest("".join(item.plain_sha256 + "\n" for item in objects).encode())
 
 
 def _check_tables(contents: Contents, objects: Mapping[str, StoredObject]) -> None:
@@ -285,7 +299,7 @@ def _check_tables(contents: Contents, objects: Mapping[str, StoredObject]) -> No
         raise damaged(SCHEMA, "the manifest does not list it")
     for table in contents.tables:
         parts = [objects[key] for key in table.objects if key in objects]
-        if len(parts) != len(table.objects) or joined_digest(parts) != table.digest:
+        if len(parts) != len(table.objects) or joineddigest(parts) != table.digest:
             raise damaged(table.name, "its parts do not fit together")
 
 
@@ -297,7 +311,8 @@ def _places(session: Connection) -> dict[str, tuple[str, str]]:
 def _load_statement(table: TableContent, key: str, places: Mapping[str, tuple[str, str]]) -> bytes:
     if table.name not in places:
         raise OperationFailed(
-            "schema_differs", f"The schema archive did not bring the table {table.name}.", "Restore from another backup."
+            "schema_differs",
+            f"The schema archive did not bring the table {table.name}.",
+            "Restore from another backup.",
         )
     return snapshot.load_statement(*places[table.name], table.columns, binary=key.endswith(".bin.zst"))
-

@@ -45,11 +45,16 @@ class Tool:
     """A running client program whose complaints are kept; `finish` waits for it."""
 
     def __init__(
-        self, argv: Sequence[str | Path], env: Mapping[str, str], fds: Sequence[int],
-        *, stdin: int | IO[bytes] | None = process.DEVNULL, stdout: int | IO[bytes] | None = process.DEVNULL,
-    ) -> None:  # fmt: skip
+        self,
+        argv: Sequence[str | Path],
+        env: Mapping[str, str],
+        fds: Sequence[int],
+        *,
+        stdin: int | IO[bytes] | None = process.DEVNULL,
+        stdout: int | IO[bytes] | None = process.DEVNULL,
+    ) -> None:
         self.name = Path(str(argv[0])).name
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` does
         self.child = process.spawn(argv, env=env, pass_fds=fds, stdin=stdin, stdout=stdout, stderr=self._errors)
 
     def finish(self, tick: Tick, *, harmless: re.Pattern[str] | None = None) -> None:
@@ -97,16 +102,26 @@ def custom_argv(found: Tools, snapshot: str) -> list[str | Path]:
     """pg_dump of everything, compressed by itself where it knows zstd."""
     packed = "zstd:1" if packs_zstd(found) else "0"
     return [
-        found.pg_dump, "-Fc", f"--compress={packed}", "--lock-wait-timeout=60000", f"--exclude-table={OURS}",
+        found.pg_dump,
+        "-Fc",
+        f"--compress={packed}",
+        "--lock-wait-timeout=60000",
+        f"--exclude-table={OURS}",
         f"--snapshot={snapshot}",
-    ]  # fmt: skip
+    ]
 
 
 def packs_zstd(found: Tools) -> bool:
     """Whether this pg_dump was built with zstd (16 and newer can be); it says so before it connects."""
     if found.major < 16:
         return False
-    argv = [found.pg_dump, "--dbname=host=/nonexistent", "-Fc", "--compress=zstd:1", "--file=/dev/null"]
+    argv: list[str | Path] = [
+        found.pg_dump,
+        "--dbname=host=/nonexistent",
+        "-Fc",
+        "--compress=zstd:1",
+        "--file=/dev/null",
+    ]
     return b"not support compression" not in process.run(argv, timeout=20).stderr
 
 
@@ -141,16 +156,28 @@ def content_of(fd: int) -> bytes:
 
 
 def restore_section(
-    found: Tools, connector: Connector, database: str, archive: int, section: str, *, jobs: int, limits: Limits,
-    tick: Tick, settings: Mapping[str, str],
-) -> None:  # fmt: skip
+    found: Tools,
+    connector: Connector,
+    database: str,
+    archive: int,
+    section: str,
+    *,
+    jobs: int,
+    limits: Limits,
+    tick: Tick,
+    settings: Mapping[str, str],
+) -> None:
     """Run one section of an archive in `database` (all of it when `section` is empty). Raises OperationFailed."""
     with tools.access(connector, database) as (env, fds):
         chosen = [f"--section={section}"] if section else []
-        argv = [
-            found.pg_restore, f"--dbname={_conninfo(database)}", *chosen, f"--jobs={jobs}", *limits.options(),
+        argv: list[str | Path] = [
+            found.pg_restore,
+            f"--dbname={_conninfo(database)}",
+            *chosen,
+            f"--jobs={jobs}",
+            *limits.options(),
             f"/dev/fd/{archive}",
-        ]  # fmt: skip
+        ]
         env = env | {"PGOPTIONS": _options(settings)}
         with running(Tool(argv, env, (archive, *fds))) as tool:
             tool.finish(tick, harmless=HARMLESS)
@@ -160,7 +187,13 @@ def script(found: Tools, archive: int, options: Sequence[str], entries: Sequence
     """The SQL of some entries of an archive (lines of `toc`), ready for one session of ours."""
     listed = "\n".join(entries).encode() + b"\n"
     with memory_file(listed) as chosen, tempfile.TemporaryFile() as sql:
-        argv = [found.pg_restore, "--file=-", f"--use-list=/dev/fd/{chosen}", *options, f"/dev/fd/{archive}"]
+        argv: list[str | Path] = [
+            found.pg_restore,
+            "--file=-",
+            f"--use-list=/dev/fd/{chosen}",
+            *options,
+            f"/dev/fd/{archive}",
+        ]
         with running(Tool(argv, {}, (archive, chosen), stdout=sql)) as tool:
             tool.finish(lambda: None)
         sql.seek(0)
@@ -170,7 +203,7 @@ def script(found: Tools, archive: int, options: Sequence[str], entries: Sequence
 @contextmanager
 def rows_as_sql(found: Tools, archive: int) -> Iterator[Tool]:
     """pg_restore writing the rows of an archive as SQL to its standard output."""
-    argv = [found.pg_restore, "--file=-", "--section=data", f"/dev/fd/{archive}"]
+    argv: list[str | Path] = [found.pg_restore, "--file=-", "--section=data", f"/dev/fd/{archive}"]
     with running(Tool(argv, {}, (archive,), stdout=process.PIPE)) as tool:
         yield tool
 
@@ -178,7 +211,7 @@ def rows_as_sql(found: Tools, archive: int) -> Iterator[Tool]:
 @contextmanager
 def parsing(found: Tools) -> Iterator[Tool]:
     """pg_restore reading a whole archive from its standard input, every row of it, into nothing."""
-    argv = [found.pg_restore, "--file=/dev/null"]
+    argv: list[str | Path] = [found.pg_restore, "--file=/dev/null"]
     with running(Tool(argv, {}, (), stdin=process.PIPE)) as tool:
         yield tool
 
@@ -186,14 +219,15 @@ def parsing(found: Tools) -> Iterator[Tool]:
 def toc(found: Tools, archive: int) -> list[str]:
     """The table of contents of an archive, one line an entry (`ID; CATALOGUE OID TYPE SCHEMA NAME OWNER`)."""
     with tempfile.TemporaryFile() as listed:
-        with running(Tool([found.pg_restore, "--list", f"/dev/fd/{archive}"], {}, (archive,), stdout=listed)) as tool:
+        argv: list[str | Path] = [found.pg_restore, "--list", f"/dev/fd/{archive}"]
+        with running(Tool(argv, {}, (archive,), stdout=listed)) as tool:
             tool.finish(lambda: None)
         listed.seek(0)
         return [line for line in listed.read().decode().splitlines() if line and not line.startswith(";")]
 
 
 def plain_sql(text: str) -> str:
-    """`text` without the pair of psql commands around it and without settings that would change our session's limits."""
+    """`text` without the pair of psql commands around it, and without settings of our session's limits."""
     if match := re.search(r"^\\restrict (\w+)$", text, re.MULTILINE):
         text = text.replace(f"\\restrict {match[1]}\n", "", 1)
         head, _, tail = text.rpartition(f"\\unrestrict {match[1]}")
@@ -202,7 +236,12 @@ def plain_sql(text: str) -> str:
 
 
 def _calm(match: re.Match[str]) -> str:
-    return re.sub(r"^SET (?:statement|lock|idle_in_transaction_session|transaction)_timeout = 0;\n", "", match[1], flags=re.MULTILINE)
+    return re.sub(
+        r"^SET (?:statement|lock|idle_in_transaction_session|transaction)_timeout = 0;\n",
+        "",
+        match[1],
+        flags=re.MULTILINE,
+    )
 
 
 def _conninfo(database: str) -> str:

@@ -13,16 +13,29 @@ from opsconsole.engines.postgresql.connect import Connection, check_version
 USER_TABLES = r"""
     c.relkind = 'r' AND c.relpersistence <> 't'
     AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' AND c.relname NOT LIKE '\_opsconsole\_%'
-    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """
 
 
 def identity(session: Connection) -> Identity:
     """Who this database is. Raises TargetProblem("version") for servers that are not supported."""
     names = (
-        "system", "database", "oid", "version", "number", "encoding", "collation", "ctype", "role", "address", "owner",
-        "superuser", "createdb", "standby",
-    )  # fmt: skip
+        "system",
+        "database",
+        "oid",
+        "version",
+        "number",
+        "encoding",
+        "collation",
+        "ctype",
+        "role",
+        "address",
+        "owner",
+        "superuser",
+        "createdb",
+        "standby",
+    )
     row = session.execute(
         "SELECT (SELECT system_identifier::text FROM pg_control_system()), d.datname, d.oid::text,"
         " split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int,"
@@ -35,9 +48,12 @@ def identity(session: Connection) -> Identity:
     check_version(facts["number"])
     details = {name: str(facts[name]) for name in names[5:]}
     return Identity(
-        key=f"postgresql:{facts['system']}:{facts['database']}", incarnation=facts["oid"],
-        server_version=facts["version"], version_number=facts["number"], details=details,
-    )  # fmt: skip
+        key=f"postgresql:{facts['system']}:{facts['database']}",
+        incarnation=facts["oid"],
+        server_version=facts["version"],
+        version_number=facts["number"],
+        details=details,
+    )
 
 
 def tables(session: Connection, *, exact: bool) -> list[Table]:
@@ -51,11 +67,16 @@ def tables(session: Connection, *, exact: bool) -> list[Table]:
     counted = counts(session, [(row[1], row[2]) for row in rows if row[5]]) if exact else {}
     return [
         Table(
-            schema=schema, name=name, columns=tuple(columns.get(oid, ())), primary_key=keys.get(oid, ()),
-            rows=counted.get((schema, name)) if exact else estimate, exact=(schema, name) in counted, size_bytes=size,
+            schema=schema,
+            name=name,
+            columns=tuple(columns.get(oid, ())),
+            primary_key=keys.get(oid, ()),
+            rows=counted.get((schema, name)) if exact else estimate,
+            exact=(schema, name) in counted,
+            size_bytes=size,
         )
         for oid, schema, name, estimate, size, _ in rows
-    ]  # fmt: skip
+    ]
 
 
 def counts(session: Connection, names: list[tuple[str, str]]) -> dict[tuple[str, str], int]:

@@ -29,7 +29,9 @@ def _checks(connector: Connector, session: Connection) -> list[Check]:
     who = catalogue.identity(session)
     found = [*_failures(connector, session, who), *_warnings(connector, session, who)]
     if all(item.ok for item in found):
-        detail = f"PostgreSQL {who.server_version}, database {connector.database}, identity {who.key} ({who.incarnation})"
+        detail = (
+            f"PostgreSQL {who.server_version}, database {connector.database}, identity {who.key} ({who.incarnation})"
+        )
         found.insert(0, Check(code="ok", ok=True, detail=detail))
     return found
 
@@ -47,11 +49,12 @@ def _failures(connector: Connector, session: Connection, who: Identity) -> list[
     if hidden := catalogue.unreadable(session):
         found.append(
             Check(
-                code="permission", ok=False,
+                code="permission",
+                ok=False,
                 detail=f"The role {who.details['role']} may not read all rows of {_some(hidden)}.",
                 next_step="GRANT SELECT on them (and BYPASSRLS where row security hides rows) to this role.",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -59,34 +62,44 @@ def _warnings(connector: Connector, session: Connection, who: Identity) -> list[
     return [
         Check(code=code, ok=True, detail=detail, next_step=step)
         for applies, code, detail, step in (
-            _standby(who), _swap(connector, session, who), _server_floor(who), _tool_floor(connector, who), _tls(connector)
+            _standby(who),
+            _swap(connector, session, who),
+            _server_floor(who),
+            _tool_floor(connector, who),
+            _tls(connector),
         )
         if applies
-    ]  # fmt: skip
+    ]
 
 
 def _standby(who: Identity) -> tuple[bool, str, str, str]:
     return (
-        who.details["standby"] == "true", "permission", "This server is a standby: nothing can be run against it.",
+        who.details["standby"] == "true",
+        "permission",
+        "This server is a standby: nothing can be run against it.",
         "Register the primary server.",
-    )  # fmt: skip
+    )
 
 
 def _swap(connector: Connector, session: Connection, who: Identity) -> tuple[bool, str, str, str]:
     reason = databases.why_no_swap(connector, session)
     return (
-        bool(reason), "permission", f"Restores can only be done in place: {reason}",
+        bool(reason),
+        "permission",
+        f"Restores can only be done in place: {reason}",
         f"ALTER ROLE {who.details['role']} CREATEDB, and make it (a member of) the owner of the database.",
-    )  # fmt: skip
+    )
 
 
 def _server_floor(who: Identity) -> tuple[bool, str, str, str]:
     major, minor = major_of(who.version_number), who.version_number % 10000
     floor = tools.SECURITY_FLOORS.get(major, 0)
     return (
-        tools.below_floor(major, minor), "version",
-        f"The server {who.server_version} lacks security fixes that came with {major}.{floor}.", "Upgrade the server.",
-    )  # fmt: skip
+        tools.below_floor(major, minor),
+        "version",
+        f"The server {who.server_version} lacks security fixes that came with {major}.{floor}.",
+        "Upgrade the server.",
+    )
 
 
 def _tool_floor(connector: Connector, who: Identity) -> tuple[bool, str, str, str]:
@@ -96,18 +109,21 @@ def _tool_floor(connector: Connector, who: Identity) -> tuple[bool, str, str, st
         return (False, "", "", "")
     floor = tools.SECURITY_FLOORS.get(found.major, 0)
     return (
-        found.below_floor, "version",
+        found.below_floor,
+        "version",
         f"pg_dump {found.version} in {found.folder} lacks security fixes that came with {found.major}.{floor}.",
         f"Upgrade the package postgresql-client-{found.major}.",
-    )  # fmt: skip
+    )
 
 
 def _tls(connector: Connector) -> tuple[bool, str, str, str]:
     mode, host = connector.parameters["sslmode"], connector.parameters["host"]
     return (
-        not is_local(host) and mode != "verify-full", "tls",
-        f"sslmode={mode} does not prove that {host} is the right server.", "Use sslmode=verify-full where possible.",
-    )  # fmt: skip
+        not is_local(host) and mode != "verify-full",
+        "tls",
+        f"sslmode={mode} does not prove that {host} is the right server.",
+        "Use sslmode=verify-full where possible.",
+    )
 
 
 def _failed(error: TargetProblem) -> Check:

@@ -48,9 +48,15 @@ _FAILURES = (  # libpq gives no SQLSTATE for a failed connection, so its words d
     ("dns", r"could not translate host name|Name or service not known|name resolution|No address associated"),
     ("timeout", r"timeout expired|timed out"),
     ("missing", r'database ".*" does not exist'),
-    ("password", r'password authentication failed|no password supplied|fe_sendauth|role ".*" does not exist|'
-     r"Peer authentication failed|Ident authentication failed|SASL authentication failed|no such user"),
-    ("permission", r"no pg_hba\.conf entry|permission denied for database|not permitted to log in|too many connections"),
+    (
+        "password",
+        r'password authentication failed|no password supplied|fe_sendauth|role ".*" does not exist|'
+        r"Peer authentication failed|Ident authentication failed|SASL authentication failed|no such user",
+    ),
+    (
+        "permission",
+        r"no pg_hba\.conf entry|permission denied for database|not permitted to log in|too many connections",
+    ),
     ("tls", r"SSL|certificate|channel binding|TLS"),
     ("refused", r"."),
 )

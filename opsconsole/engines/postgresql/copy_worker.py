@@ -87,9 +87,11 @@ class Counted:
         if self._room < STORED_CHUNK:
             self._close_chunk()
         return {
-            "size": self.size, "sha256": named(self._stored), "plain_size": self.plain_size,
+            "size": self.size,
+            "sha256": named(self._stored),
+            "plain_size": self.plain_size,
             "plain_sha256": named(self._plain),
-        }  # fmt: skip
+        }
 
     def _close_chunk(self) -> None:
         self._on_chunk(named(self._chunk))

@@ -81,10 +81,12 @@ class CopyWorkers:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop()
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Handle, dict[str, Any]]]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any, dict[str, Any]]]:
         """Hand the tasks out in order and give back each with its handle and the worker's facts, as they finish.
 
         Raises OperationFailed with the code disk_full, backup_damaged, database, io or worker_died.
@@ -143,7 +145,7 @@ class CopyWorkers:
 def _start() -> _Seat:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        argv = [process.python(), "-P", PROGRAM, str(theirs.fileno())]
+        argv: list[str | Path] = [process.python(), "-P", PROGRAM, str(theirs.fileno())]
         child = process.spawn(argv, pass_fds=(theirs.fileno(),), stdout=process.DEVNULL)
     return _Seat(child=child, channel=ours)
 
@@ -155,9 +157,10 @@ def _receive(seat: _Seat) -> dict[str, Any]:
         data = b""
     if not data:
         raise OperationFailed(
-            "worker_died", f"A copy worker ended before its work was done (exit status {seat.child.wait()}).",
+            "worker_died",
+            f"A copy worker ended before its work was done (exit status {seat.child.wait()}).",
             "Look at the memory of this machine, then ask for the operation again.",
-        )  # fmt: skip
+        )
     return dict(json.loads(data))
 
 

@@ -17,10 +17,16 @@ from opsconsole.exceptions import Refused, TargetProblem
 
 MAINTENANCE = ("postgres", "template1")
 # Settings whose stored value is a list of quoted names; each name is set as one text (as pg_dump does it).
-LISTS = frozenset({
-    "local_preload_libraries", "search_path", "session_preload_libraries", "shared_preload_libraries", "temp_tablespaces",
-    "unix_socket_directories",
-})  # fmt: skip
+LISTS = frozenset(
+    {
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +66,6 @@ def _named(database: str, suffix: str) -> str:
     return encoded[: room - 9].decode(errors="ignore") + "~" + digest + suffix
 
 
-
 # -- where to stand ---------------------------------------------------------------------------------------------
 
 
@@ -83,7 +88,8 @@ def why_no_swap(connector: Connector, session: Connection) -> str:
     """Why this role cannot restore by swap; empty when it can."""
     row = session.execute(
         "SELECT r.rolsuper OR r.rolcreatedb, r.rolsuper OR pg_has_role(d.datdba, 'USAGE'), r.rolname,"
-        " pg_get_userbyid(d.datdba) FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()"
+        " pg_get_userbyid(d.datdba) FROM pg_roles r, pg_database d"
+        " WHERE r.rolname = current_user AND d.datname = current_database()"
     ).fetchone()
     creates, owns, role, owner = row or (False, False, "", "")
     if not creates:
@@ -108,16 +114,23 @@ def like(session: Connection, database: str) -> Like:
     row = session.execute(
         "SELECT d.oid::bigint, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,"
         " t.spcname, d.datconnlimit, shobj_description(d.oid, 'pg_database'), d.datacl IS NULL, to_jsonb(d)"
-        " FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = %s", (database,)
-    ).fetchone()  # fmt: skip
+        " FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = %s",
+        (database,),
+    ).fetchone()
     if row is None:
         raise TargetProblem("missing", f"There is no database {database} on the server.", "Check the name in the URL.")
     oid, owner, encoding, collate, ctype, tablespace, limit, comment, default_rights, raw = row
     return Like(
-        oid=oid, owner=owner, encoding=encoding, locale=_locale(collate, ctype, raw),
-        tablespace="" if tablespace == "pg_default" else tablespace, limit=limit, comment=comment,
-        grants=None if default_rights else _grants(session, oid), settings=_settings(session, oid),
-    )  # fmt: skip
+        oid=oid,
+        owner=owner,
+        encoding=encoding,
+        locale=_locale(collate, ctype, raw),
+        tablespace="" if tablespace == "pg_default" else tablespace,
+        limit=limit,
+        comment=comment,
+        grants=None if default_rights else _grants(session, oid),
+        settings=_settings(session, oid),
+    )
 
 
 def _locale(collate: str, ctype: str, raw: Mapping[str, object]) -> dict[str, str]:
@@ -135,16 +148,18 @@ def _locale(collate: str, ctype: str, raw: Mapping[str, object]) -> dict[str, st
 def _grants(session: Connection, oid: int) -> tuple[tuple[str, str, bool], ...]:
     rows = session.execute(
         "SELECT CASE WHEN a.grantee = 0 THEN '' ELSE pg_get_userbyid(a.grantee)::text END, a.privilege_type,"
-        " a.is_grantable FROM pg_database d, aclexplode(d.datacl) a WHERE d.oid = %s ORDER BY 1, 2", (oid,)
-    ).fetchall()  # fmt: skip
+        " a.is_grantable FROM pg_database d, aclexplode(d.datacl) a WHERE d.oid = %s ORDER BY 1, 2",
+        (oid,),
+    ).fetchall()
     return tuple((str(who), str(what), bool(more)) for who, what, more in rows)
 
 
 def _settings(session: Connection, oid: int) -> tuple[tuple[str, str], ...]:
     rows = session.execute(
         "SELECT CASE WHEN s.setrole = 0 THEN '' ELSE pg_get_userbyid(s.setrole)::text END, c"
-        " FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = %s ORDER BY 1, 2", (oid,)
-    ).fetchall()  # fmt: skip
+        " FROM pg_db_role_setting s, unnest(s.setconfig) c WHERE s.setdatabase = %s ORDER BY 1, 2",
+        (oid,),
+    ).fetchall()
     return tuple((str(role), str(setting)) for role, setting in rows)
 
 
@@ -154,8 +169,9 @@ def leftovers(session: Connection, database: str) -> list[str]:
     staging = [f"database {name}" for name in names if _is_staging(name, database)]
     rows = session.execute(
         "SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND"
-        " (datname = %s OR datname LIKE '%%\\_\\_oc\\_%%') ORDER BY pid", (database,)
-    ).fetchall()  # fmt: skip
+        " (datname = %s OR datname LIKE '%%\\_\\_oc\\_%%') ORDER BY pid",
+        (database,),
+    ).fetchall()
     return staging + [f"session {name} (process {pid})" for pid, name in rows if Label.of(name or "")]
 
 
@@ -212,7 +228,11 @@ def _set(target: sql.Identifier, role: str, setting: str) -> sql.Composed:
     name, _, value = setting.partition("=")
     values = _names_in(value) if name.lower() in LISTS else [value]
     listed = sql.SQL(", ").join(map(sql.Literal, values or [""]))
-    subject = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), target) if role else sql.SQL("DATABASE {}").format(target)
+    subject = (
+        sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(role), target)
+        if role
+        else sql.SQL("DATABASE {}").format(target)
+    )
     return sql.SQL("ALTER {} SET {} TO {}").format(subject, sql.Identifier(*name.split(".")), listed)
 
 
@@ -240,7 +260,9 @@ def drop_kept(connector: Connector, name: str) -> None:
     match = re.fullmatch(r".*__old_(\d+)(?:_(\d+))?", name)
     if not match or name != old_name(connector.database, int(match[1]), int(match[2] or 1)):
         raise Refused(
-            "not_kept", f"{name} is not a copy of {connector.database} that a restore has kept.", "Choose one from the list."
+            "not_kept",
+            f"{name} is not a copy of {connector.database} that a restore has kept.",
+            "Choose one from the list.",
         )
     maintenance = maintenance_of(connector)
     if maintenance is None:

@@ -55,7 +55,9 @@ class PostgresEngine(Engine):
         with self.connector.session() as session:
             found = [item for item in catalogue.tables(session, exact=False) if item.full_name == table]
             if not found:
-                raise Usage("unknown_table", f"There is no table {table} in this database.", "Choose one from the list.")
+                raise Usage(
+                    "unknown_table", f"There is no table {table} in this database.", "Choose one from the list."
+                )
             return rows.page(session, found[0], limit=limit, after=after)
 
     @contextmanager

@@ -61,7 +61,8 @@ _LINES = {
             pg_get_constraintdef(k.oid) || CASE WHEN k.convalidated THEN '' ELSE ' unproven' END
         FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace LEFT JOIN pg_class c ON c.oid = k.conrelid
         WHERE k.contype NOT IN ('n', 't') AND k.conparentid = 0 AND {_NOT_SYSTEM}
-        AND (c.oid IS NULL OR {_NOT_OURS}) AND {_free("pg_constraint", "k.oid")} AND {_free("pg_class", "k.conrelid")}""",
+        AND (c.oid IS NULL OR {_NOT_OURS}) AND {_free("pg_constraint", "k.oid")}
+        AND {_free("pg_class", "k.conrelid")}""",
     "index": f"""
         SELECT format('%I.%I', n.nspname, c.relname), concat_ws(' ', pg_get_indexdef(i.indexrelid),
             CASE WHEN NOT i.indisvalid THEN 'invalid' END, CASE WHEN i.indisclustered THEN 'clustered' END,
@@ -70,7 +71,8 @@ _LINES = {
         JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE {_NOT_SYSTEM} AND {_NOT_OURS} AND {_free("pg_class", "c.oid")}""",
     "trigger": f"""
-        SELECT format('%I on %I.%I', t.tgname, n.nspname, c.relname), pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
+        SELECT format('%I on %I.%I', t.tgname, n.nspname, c.relname),
+            pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_NOT_SYSTEM} AND {_NOT_OURS}
         AND {_free("pg_trigger", "t.oid")} AND {_free("pg_class", "c.oid")}""",
@@ -139,7 +141,8 @@ _LINES = {
         SELECT i.type || ' ' || i.identity, d.description FROM pg_description d
         CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
         WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND i.identity NOT LIKE '%._opsconsole_%'
-        AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')""",
+        AND NOT EXISTS (SELECT FROM pg_depend x
+            WHERE x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')""",
 }
 
 # The server writes `column IN ('a', 'b')` on a varchar as a cast of the whole array, and after a restore as casts of

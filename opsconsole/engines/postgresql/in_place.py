@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import psycopg
 from psycopg import pq, sql
@@ -89,7 +89,9 @@ def load(
             connection.put_copy_data(data)
             tick(counted.plain_size)
     except Broken as error:
-        raise OperationFailed("backup_damaged", f"The backup is damaged: {error}.", "Restore another backup.") from error
+        raise OperationFailed(
+            "backup_damaged", f"The backup is damaged: {error}.", "Restore another backup."
+        ) from error
     facts = counted.facts()
     if any(facts[name] != value for name, value in expected.items()):
         raise OperationFailed("backup_damaged", "A stream differs from the manifest.", "Restore another backup.")
@@ -97,7 +99,7 @@ def load(
     return _finish(connection)
 
 
-def load_sql(session: Connection, lines: BinaryIO, tick: Callable[[int], None]) -> None:
+def load_sql(session: Connection, lines: IO[bytes], tick: Callable[[int], None]) -> None:
     """Run what pg_restore writes for rows: COPY blocks, sequence values, large objects."""
     statements: list[bytes] = []
     done = 0
@@ -114,7 +116,9 @@ def load_sql(session: Connection, lines: BinaryIO, tick: Callable[[int], None]) 
     _run(session, statements)
 
 
-def _copy_block(session: Connection, statement: bytes, lines: BinaryIO, tick: Callable[[int], None], before: int) -> int:
+def _copy_block(
+    session: Connection, statement: bytes, lines: IO[bytes], tick: Callable[[int], None], before: int
+) -> int:
     """Feed the lines up to `\\.` to a COPY; gives back their bytes."""
     connection, size = session.pgconn, 0
     _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
@@ -146,7 +150,13 @@ def own_number(session: Connection) -> dict[str, Any]:
     assert row is not None
     who = catalogue.identity(session)
     label = session.info.parameter_status("application_name") or ""
-    return {"method": "in_place", "transaction": row[0], "identity": who.key, "incarnation": who.incarnation, "label": label}
+    return {
+        "method": "in_place",
+        "transaction": row[0],
+        "identity": who.key,
+        "incarnation": who.incarnation,
+        "label": label,
+    }
 
 
 def commit(session: Connection) -> None:
@@ -183,9 +193,10 @@ def _lock(session: Connection) -> None:
             session.execute("ROLLBACK")
             time.sleep(random.uniform(0.1, 1.0))  # noqa: S311 - only to step out of each other's way
     raise OperationFailed(
-        "busy", "The tables stayed locked by other sessions, so nothing was changed.",
+        "busy",
+        "The tables stayed locked by other sessions, so nothing was changed.",
         "Stop the jobs that write for a long time, then ask for the restore again.",
-    )  # fmt: skip
+    )
 
 
 class _Kept:
@@ -226,4 +237,3 @@ def _finish(connection: pq.abc.PGconn) -> int:
 def _expect(result: pq.abc.PGresult, status: pq.ExecStatus) -> None:
     if result.status != status:
         raise OperationFailed("restore_failed", f"Nothing has changed; the server said: {result.get_error_message()}")
-

@@ -88,7 +88,9 @@ class PostgresLock(TargetLock):
             try:
                 ours = place.is_ours()
             except psycopg.Error as error:
-                raise TargetProblem("locked", f"The session that held the target's lock is gone: {problem(error).why}") from error
+                raise TargetProblem(
+                    "locked", f"The session that held the target's lock is gone: {problem(error).why}"
+                ) from error
             if not ours:
                 raise TargetProblem("locked", "The target's lock is not ours any more.", "Ask for the operation again.")
 
@@ -128,9 +130,10 @@ def refuse_standby(session: Connection) -> None:
     row = session.execute("SELECT pg_is_in_recovery()").fetchone()
     if row and row[0]:
         raise TargetProblem(
-            "permission", "This server is a standby: it takes no writes and no locks of ours.",
+            "permission",
+            "This server is a standby: it takes no writes and no locks of ours.",
             "Register the primary server instead.",
-        )  # fmt: skip
+        )
 
 
 def end_predecessors(session: Connection, label: str) -> None:
@@ -146,19 +149,23 @@ def end_sessions(session: Connection, prefix: str, operation: int, up_to_fence: 
     while pids := _sessions(session, prefix, operation, up_to_fence):
         if time.monotonic() > deadline:
             raise TargetProblem(
-                "locked", f"Sessions of a lost worker do not end (process {', '.join(map(str, pids))} on the server).",
+                "locked",
+                f"Sessions of a lost worker do not end (process {', '.join(map(str, pids))} on the server).",
                 "Look at those sessions on the server, end them, then try again.",
-            )  # fmt: skip
+            )
         session.execute("SELECT pg_terminate_backend(pid, 1000) FROM unnest(%s::int[]) AS pid", (pids,))
 
 
 def _sessions(session: Connection, prefix: str, operation: int, up_to_fence: int) -> list[int]:
-    rows = session.execute("SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()").fetchall()
+    rows = session.execute(
+        "SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    ).fetchall()
     labels = [(pid, Label.of(name or "")) for pid, name in rows]
     return [
-        pid for pid, at in labels
+        pid
+        for pid, at in labels
         if at and at.prefix == prefix and at.operation == operation and at.fence <= up_to_fence
-    ]  # fmt: skip
+    ]
 
 
 def _take(place: Place) -> None:

@@ -20,9 +20,10 @@ def refuse_pooler(connector: Connector, session: Connection) -> None:
     """
     if _backend(session) != session.info.backend_pid or not _keeps_locks(connector, session):
         raise TargetProblem(
-            "pooler", "A connection pooler answers at this address; locks of a session do not survive it.",
+            "pooler",
+            "A connection pooler answers at this address; locks of a session do not survive it.",
             "Connect directly to the PostgreSQL server (its own host and port, not the pooler's).",
-        )  # fmt: skip
+        )
 
 
 def _keeps_locks(connector: Connector, session: Connection) -> bool:

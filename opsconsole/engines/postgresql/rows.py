@@ -16,7 +16,7 @@ LONGEST_TEXT = 1000  # characters of one value; longer ones end in an ellipsis
 
 
 def page(session: Connection, table: Table, *, limit: int, after: str | None) -> Page:
-    """Values come as text (None for NULL), cut at 1,000 characters. Without a primary key the order is the storage's."""
+    """Values come as text (None for NULL), cut at 1,000 characters. Without a primary key: in stored order."""
     key = table.primary_key or ("ctid",)
     limit = max(1, min(limit, LARGEST_PAGE))
     names = [column.name for column in table.columns]
@@ -44,7 +44,10 @@ def _after(table: Table, key: tuple[str, ...], after: str | None) -> sql.Composa
         return sql.SQL("")
     values = _decode(after, len(key))
     types = {column.name: column.type for column in table.columns} | {"ctid": "tid"}
-    casts = [sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(types[name])) for name, value in zip(key, values, strict=True)]
+    casts = [
+        sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(types[name]))
+        for name, value in zip(key, values, strict=True)
+    ]
     columns = sql.SQL(", ").join(map(sql.Identifier, key))
     return sql.SQL("WHERE ({}) > ({})").format(columns, sql.SQL(", ").join(casts))
 

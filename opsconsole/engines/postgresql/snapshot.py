@@ -21,13 +21,17 @@ MOST_CHUNKS = 64  # of one table
 
 # Types whose binary form every supported server writes and reads alike. Text carries all others, as in pg_dump.
 BINARY_TYPES = frozenset(
-    ["bool", "bytea", "char", "name", "int2", "int4", "int8", "text", "oid", "json", "jsonb", "point", "lseg", "path", "box", "polygon", "line", "circle", "cidr", "inet", "macaddr", "macaddr8", "float4", "float8", "money", "bpchar", "varchar", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "bit", "varbit", "numeric", "uuid", "tsvector", "tsquery", "pg_lsn", "txid_snapshot", "pg_snapshot", "xid8", "jsonpath", "int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange", "int4multirange", "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange", "datemultirange"]
+    {"bool", "bytea", "char", "name", "int2", "int4", "int8", "text", "oid", "json", "jsonb", "jsonpath", "uuid"}
+    | {"float4", "float8", "numeric", "money", "bpchar", "varchar", "bit", "varbit", "tsvector", "tsquery"}
+    | {"date", "time", "timetz", "timestamp", "timestamptz", "interval", "cidr", "inet", "macaddr", "macaddr8"}
+    | {"point", "lseg", "path", "box", "polygon", "line", "circle", "pg_lsn", "txid_snapshot", "pg_snapshot", "xid8"}
+    | {f"{name}{kind}" for name in ("int4", "int8", "num", "ts", "tstz", "date") for kind in ("range", "multirange")}
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataTable:
-    """A table whose rows are copied. `columns` leaves generated ones out; `pages` is 0 where chunks are not possible."""
+    """A table whose rows are copied. `columns` leaves generated ones out; `pages` is 0 where chunks cannot be made."""
 
     oid: int
     schema: str
@@ -110,9 +114,10 @@ def _lock_and_look(session: Connection) -> None:
         session.execute("ROLLBACK")
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - only to step out of each other's way
     raise OperationFailed(
-        "tables_changing", "The tables of the database kept changing or were locked while their snapshot was taken.",
+        "tables_changing",
+        "The tables of the database kept changing or were locked while their snapshot was taken.",
         "Wait until the migration or maintenance there has finished, then try again.",
-    )  # fmt: skip
+    )
 
 
 def _names(session: Connection) -> dict[int, tuple[str, str]]:
@@ -127,13 +132,14 @@ def data_tables(session: Connection) -> list[DataTable]:
     """Every user table with the columns to copy, biggest first. Raises TargetProblem when one may not be read."""
     if hidden := catalogue.unreadable(session):
         raise TargetProblem(
-            "permission", f"This role may not read all rows of {', '.join(hidden[:5])}, so a backup would be incomplete.",
+            "permission",
+            f"This role may not read all rows of {', '.join(hidden[:5])}, so a backup would be incomplete.",
             "GRANT SELECT on them (and BYPASSRLS where row security hides rows) to this role.",
-        )  # fmt: skip
+        )
     types = _Types(session)
     rows = session.execute(
-        "SELECT c.oid::bigint, n.nspname, c.relname, pg_relation_size(c.oid), pg_table_size(c.oid), coalesce(m.amname, ''),"
-        " current_setting('block_size')::int,"
+        "SELECT c.oid::bigint, n.nspname, c.relname, pg_relation_size(c.oid), pg_table_size(c.oid),"
+        " coalesce(m.amname, ''), current_setting('block_size')::int,"
         " array(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
         "  AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum),"
         " array(SELECT a.atttypid::bigint FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
@@ -143,11 +149,16 @@ def data_tables(session: Connection) -> list[DataTable]:
     ).fetchall()
     return [
         DataTable(
-            oid=oid, schema=schema, name=name, columns=tuple(columns), binary=all(map(types.binary, used)), size=size,
+            oid=oid,
+            schema=schema,
+            name=name,
+            columns=tuple(columns),
+            binary=all(map(types.binary, used)),
+            size=size,
             pages=heap // block if method == "heap" else 0,
         )
         for oid, schema, name, heap, size, method, block, columns, used in rows
-    ]  # fmt: skip
+    ]
 
 
 class _Types:
@@ -157,7 +168,8 @@ class _Types:
         rows = session.execute(
             "SELECT t.oid::bigint, t.typname, n.nspname = 'pg_catalog', t.typtype, t.typbasetype::bigint,"
             " CASE WHEN t.typcategory = 'A' THEN t.typelem::bigint ELSE 0 END,"
-            " EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')"
+            " EXISTS (SELECT FROM pg_depend d"
+            " WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')"
             " FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
         ).fetchall()
         self._rows = {row[0]: row[1:] for row in rows}
@@ -176,8 +188,9 @@ class _Types:
 def sequences(session: Connection) -> dict[str, str]:
     """`last_value,is_called` of every sequence by its quoted name (identity columns' sequences too)."""
     rows = session.execute(
-        r"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S'"
-        r" AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\_%' AND c.relname NOT LIKE '\_opsconsole\_%'"
+        r"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        r" WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\_%'"
+        r" AND c.relname NOT LIKE '\_opsconsole\_%'"
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
         " AND d.deptype = 'e') ORDER BY 1, 2"
     ).fetchall()
@@ -200,7 +213,9 @@ def unfit(session: Connection, tables: tuple[DataTable, ...]) -> str:
     row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
     if row and row[0]:
         return f"{row[0]} large objects"
-    configured = session.execute("SELECT string_agg(extname, ', ') FROM pg_extension WHERE extconfig IS NOT NULL").fetchone()
+    configured = session.execute(
+        "SELECT string_agg(extname, ', ') FROM pg_extension WHERE extconfig IS NOT NULL"
+    ).fetchone()
     if configured and configured[0]:
         return f"extensions that keep settings in tables of their own: {configured[0]}"
     if bare := [table.full_name for table in tables if not table.columns]:

@@ -11,7 +11,9 @@ from opsconsole.engines.postgresql.connect import Connection, Connector
 
 def extensions(session: Connection) -> dict[str, str]:
     """Installed extensions and their versions, without plpgsql, which every database has."""
-    rows = session.execute("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1").fetchall()
+    rows = session.execute(
+        "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+    ).fetchall()
     return {str(name): str(version) for name, version in rows}
 
 
@@ -40,7 +42,8 @@ def roles_used(session: Connection) -> list[str]:
         r" WHERE c.oid >= 16384 AND n.nspname NOT LIKE 'pg\_%'"
         r" UNION SELECT proowner FROM pg_proc WHERE oid >= 16384"
         r" UNION SELECT nspowner FROM pg_namespace WHERE oid >= 16384 AND nspname NOT LIKE 'pg\_%')"
-        r" SELECT DISTINCT r.rolname FROM used JOIN pg_roles r ON r.oid = used.role WHERE r.rolname NOT LIKE 'pg\_%' ORDER BY 1"
+        r" SELECT DISTINCT r.rolname FROM used JOIN pg_roles r ON r.oid = used.role"
+        r" WHERE r.rolname NOT LIKE 'pg\_%' ORDER BY 1"
     ).fetchall()
     return [str(row[0]) for row in rows]
 
@@ -61,7 +64,8 @@ def left_behind(session: Connection) -> list[str]:
         ("logical replication slot", "SELECT slot_name FROM pg_replication_slots WHERE database = current_database()"),
         (
             "subscription",
-            "SELECT s.subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()",
+            "SELECT s.subname FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid"
+            " WHERE d.datname = current_database()",
         ),
         ("prepared transaction", "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"),
     ):
@@ -105,7 +109,8 @@ def load_settings(session: Connection) -> Mapping[str, str]:
     The memory for building indexes follows the server's own shared buffers, at most 512 MiB.
     """
     row = session.execute(
-        "SELECT greatest(m.setting::bigint, least(524288, b.setting::bigint * current_setting('block_size')::bigint / 1024))"
+        "SELECT greatest(m.setting::bigint,"
+        " least(524288, b.setting::bigint * current_setting('block_size')::bigint / 1024))"
         " FROM pg_settings m, pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'"
     ).fetchone()
     memory = int(row[0]) if row else 65536

@@ -42,15 +42,23 @@ def plan_swap(connector: Connector, maintenance: str, staging: str, operation: i
     with connector.session(LOOK, database=maintenance) as session:
         live_oid, staging_oid = (databases.oid_of(session, name) for name in (connector.database, staging))
         if live_oid is None or staging_oid is None:
-            raise OperationFailed("staging_gone", f"The database {staging} is not there any more.", "Ask for the restore again.")
+            raise OperationFailed(
+                "staging_gone", f"The database {staging} is not there any more.", "Ask for the restore again."
+            )
         old = next(
-            name for attempt in range(1, 1000)
+            name
+            for attempt in range(1, 1000)
             if databases.oid_of(session, name := databases.old_name(connector.database, operation, attempt)) is None
-        )  # fmt: skip
+        )
         return Swap(
-            system=_system(session), label=connector.parameters["application_name"], live=connector.database,
-            live_oid=live_oid, staging=staging, staging_oid=staging_oid, old=old,
-        )  # fmt: skip
+            system=_system(session),
+            label=connector.parameters["application_name"],
+            live=connector.database,
+            live_oid=live_oid,
+            staging=staging,
+            staging_oid=staging_oid,
+            old=old,
+        )
 
 
 def execute(connector: Connector, maintenance: str, plan: Swap, *, inside: Callable[[], None]) -> None:
@@ -72,9 +80,10 @@ def execute(connector: Connector, maintenance: str, plan: Swap, *, inside: Calla
         except psycopg.Error as error:
             raise problem(error) from error
     raise OperationFailed(
-        "busy", f"Sessions in {plan.live} could not be ended, so it kept its name.",
+        "busy",
+        f"Sessions in {plan.live} could not be ended, so it kept its name.",
         "End them (this role may lack the right to), then ask for the restore again.",
-    )  # fmt: skip
+    )
 
 
 def landed(connector: Connector, witness: Mapping[str, Any]) -> bool | None:
@@ -112,9 +121,10 @@ def _rename(session: Connection, plan: Swap, inside: Callable[[], None]) -> None
         oids = databases.oid_of(session, plan.old), databases.oid_of(session, plan.live)
         if oids != (plan.live_oid, plan.staging_oid):
             raise OperationFailed(
-                "swapped_meanwhile", f"{plan.live} is not the database it was when the copy was built.",
+                "swapped_meanwhile",
+                f"{plan.live} is not the database it was when the copy was built.",
                 "Look at who else changes databases on this server, then plan again.",
-            )  # fmt: skip
+            )
         inside()
 
 

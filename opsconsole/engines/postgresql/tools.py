@@ -67,13 +67,16 @@ def choose(server_version: int, *, tls: bool = False, at_least: int = 0) -> Tool
     """
     server = major_of(server_version)
     every = installed()
-    fitting = [tools for tools in every if tools.major >= max(server, at_least) and (not tls or speaks_tls(tools.folder))]
+    fitting = [
+        tools for tools in every if tools.major >= max(server, at_least) and (not tls or speaks_tls(tools.folder))
+    ]
     if not fitting:
         there = ", ".join(sorted({f"{tools.version} in {tools.folder}" for tools in every})) or "none"
         secure = " that speaks TLS" if tls else ""
         raise TargetProblem(
             "version",
-            f"The server is PostgreSQL {server} and needs a pg_dump {max(server, at_least)} or newer{secure}; found: {there}.",
+            f"The server is PostgreSQL {server}, which needs pg_dump {max(server, at_least)} or newer{secure};"
+            f" found: {there}.",
             f"Install the package postgresql-client-{max(server, at_least)}, or name its folder in OPSCONSOLE_PG_BIN.",
         )
     return min(fitting, key=lambda tools: tools.major)
@@ -90,7 +93,7 @@ def newest() -> Tools:
 @lru_cache
 def speaks_tls(folder: Path) -> bool:
     """Whether the programs were built with TLS: one without refuses the setting before it connects."""
-    argv = [folder / "pg_dump", "--dbname=host=/nonexistent sslmode=require"]
+    argv: list[str | Path] = [folder / "pg_dump", "--dbname=host=/nonexistent sslmode=require"]
     return b"not compiled in" not in process.run(argv, timeout=20).stderr
 
 
@@ -113,10 +116,16 @@ def access(connector: Connector, database: str | None = None) -> Iterator[tuple[
 def environment(parameters: Mapping[str, str], database: str) -> dict[str, str]:
     """libpq's variables for connection parameters; the password is never one of them."""
     names = {
-        "host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT",
-        "channel_binding": "PGCHANNELBINDING", "require_auth": "PGREQUIREAUTH", "application_name": "PGAPPNAME",
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "sslmode": "PGSSLMODE",
+        "sslrootcert": "PGSSLROOTCERT",
+        "channel_binding": "PGCHANNELBINDING",
+        "require_auth": "PGREQUIREAUTH",
+        "application_name": "PGAPPNAME",
         "connect_timeout": "PGCONNECT_TIMEOUT",
-    }  # fmt: skip
+    }
     known = {variable: parameters[key] for key, variable in names.items() if parameters.get(key)}
     return known | {"PGDATABASE": database, "PGCLIENTENCODING": "UTF8"}
 
