@@ -97,7 +97,7 @@ def start_worker(tree: ProcessTree, queues: Sequence[str], broker: str) -> None:
     env = {"BROKER_URL": broker, "WORKER_QUEUES": ",".join(queues)}
     argv = [
         *celery("worker"), "--pool", "prefork", "--concurrency", str(settings.WORKER_CONCURRENCY),
-        "--queues", ",".join(queues), "--hostname", f"{settings.OPSCONSOLE_HOME.name}-{os.getpid()}@%h",
+        "--queues", ",".join(queues), "--hostname", f"worker-{os.getpid()}@%h",
         "--without-gossip", "--without-mingle", "--loglevel", "INFO",
     ]  # fmt: skip
     tree.start("ticker", manage("ticker"), env=env, cwd=settings.BASE_DIR)
@@ -154,7 +154,7 @@ def manage(*words: str) -> list[str | Path]:
 
 
 def celery(*words: str) -> list[str | Path]:
-    return [process.python(), "-m", "celery", "-A", "opsconsole", *words]
+    return [process.python(), "-m", "celery", "--quiet", "-A", "opsconsole", *words]
 
 
 def report_end(member: Member) -> str:

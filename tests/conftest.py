@@ -103,9 +103,10 @@ def cast(console: Console) -> Cast:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """With `--console-db both`, the kernel's tests run on each backend of the console's own database."""
     wanted = metafunc.config.getoption("--console-db")
-    if "console" not in metafunc.fixturenames or wanted == "sqlite":
+    own = any("console_backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "console" not in metafunc.fixturenames or wanted == "sqlite" or own:
         return
-    of_the_kernel = metafunc.module.__name__.startswith("tests.opsconsole")
+    of_the_kernel = metafunc.module.__name__.startswith(("tests.opsconsole", "tests.support"))
     backends = [wanted] if wanted != "both" else ["sqlite", "postgresql"] if of_the_kernel else ["sqlite"]
     metafunc.parametrize("console_backend", backends)
 

@@ -220,7 +220,8 @@ def pgbouncer(server: PostgresServer) -> Iterator[Pooler]:
         config.write_text(
             f"[databases]\n* = host={server.host} port={server.port} auth_user={server.user}\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\npool_mode = transaction\n"
-            f"auth_type = scram-sha-256\nauth_file = {users}\nauth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1\n"
+            f"auth_type = scram-sha-256\nauth_file = {users}\n"
+            "auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1\n"
             "ignore_startup_parameters = extra_float_digits,options,application_name\n"
         )
         for path in (users, config):

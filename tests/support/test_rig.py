@@ -7,8 +7,8 @@ import threading
 import psycopg
 import pytest
 
-from tests.support.cast import Cast, password_of
 from tests.support.console import Console
+from tests.support.people import PASSWORD, Cast
 from tests.support.servers import Pooler, PostgresServer
 
 
@@ -60,8 +60,6 @@ def test_a_subprocess_is_part_of_the_same_console(console: Console) -> None:
     assert done.stdout.split()[-1] == b"1"
 
 
-def test_the_cast_can_log_in_and_the_console_is_set_up(cast: Cast) -> None:
-    from opsconsole import bootstrap
-
-    assert cast.ada.check_password(password_of("ada"))
-    assert not bootstrap.is_open()
+def test_the_cast_can_log_in(cast: Cast) -> None:
+    assert cast.ada.check_password(PASSWORD)
+    assert not cast.mallory.person.memberships.exists()
