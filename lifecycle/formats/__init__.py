@@ -5,8 +5,6 @@ from __future__ import annotations
 from lifecycle.formats.base import Format
 from lifecycle.formats.postgresql_custom import PostgresCustom
 from lifecycle.formats.postgresql_native import PostgresNative
-from lifecycle.formats.postgresql_custom import PostgresCustom
-from lifecycle.formats.postgresql_native import PostgresNative
 from lifecycle.formats.sqlite_native import SqliteNative
 from opsconsole.exceptions import Refused
 

@@ -48,7 +48,11 @@ class StoredObject:
 
 @dataclass(frozen=True, kw_only=True)
 class TableContent:
-    """What one table holds in the backup. `digest` is sha256 over its unpacked stream, object by object in order."""
+    """What one table holds in the backup.
+
+    `digest` is the sha256 of its unpacked stream; of several objects, the sha256 over their plain digests, one a line;
+    "" where the format cannot tell the tables' streams apart.
+    """
 
     name: str  # Table.full_name
     rows: int
