@@ -69,13 +69,18 @@ class Rule:
             return not environments and not tags
         return (not environments or place.environment in environments) and (not tags or bool(place.tags & set(tags)))
 
-    def requirement(self, owner_group: str) -> Requirement:
-        """What it asks for on a database of that owner group ("" = of whichever group)."""
+    def seats(self, owner_group: str) -> tuple[Clause, ...]:
+        """Its clauses on a database of that owner group ("" = of whichever group)."""
         groups = (owner_group,) if owner_group else ()
         clauses = tuple(
             Clause(roles=(clause["role"],), owner_groups=groups, count=max(1, int(clause.get("count", 1))))
             for clause in self.clauses
-        ) or (Clause(roles=(Role.APPROVER.value,), owner_groups=groups),)
+        )
+        return clauses or (Clause(roles=(Role.APPROVER.value,), owner_groups=groups),)
+
+    def requirement(self, owner_group: str) -> Requirement:
+        """What it asks for on a database of that owner group ("" = of whichever group)."""
+        clauses = self.seats(owner_group)
         return Requirement(
             gated=True,
             votes_needed=max(self.min_people, sum(clause.count for clause in clauses)),
@@ -148,7 +153,7 @@ def _what(rule: Rule) -> str:
 
 
 def _who(rule: Rule) -> str:
-    clauses = rule.requirement("").clauses
+    clauses = rule.seats("")
     total = max(rule.min_people, sum(clause.count for clause in clauses))
     people = "1 other person" if total == 1 else f"{total} other people"
     if len(clauses) == 1 and clauses[0].count == total:
