@@ -24,10 +24,10 @@ def publish_on_commit(operation: Operation) -> None:
 
 
 def publish(operation_id: int) -> bool:
-    """Send the hint for a queued operation; False when no broker could be reached (the ticker tries again)."""
+    """Send the hint for a queued operation; False when there is no broker or none could be reached (the ticker tries again)."""
     queued = Operation.objects.filter(pk=operation_id, state=State.QUEUED)
     row = queued.values("queue").first()
-    if row is None:
+    if row is None or str(app.conf.broker_url).startswith("memory:"):
         return False
     try:
         app.send_task(RUN_OPERATION, args=[operation_id], queue=row["queue"], retry=False, ignore_result=True)

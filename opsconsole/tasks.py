@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import close_old_connections
 
-from opsconsole import audit, recovery, worker
+from opsconsole import __version__, audit, recovery, worker
 from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.dispatch import RUN_OPERATION, publish
-from opsconsole.models import Operation
+from opsconsole.models import Operation, WorkerHost
 from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
 
@@ -75,10 +76,21 @@ def republish() -> None:
         publish(operation_id)
 
 
+def be_seen() -> None:
+    """Note that this host has a living ticker, and which queues its worker serves; at most every few seconds."""
+    at = now()
+    name = socket.gethostname()
+    fresh = WorkerHost.objects.filter(name=name, seen_at__gt=at - timedelta(seconds=settings.BEAT_SECONDS))
+    if not fresh.exists():
+        facts = {"queues": settings.WORKER_QUEUES, "version": __version__, "seen_at": at}
+        WorkerHost.objects.update_or_create(name=name, defaults=facts, create_defaults={**facts, "started_at": at})
+
+
 _OWN_CHORES: dict[str, Callable[[], object]] = {
+    "be seen": be_seen,
     "expire": expire,
     "republish": republish,
-    "reap": recovery.reap,
+    "reap": lambda: recovery.reap(settings.WORKER_QUEUES),
     "sweep": recovery.sweep,
     "seal": lambda: audit.seal(),
     "checkpoint": lambda: audit.checkpoint(),
