@@ -44,6 +44,7 @@ _HARMLESS_ENDINGS = _listed(
     """
 )
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PAIR = re.compile(r'"([^"\\]+)"(\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s",}\]]+)')
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 
@@ -88,14 +89,24 @@ def mask_within(value: Any) -> Any:
         return [mask_within(item) for item in value]
     if not isinstance(value, str):
         return value
-    if value[:1] in "{[" and (parsed := _parsed(value)) is not None:
-        return json.dumps(mask_within(parsed), ensure_ascii=False)
-    return mask_text(value)
+    if value[:1] not in ("{", "["):
+        return mask_text(value)
+    parsed = _parsed(value)
+    return (
+        mask_text(_PAIR.sub(_mask_pair, value))
+        if parsed is None
+        else json.dumps(mask_within(parsed), ensure_ascii=False)
+    )
 
 
 def mask_text(text: str) -> str:
     """Free text without e-mail addresses and without the passwords of URLs."""
     return _EMAIL.sub(MASK, _URL_PASSWORD.sub(rf"\1{MASK}@", text))
+
+
+def _mask_pair(found: re.Match[str]) -> str:
+    """A `"key": value` of JSON that was cut off, or is none after all."""
+    return f'"{found[1]}"{found[2]}"{MASK}"' if is_sensitive_name(found[1]) else found[0]
 
 
 def _parsed(text: str) -> Any:

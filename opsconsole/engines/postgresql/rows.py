@@ -27,11 +27,11 @@ def page(session: Connection, table: Table, *, limit: int, after: str | None) ->
         for name in names
     ]
     keys = [sql.SQL("{}::text").format(sql.Identifier(name)) for name in key]
-    statement = sql.SQL("SELECT {what} FROM ONLY {table} {where} ORDER BY {order} LIMIT {limit}").format(
+    statement = sql.SQL("SELECT {what} FROM ONLY {table} AS t {where} ORDER BY {order} LIMIT {limit}").format(
         what=sql.SQL(", ").join([*keys, *shown]),
         table=sql.Identifier(table.schema, table.name),
         where=_after(table, key, after),
-        order=sql.SQL(", ").join(map(sql.Identifier, key)),
+        order=_of_table(key),
         limit=sql.Literal(limit + 1),
     )
     rows = session.execute(statement).fetchall()
@@ -48,8 +48,12 @@ def _after(table: Table, key: tuple[str, ...], after: str | None) -> sql.Composa
         sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(types[name]))
         for name, value in zip(key, values, strict=True)
     ]
-    columns = sql.SQL(", ").join(map(sql.Identifier, key))
-    return sql.SQL("WHERE ({}) > ({})").format(columns, sql.SQL(", ").join(casts))
+    return sql.SQL("WHERE ({}) > ({})").format(_of_table(key), sql.SQL(", ").join(casts))
+
+
+def _of_table(key: tuple[str, ...]) -> sql.Composable:
+    """The key's own columns: a bare name in ORDER BY would mean the text that is shown under it."""
+    return sql.SQL(", ").join(sql.Identifier("t", name) for name in key)
 
 
 def _encode(values: tuple[str, ...]) -> str:

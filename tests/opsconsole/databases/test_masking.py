@@ -14,7 +14,8 @@ from opsconsole.masking import MASK, is_sensitive_name, mask, mask_within, sensi
     [
         "password", "password_hash", "passwordHash", "sessionToken", "refresh_token", "id_token", "client_secret",
         "email", "invited_email", "phone_number", "iban", "date_of_birth", "birthdate", "ip_address", "first_name",
-        "government_id_number", "apiKey", "API_KEY", "private_key", "otp", "card_number", "tax_id", "solanaWalletAddress",
+        "government_id_number", "apiKey", "API_KEY", "private_key", "otp", "card_number", "tax_id",
+        "solanaWalletAddress",
     ],
 )  # fmt: skip
 def test_a_column_whose_name_tells_of_a_secret_or_a_person_is_sensitive(column: str) -> None:
@@ -24,8 +25,9 @@ def test_a_column_whose_name_tells_of_a_secret_or_a_person_is_sensitive(column: 
 @pytest.mark.parametrize(
     "column",
     [
-        "id", "name", "title", "balance", "created_at", "email_verified", "emailVerified", "email_enabled", "token_type",
-        "access_token_expires_at", "require_password_change", "api_key_id", "key", "issue_key", "content_hash", "points",
+        "id", "name", "title", "balance", "created_at", "email_verified", "emailVerified", "email_enabled",
+        "token_type", "access_token_expires_at", "require_password_change", "api_key_id", "key", "issue_key",
+        "content_hash", "points",
     ],
 )  # fmt: skip
 def test_a_column_that_only_tells_about_one_is_not(column: str) -> None:
@@ -51,6 +53,13 @@ def test_sensitive_keys_within_json_are_masked_however_deep() -> None:
     expected = {"plan": "gold", "contact": {"email": MASK}, "list": [{"token": MASK}]}
     assert mask_within(value) == expected
     assert json.loads(mask_within(json.dumps(value))) == expected
+
+
+def test_json_that_was_cut_off_is_masked_too() -> None:
+    cut = '{"theme": "dark", "token": "abc\\"d", "pin": 1234, "note": "x", "password": "hun'
+    assert (
+        mask_within(cut) == f'{{"theme": "dark", "token": "{MASK}", "pin": "{MASK}", "note": "x", "password": "{MASK}"'
+    )
 
 
 def test_addresses_and_url_passwords_in_free_text_are_masked() -> None:
