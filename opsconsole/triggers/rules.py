@@ -235,7 +235,8 @@ def _no_edge() -> str:
         for frm, targets in sorted(EDGES.items())
         if targets
     )
-    return f"NEW.state IS DISTINCT FROM OLD.state AND NOT ({edges})"
+    ended = f"OLD.state IN ({_quoted(TERMINAL)})"  # another guard says so more plainly
+    return f"NEW.state IS DISTINCT FROM OLD.state AND NOT ({ended}) AND NOT ({edges})"
 
 
 def _votes_missing() -> str:
