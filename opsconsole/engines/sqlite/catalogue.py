@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import sqlite3
+import time
 from typing import Any
 
 from opsconsole.engines.base import Column, Page, Table
 from opsconsole.engines.sqlite import probe
-from opsconsole.engines.sqlite.connections import limit
+from opsconsole.engines.sqlite.connections import interrupted_after
 from opsconsole.exceptions import Usage
 
 QUICK_SECONDS = 0.3  # how long inexact counts, and sizes, may take together
@@ -21,11 +22,10 @@ _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 def tables(connection: sqlite3.Connection, *, exact: bool, seconds: float) -> list[Table]:
     """User tables by name. Without `exact` only those are counted that can be in a moment."""
-    limit(connection, seconds if exact else QUICK_SECONDS)
-    counts = {name: _count(connection, name, exact) for name in probe.table_names(connection)}
-    limit(connection, QUICK_SECONDS)
-    sizes = _sizes(connection)
-    limit(connection, seconds)
+    names = probe.table_names(connection)
+    counts = _exact_counts(connection, names, seconds) if exact else _quick_counts(connection, names)
+    with interrupted_after(connection, QUICK_SECONDS):
+        sizes = _sizes(connection)
     return [_table(connection, name, rows, sizes.get(name)) for name, rows in counts.items()]
 
 
@@ -49,13 +49,23 @@ def page(connection: sqlite3.Connection, table: str, *, limit_rows: int, after: 
     )
 
 
-def _count(connection: sqlite3.Connection, table: str, exact: bool) -> int | None:
+def _exact_counts(connection: sqlite3.Connection, names: list[str], seconds: float) -> dict[str, int | None]:
+    with interrupted_after(connection, seconds):
+        return {name: probe.row_count(connection, name) for name in names}
+
+
+def _quick_counts(connection: sqlite3.Connection, names: list[str]) -> dict[str, int | None]:
+    """Counts of as many tables as can be counted in a moment."""
+    counts: dict[str, int | None] = dict.fromkeys(names)
+    until = time.monotonic() + QUICK_SECONDS
     try:
-        return probe.row_count(connection, table)
+        with interrupted_after(connection, QUICK_SECONDS):
+            for name in names:
+                counts[name] = probe.row_count(connection, name) if time.monotonic() < until else None
     except sqlite3.OperationalError as error:
-        if exact or error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        return None
+    return counts
 
 
 def _sizes(connection: sqlite3.Connection) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -80,6 +81,26 @@ def limit(connection: sqlite3.Connection, seconds: float) -> None:
     """Interrupt the connection's statements from `seconds` after now on."""
     deadline = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_EVERY)
+
+
+@contextmanager
+def interrupted_after(connection: sqlite3.Connection, seconds: float) -> Iterator[None]:
+    """Like `limit`, for the length of a context, and also for work that runs no instructions: counts and checks."""
+    over = threading.Event()
+
+    def watch() -> None:
+        ended = over.wait(max(0.0, seconds))
+        while not ended:
+            connection.interrupt()
+            ended = over.wait(0.02)  # an interrupt between two statements is lost
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 @contextmanager

@@ -123,8 +123,8 @@ class SqliteEngine(Engine):
         with connections.reading(spot) as connection:
             facts, flavour = probe.facts(connection), self._flavour(connection)
             count = len(probe.table_names(connection))
-            connections.limit(connection, CHECK_SECONDS)
-            damage = _damage(connection)
+            with connections.interrupted_after(connection, CHECK_SECONDS):
+                damage = _damage(connection)
         if damage:
             raise TargetProblem("not_a_database", f"{spot.path} is damaged: {damage}.", "Restore it from a backup.")
         kind = "D1 database" if flavour == "d1" else "database"

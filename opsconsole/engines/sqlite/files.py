@@ -108,7 +108,7 @@ def staging_name(name: str, operation_id: int, fence: int) -> str:
 
 
 def staging_owner(name: str, entry: str) -> tuple[int, int] | None:
-    """(operation, fence) of a staging file of the database `name`, or of what belongs to one; None for any other file."""
+    """(operation, fence) of a staging file of the database `name`, or of what belongs to one; None for others."""
     match = _STAGING.fullmatch(entry.removeprefix(name)) if entry.startswith(name) else None
     return (int(match[1]), int(match[2])) if match else None
 

@@ -114,12 +114,14 @@ def _superseded(theirs: str, mine: str) -> str | None:
 def _open(spot: Spot, flags: int) -> int:
     try:
         return os.open(_name(spot), flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=spot.folder_fd)
-    except PermissionError:
+    except FileNotFoundError:
+        raise
+    except OSError as error:
         raise TargetProblem(
             "permission",
-            f"The console may not write {spot.path}{LOCK_SUFFIX}, which keeps two consoles apart.",
-            "Let the user that runs the console write the folder of the database.",
-        ) from None
+            f"{spot.path}{LOCK_SUFFIX}, which keeps two consoles apart, cannot be written: {os.strerror(error.errno)}.",
+            "Let the user that runs the console write the folder, and remove what else is in the file's place.",
+        ) from error
 
 
 def _locked(fd: int) -> bool:
