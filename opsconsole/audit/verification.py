@@ -17,7 +17,7 @@ from opsconsole.audit.chain import START, leaf_of, link
 from opsconsole.audit.checkpoints import KEY, anchors_path
 from opsconsole.audit.findings import Report
 from opsconsole.audit.reconciliation import reconcile
-from opsconsole.audit.record import columns
+from opsconsole.audit.record import columns, record
 from opsconsole.clock import now
 from opsconsole.exceptions import Usage
 from opsconsole.keys import public_keys
@@ -51,6 +51,17 @@ def verify(from_seq: int = 1, anchors: Path | None = None) -> Report:
     for problem in triggers.problems():
         report.add("guards", "database", problem)
     reconcile(report)
+    return report
+
+
+def verify_and_record(from_seq: int = 1, anchors: Path | None = None) -> Report:
+    """Verify, and record that it was done and what came of it."""
+    report = verify(from_seq, anchors)
+    record(
+        "audit.verified", outcome="ok" if report.exit_code == 0 else "failed",
+        data={"verdict": report.verdict, "from_seq": report.from_seq, "to_seq": report.to_seq,
+              "checkpoints": report.checkpoints, "findings": report.findings_in_all},
+    )  # fmt: skip
     return report
 
 

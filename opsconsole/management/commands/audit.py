@@ -1,0 +1,119 @@
+"""`manage.py audit verify|export`: prove the history, or take it away.
+
+`verify` ends with 0 when all is sound, 1 when something was tampered with, 2 when not everything could be proven and
+3 when the call itself is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.core.management.base import CommandParser
+
+from opsconsole.audit import export, verification
+from opsconsole.audit.findings import Report
+from opsconsole.audit.reading import Filters
+from opsconsole.exceptions import OpsError, Refused, Usage
+from opsconsole.management.console_command import ConsoleCommand, Options
+from opsconsole.management.reporting import Exit
+from opsconsole.permissions import can
+
+WRONG_CALL = 3
+FILTERS = {
+    "person": "a login, an e-mail address, a name, or system:USER",
+    "database": "a database's name",
+    "kind": "a kind of operation",
+    "type": "a type of event (op.armed), or a family (auth.)",
+    "since": "from this time on (UTC): 2026-11-20 or 2026-11-20T10:30:00Z",
+    "until": "before this time",
+}
+VERDICTS = {
+    "sound": "The history is sound",
+    "tampered": "The history was TAMPERED WITH",
+    "unproven": "Nothing wrong was found, but not everything could be proven",
+}
+
+
+class VerbParser(CommandParser):
+    """Tells a wrong call from a history that cannot be proven (2)."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(WRONG_CALL, f"{self.prog}: {message}\n")
+
+
+class Command(ConsoleCommand):
+    help = "Verify the audit history, or export it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=VerbParser)
+        verifying = self.verb(
+            verbs, "verify", self.verify, "follow the chain and compare it with its checkpoints and rows"
+        )
+        verifying.add_argument("--from", dest="from_seq", default=1, type=int, metavar="N", help="begin at this link")
+        verifying.add_argument("--anchors", type=Path, metavar="FILE", help="checkpoints kept outside the database")
+        exporting = self.verb(verbs, "export", self.export, "write the sealed events, oldest first")
+        exporting.add_argument("--format", default="jsonl", choices=export.FORMATS)
+        exporting.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
+        for name, help in FILTERS.items():
+            exporting.add_argument(f"--{name}", default="", help=help)
+
+    def verify(self, options: Options) -> Exit:
+        self._may_audit()
+        report = verification.verify_and_record(options["from_seq"], options["anchors"])
+        self.answer(report.as_dict(), _told(report))
+        return Exit(report.exit_code)
+
+    def export(self, options: Options) -> Exit:
+        self._may_audit()
+        lines = export.export(options["format"], Filters.from_texts({name: options[name] for name in FILTERS}))
+        if options["output"] is not None:
+            written = _write(options["output"], lines)
+            self.answer({"file": str(options["output"]), "bytes": written}, f"{options['output']}: {written} bytes")
+        elif options["json"]:
+            raise Usage("output_needed", "With --json the export needs a file to go to.", "Add --output FILE.")
+        else:
+            for line in lines:
+                self.stdout.write(line, ending="")
+        return Exit.OK
+
+    def _may_audit(self) -> None:
+        if self.account is not None and not can(self.account, "audit"):
+            raise Refused(
+                "not_allowed",
+                "Your role does not let you read the history.",
+                "Ask an administrator for the role of auditor.",
+            )
+
+    def _refused(self, error: OpsError) -> Any:
+        code = super()._refused(error)
+        return WRONG_CALL if isinstance(error, Usage) else code
+
+
+def _write(path: Path, lines: Iterable[str]) -> int:
+    """Write a new file that only its owner may read; gives back its size. Raises Usage when it cannot be made."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Usage(
+            "bad_output", f"{path} cannot be made: {error.strerror}.", "Name a file that does not exist yet."
+        ) from None
+    with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
+        return file.tell()
+
+
+def _told(report: Report) -> str:
+    covered = f"checkpoint {report.last_checkpoint}" if report.checkpoints else "no checkpoint"
+    lines = [
+        f"{VERDICTS[report.verdict]}: {report.events} events from link {report.from_seq} to {report.to_seq}, "
+        f"{report.operations} operations, {covered} the last."
+    ]
+    lines += [f"  {finding.code:<10} {finding.where}: {finding.why}" for finding in report.findings]
+    if report.findings_in_all > len(report.findings):
+        lines.append(f"  ... and {report.findings_in_all - len(report.findings)} more")
+    return "\n".join([*lines, *(f"  unproven   {sentence}" for sentence in report.unproven)])
