@@ -7,7 +7,7 @@ from opsconsole.audit.catalogue import EventType, event
 EVENTS: tuple[EventType, ...] = (
     event(
         "backup.published",
-        "The {what} was published",
+        "A complete backup of {database} was published",
         "backup manifest rows bytes key format tables purpose level seconds",
     ),
     event("backup.downloaded", "{who} downloaded {object} of {database}", "backup bytes manifest"),

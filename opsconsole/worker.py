@@ -197,7 +197,8 @@ class Supervisor:
             if "line" in message:
                 self._lines.append(message["line"])
             elif message != {key: self._progress.get(key) for key in message}:
-                self._progress = message
+                same = message.get("step") == self._progress.get("step")
+                self._progress = message | {"since": self._progress["since"] if same else now().isoformat()}
                 self._moved_at = time.monotonic()
 
     def _beat(self, control_fd: int) -> None:

@@ -55,7 +55,7 @@ class Operation(models.Model):
     cancel_requested_by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
 
     # what the run says of itself
-    progress = models.JSONField(default=dict)  # {"step", "done", "total", "unit", "rate"}
+    progress = models.JSONField(default=dict)  # {"step", "done", "total", "unit", "since": when the step began}
     progress_at = models.DateTimeField(null=True)
     witness = models.JSONField(default=dict)  # stored just before the commit point
     committed_at = models.DateTimeField(null=True)

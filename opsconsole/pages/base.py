@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -50,6 +50,7 @@ class Page:
     permission: str
     scope: str
     view: View
+    act: str = ""  # what it does, for the heading of a refusal: "approving"
     background: bool = False  # asked for by a script: does not keep a session alive
 
 
@@ -71,6 +72,7 @@ def page(
     permission: str,
     scope: str = "console",
     methods: tuple[str, ...] = ("GET",),
+    act: str = "",
     background: bool = False,
 ) -> Callable[[View], View]:
     """Declare a page. Its view gets the request, the object of its scope (if any) and what else the URL holds.
@@ -92,6 +94,7 @@ def page(
             permission=permission,
             scope=scope,
             view=view,
+            act=act,
             background=background,
         )
         guarded.route = path(route, guarded, name=name)  # type: ignore[attr-defined]
@@ -126,12 +129,18 @@ def fragment(request: HttpRequest, template: str, **context: Any) -> TemplateRes
     return TemplateResponse(request, template, {"rights": rights_of(request), **context})
 
 
-def refusal(
-    request: HttpRequest, error: OpsError, *, back: str = "", act: tuple[str, str] | None = None
-) -> HttpResponse:
-    """The page of a refusal: what, by which rule, what next. `act` is (label, url) of the button that helps."""
+def refusal(request: HttpRequest, error: OpsError, *, what: str = "", back: str = "") -> HttpResponse:
+    """The page of a refusal: what was refused, by which rule, what next."""
+    title = f"Refused: {what}" if what else "Refused"
     return show(
-        request, "console/refused.html", status=_status(error), title="Refused", error=error, back=back, act=act
+        request,
+        "console/refused.html",
+        status=_status(error),
+        title=title,
+        crumbs=[],
+        crumb="Refused",
+        error=error,
+        back=back,
     )
 
 
@@ -146,7 +155,7 @@ def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> H
         if isinstance(response, TemplateResponse):
             response.render()
     except OpsError as error:
-        response = refusal(request, error, back=request.headers.get("Referer", "") and request.path)
+        response = refusal(request, error, what=declared.act, back=_came_from(request))
     add_never_cache_headers(response)
     return response
 
@@ -157,6 +166,12 @@ def _found(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> t
     if declared.permission in ACTIONS and not rights_of(request).can(declared.permission, scope.subject(found)):
         raise PermissionDenied(declared.permission)
     return (found,) if scope.find else ()
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page of ours that sent the request, as a path."""
+    parts = urlsplit(request.headers.get("Referer", ""))
+    return f"{parts.path}?{parts.query}".rstrip("?") if parts.netloc == request.get_host() else ""
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:

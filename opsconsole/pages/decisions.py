@@ -15,7 +15,14 @@ from opsconsole.pages.base import page
 POST = ("POST",)
 
 
-@page("operations/<int:pk>/approve/", name="operation-approve", permission="see", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/approve/",
+    name="operation-approve",
+    permission="see",
+    scope="operation",
+    methods=POST,
+    act="approving",
+)
 @sensitive_post_parameters("password")
 def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Vote for exactly the plan whose digest the form carries."""
@@ -24,7 +31,14 @@ def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
     return redirect(operation)
 
 
-@page("operations/<int:pk>/reject/", name="operation-reject", permission="see", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/reject/",
+    name="operation-reject",
+    permission="see",
+    scope="operation",
+    methods=POST,
+    act="rejecting",
+)
 @sensitive_post_parameters("password")
 def reject(request: HttpRequest, operation: Operation) -> HttpResponse:
     """A veto: the request ends here, whatever others said."""
@@ -33,21 +47,42 @@ def reject(request: HttpRequest, operation: Operation) -> HttpResponse:
     return redirect(operation)
 
 
-@page("operations/<int:pk>/withdraw/", name="operation-withdraw", permission="see", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/withdraw/",
+    name="operation-withdraw",
+    permission="see",
+    scope="operation",
+    methods=POST,
+    act="withdrawing the approval",
+)
 def withdraw(request: HttpRequest, operation: Operation) -> HttpResponse:
     operations.withdraw(operation, account=request.user, reason=_text(request, "reason"))
     messages.success(request, "Your approval is withdrawn.")
     return redirect(operation)
 
 
-@page("operations/<int:pk>/cancel/", name="operation-cancel", permission="see", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/cancel/",
+    name="operation-cancel",
+    permission="see",
+    scope="operation",
+    methods=POST,
+    act="cancelling",
+)
 def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
     row = operations.cancel(operation, account=request.user, reason=_text(request, "reason"))
     messages.success(request, f"It is {row.face.word}.")
     return redirect(operation)
 
 
-@page("operations/<int:pk>/retry/", name="operation-retry", permission="request", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/retry/",
+    name="operation-retry",
+    permission="request",
+    scope="operation",
+    methods=POST,
+    act="asking again",
+)
 def retry(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Ask for the same once more: a new operation with a new plan."""
     row = operations.retry(operation, account=request.user, confirm=_text(request, "confirm"))
@@ -55,7 +90,14 @@ def retry(request: HttpRequest, operation: Operation) -> HttpResponse:
     return redirect(row)
 
 
-@page("operations/<int:pk>/settle/", name="operation-settle", permission="request", scope="operation", methods=POST)
+@page(
+    "operations/<int:pk>/settle/",
+    name="operation-settle",
+    permission="request",
+    scope="operation",
+    methods=POST,
+    act="settling how it ended",
+)
 def settle(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Say how an indeterminate operation ended; on a protected database a second person confirms it."""
     row = operations.settle(

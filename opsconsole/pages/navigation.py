@@ -7,7 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from opsconsole.models import Role
 from opsconsole.pages.base import rights_of
+from opsconsole.permissions import visible_operations
+from opsconsole.states import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,9 +23,10 @@ class Item:
     action: str = "see"
 
 
+INBOX = "/approvals/"
 WORK = (
     Item(title="Dashboard", icon="space_dashboard", link="/"),
-    Item(title="Approvals", icon="how_to_vote", link="/approvals/"),
+    Item(title="Approvals", icon="how_to_vote", link=INBOX),
     Item(title="Operations", icon="list_alt", link="/operations/"),
     Item(title="Databases", icon="database", link="/databases/"),
 )
@@ -39,12 +43,31 @@ GROUPS = (("", WORK), ("Rules and records", TRUST))
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """What unfold draws."""
     rights = rights_of(request)
+    waiting = _waiting_for(request)
     return [
-        {"title": title, "separator": bool(title), "items": [_line(i, request) for i in items if rights.can(i.action)]}
+        {
+            "title": title,
+            "separator": bool(title),
+            "items": [_line(i, request, waiting) for i in items if rights.can(i.action)],
+        }
         for title, items in GROUPS
     ]
 
 
-def _line(item: Item, request: HttpRequest) -> dict[str, Any]:
+def _line(item: Item, request: HttpRequest, waiting: int) -> dict[str, Any]:
     here = request.path == item.link if item.link == "/" else request.path.startswith(item.link)
-    return {"title": item.title, "icon": item.icon, "link": item.link, "active": here}
+    line: dict[str, Any] = {"title": item.title, "icon": item.icon, "link": item.link, "active": here}
+    if item.link == INBOX and waiting:
+        line |= {"badge": waiting, "badge_variant": "warning"}
+    return line
+
+
+def _waiting_for(request: HttpRequest) -> int:
+    """How many requests this person could decide on."""
+    if not rights_of(request).roles & {Role.APPROVER, Role.ADMINISTRATOR}:
+        return 0
+    rows = visible_operations(request.user).filter(state=State.PENDING_APPROVAL)
+    if Role.APPROVER not in rights_of(request).roles:
+        rows = rows.filter(database=None)
+    others = rows.exclude(requester_person_id=request.user.person_id)
+    return others.exclude(votes__person_id=request.user.person_id).count()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -59,13 +60,14 @@ def operation_page(request: HttpRequest, operation: Operation) -> HttpResponse:
 def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
     """What may have moved since the page was drawn; it asks for itself again until the operation has ended."""
     context = _context(request, operation)
+    moved = request.GET.get("seen", "") != context["seen"]
     return fragment(
         request,
         "console/operation/live.html",
         polled=True,
-        moved=request.GET.get("seen", "") != context["seen"],
+        moved=moved,
         **context,
-        **_lines(operation, after=_number(request.GET.get("after", ""))),
+        **_lines(operation, after=0 if moved else _number(request.GET.get("after", ""))),
     )
 
 
@@ -89,6 +91,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "plan": plan,
         "frame": _strictest(plan),
         "effects": effects,
+        "touching": any(row.effect.action != "read" for row in effects),
         "lost": looks.lost_rows(effects),
         "evidence": looks.facts_of(_shown_evidence(plan)),
         "tally": tally,
@@ -103,7 +106,8 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "headline": looks.headline_of(operation, tally.missing),
         "progress": looks.progress_of(operation),
         "held": operation.state in HELD_BY_WORKER,
-        "cancel_words": looks.cancel_words(operation) if _may_cancel(request, operation) else "",
+        "cancel_words": "" if hindrances == [] and waits else _cancel_words(request, operation),
+        "took": _took(operation),
         "may_ask_again": _may_ask_again(request, operation),
         "may_settle": operation.state == State.INDETERMINATE and rights_of(request).can("request", operation),
         "events": [looks.told(event) for event in events],
@@ -157,10 +161,17 @@ def _may_withdraw(request: HttpRequest, operation: Operation) -> bool:
     return mine is not None and mine.decision == Vote.Decision.APPROVE
 
 
-def _may_cancel(request: HttpRequest, operation: Operation) -> bool:
+def _cancel_words(request: HttpRequest, operation: Operation) -> str:
+    """What cancelling would mean, for those who may; whoever can decide rejects instead."""
     rights = rights_of(request)
     own = operation.requester_person_id == request.user.person_id
-    return own or rights.can("vote", operation) or rights.can("administer", operation)
+    may = own or rights.can("vote", operation) or rights.can("administer", operation)
+    return looks.cancel_words(operation) if may else ""
+
+
+def _took(operation: Operation) -> timedelta | None:
+    ended, started = operation.finished_at, operation.started_at
+    return ended - started if ended and started and operation.state == State.SUCCEEDED else None
 
 
 def _may_ask_again(request: HttpRequest, operation: Operation) -> bool:

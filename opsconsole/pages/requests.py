@@ -66,6 +66,7 @@ class RequestForm(forms.Form):
     permission="request",
     scope="database",
     methods=("GET", "POST"),
+    act="asking for it",
 )
 def request_page(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
     """The form; sending it plans, seals and submits."""

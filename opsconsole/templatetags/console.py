@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from opsconsole.states import FACES, Face, State
 register = template.Library()
 THIN = "\N{NARROW NO-BREAK SPACE}"
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+_COUNTED = re.compile(r"(?<![\w.:-])\d{5,18}(?= (?:rows|tables|events|bytes))")
 COLOURS = frozenset({"amber", "blue", "green", "red", "grey", "violet", "orange", "teal", "pink"})
 
 
@@ -123,6 +125,12 @@ def count(value: int | None) -> str:
 
 
 @register.filter
+def legible(text: Any) -> str:
+    """A sentence whose counts of five digits or more get thin separators (`300 000 rows`)."""
+    return _COUNTED.sub(lambda found: count(int(found.group())), str(text))
+
+
+@register.filter
 def signed(value: int | None) -> str:
     """A difference: `+12`, `−3`, `0`."""
     if value is None:
@@ -152,7 +160,8 @@ def field(bound: BoundField) -> dict[str, Any]:
     if bound.errors:
         attrs["aria-invalid"] = "true"
     kind = getattr(bound.field.widget, "input_type", "text")
-    return {"field": bound, "widget": bound.as_widget(attrs=attrs), "kind": kind}
+    optional = not (bound.field.required or bound.field.initial or hasattr(bound.field, "choices"))
+    return {"field": bound, "widget": bound.as_widget(attrs=attrs), "kind": kind, "optional": optional}
 
 
 def _largest(seconds: float) -> str:
