@@ -32,18 +32,20 @@ def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime
 
 
 def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
-    """What a change of the console needs: one other person, and whatever protects what it touches.
+    """What a change of the console needs: whatever protects what it touches, else one other person.
 
-    The plan's evidence holds the seat of the other person (`requirement`) and the databases whose protection it
-    touches (`databases`); for those, the strictest policy of any kind counts.
+    The plan's evidence holds the databases whose protection it touches (`databases`; the strictest policy of any kind
+    counts), what it weakens (`demands`), and the seat of the other person where neither asks for anybody (`seat`).
     """
     rules = in_force(at)
     touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
     verbs = [Verb(name=kind.name, gated=kind.gated) for kind in kinds.every()] + [Verb(name=CHANGE, gated=False)]
     demands = [rules.requirement(verb, place) for place in _with_twins(touched) for verb in verbs]
     general = [rule.requirement("") for rule in rules.others if rule.matches(Verb(name=CHANGE, gated=False), None)]
-    sealed = Requirement.from_json(plan.evidence["requirement"])
-    return replace(strictest_of([sealed, *demands, *general]), policy_digest=rules.digest)
+    weakened = Requirement.from_json(plan.evidence["demands"])
+    asked = strictest_of([weakened, *demands, *general])
+    seat = Requirement.from_json(plan.evidence["seat"])
+    return replace(asked if asked.gated else seat, policy_digest=rules.digest)
 
 
 def requirement_of(operation: Operation, *, at: datetime) -> Requirement:

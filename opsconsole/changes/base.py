@@ -80,7 +80,8 @@ class Change(ABC):
             risk=draft.risk,
             risk_reasons=draft.risk_reasons,
             evidence={
-                "requirement": approvals.strictest(seat, draft.demands).as_json(),
+                "seat": seat.as_json(),
+                "demands": draft.demands.as_json(),
                 "databases": list(draft.databases),
             },
             way_back=draft.way_back or "Ask for the opposite change; it is confirmed in the same way.",

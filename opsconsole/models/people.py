@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.hashers import acheck_password, check_password
+from django.contrib.auth import get_backends
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
@@ -57,6 +59,17 @@ class Account(AbstractUser):
 
     def clean(self) -> None:
         self.username = self.normalize_username(self.username)
+
+    def has_perm(self, perm: str, obj: object = None) -> bool:
+        """What opsconsole.permissions says; being a superuser adds nothing."""
+        return any(backend.has_perm(self, perm, obj) for backend in get_backends() if hasattr(backend, "has_perm"))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Without Django's silent re-hash: what is stored changes only when somebody sets a password, and is sealed."""
+        return check_password(raw_password, self.password)
+
+    async def acheck_password(self, raw_password: str | None) -> bool:
+        return await acheck_password(raw_password, self.password)
 
     def get_full_name(self) -> str:
         return self.person.name

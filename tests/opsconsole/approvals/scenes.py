@@ -82,5 +82,8 @@ def later(**span: float) -> Iterator[None]:
     """The console's clock goes ahead by `span` (hours=25, say)."""
     ahead = timedelta(**span)
     clock = mock.Mock(now=lambda: datetime.now(UTC) + ahead)
-    with mock.patch("opsconsole.clock.timezone", clock), mock.patch("opsconsole.clock.connection", mock.Mock(vendor="")):
+    with (
+        mock.patch("opsconsole.clock.timezone", clock),
+        mock.patch("opsconsole.clock.connection", mock.Mock(vendor="")),
+    ):
         yield
