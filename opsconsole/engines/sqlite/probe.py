@@ -118,7 +118,7 @@ def _open_guarded(path: str) -> sqlite3.Connection:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = sqlite3.connect(f"file:{quote(path)}?immutable=1", uri=True, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    for setting in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "query_only=ON"):
+    for setting in ("cell_size_check=ON", "mmap_size=0", "query_only=ON"):
         connection.execute(f"PRAGMA {setting}")
     connection.set_authorizer(_authorize)
     return connection

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole.engines.sqlite import SqliteEngine
+from opsconsole.engines.sqlite import SqliteEngine, connections
 from opsconsole.engines.sqlite import files as finding
 from opsconsole.exceptions import TargetProblem
 from tests.support import sqlite_files as files
@@ -124,8 +124,6 @@ def test_the_kind_of_a_mount_is_read_as_the_kernel_writes_it() -> None:
 def test_a_file_replaced_between_looking_and_opening_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from opsconsole.engines.sqlite import connections
-
     real = files.plain(tmp_path / "a.db")
     sound = connections.sound
 
