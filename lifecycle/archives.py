@@ -29,7 +29,8 @@ def manifest_bytes(backup: Backup) -> bytes:
             return stream.read()
     except FileNotFoundError:
         raise OperationFailed(
-            "backup_missing", f"The store has no manifest for backup {backup.id}.",
+            "backup_missing",
+            f"The store has no manifest for backup {backup.id}.",
             "Somebody removed its files: restore them from a copy of the store, or take a fresh backup.",
         ) from None
 
@@ -39,7 +40,8 @@ def manifest_of(backup: Backup) -> Manifest:
     found = manifest.read(manifest_bytes(backup), public_keys(settings.OPSCONSOLE_HOME, "manifest"))
     if found.digest != backup.manifest_sha256:
         raise OperationFailed(
-            "manifest_swapped", f"The store holds a manifest for backup {backup.id} that is not the one it was published with.",
+            "manifest_swapped",
+            f"The store holds a manifest for backup {backup.id} that is not the one it was published with.",
             "Do not restore it. Look in the audit history for who could write to the store.",
         )
     return found
@@ -79,7 +81,9 @@ class TableChange:
             return "is gone"
         if not self.delta:
             return "is the same size"
-        return ("grew" if self.delta > 0 else "shrank") + (f" by {abs(self.delta) * 100 // self.before} %" if self.before else "")
+        return ("grew" if self.delta > 0 else "shrank") + (
+            f" by {abs(self.delta) * 100 // self.before} %" if self.before else ""
+        )
 
 
 def differences(older: Manifest, newer: Manifest) -> list[TableChange]:

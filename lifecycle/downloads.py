@@ -26,6 +26,7 @@ from opsconsole.models import Account, Operation
 from opsconsole.permissions import can
 from opsconsole.storage import chunks_of
 
+ACTION = "backup.download"  # the change request that leaves a grant
 GRANT_MINUTES = 30  # from the last vote: long enough to notice it, too short to lie about
 BLOCK = tarfile.BLOCKSIZE
 
@@ -53,12 +54,20 @@ def usable_grant(backup: Backup, account: Account) -> DownloadGrant | None:
     return rows.order_by("-expires_at").first()
 
 
+@transaction.atomic
 def grant(backup: Backup, account: Account, operation: Operation | None = None) -> DownloadGrant:
     """A right to download this backup once within GRANT_MINUTES. Called by the confirmed change, or by `begin`."""
     at = now()
-    return DownloadGrant.objects.create(
-        backup=backup, account=account, operation=operation, granted_at=at, expires_at=at + timedelta(minutes=GRANT_MINUTES)
+    right = DownloadGrant.objects.create(
+        backup=backup,
+        account=account,
+        operation=operation,
+        granted_at=at,
+        expires_at=at + timedelta(minutes=GRANT_MINUTES),
     )
+    told = {"backup": backup.id, "expires_at": right.expires_at.isoformat()}
+    audit.record("backup.download_granted", database=backup.database, subject=f"backup {backup.id}", data=told)
+    return right
 
 
 @transaction.atomic
@@ -69,14 +78,16 @@ def begin(backup: Backup, account: Account) -> Download:
     """
     if not can(account, "download", backup.database):
         raise Refused(
-            "not_allowed", f"You may not download backups of {backup.database.name}.",
+            "not_allowed",
+            f"You may not download backups of {backup.database.name}.",
             "Ask an administrator for the role of engineer in its owner group.",
         )
     right = usable_grant(backup, account)
     if right is None and needs_approval(backup):
         raise Refused(
-            "needs_approval", f"{backup.database.name} is protected, so downloading its backup needs another person's agreement.",
-            f"Ask for the download of backup {backup.id}; once it is approved you have {GRANT_MINUTES} minutes to fetch it.",
+            "needs_approval",
+            f"{backup.database.name} is protected, so downloading its backup needs another person's agreement.",
+            f"Ask for the download of backup {backup.id}; once approved, you have {GRANT_MINUTES} minutes to fetch it.",
         )
     return redeem(right or grant(backup, account))
 
@@ -87,12 +98,16 @@ def redeem(right: DownloadGrant) -> Download:
     at = now()
     if DownloadGrant.objects.filter(pk=right.pk, used_at=None, expires_at__gt=at).update(used_at=at) != 1:
         raise Refused(
-            "grant_used", "This right to download was used already, or its time is over.",
+            "grant_used",
+            "This right to download was used already, or its time is over.",
             "Ask for the download again; every download needs a right of its own.",
         )
     backup = right.backup
     audit.record(
-        "backup.downloaded", database=backup.database, operation=right.operation, subject=f"backup:{backup.id}",
+        "backup.downloaded",
+        database=backup.database,
+        operation=right.operation,
+        subject=f"backup {backup.id}",
         data={"backup": backup.id, "bytes": backup.stored_bytes, "manifest": backup.manifest_sha256},
     )
     return Download(backup, filename_of(backup), tar_size(backup))
@@ -134,7 +149,8 @@ def _checked(backup: Backup, item: StoredObject) -> Iterator[bytes]:
             yield chunk
     if size != item.size or f"sha256:{total.hexdigest()}" != item.sha256:
         raise OperationFailed(
-            "backup_damaged", f"The object {item.key} of backup {backup.id} is not what its manifest says.",
+            "backup_damaged",
+            f"The object {item.key} of backup {backup.id} is not what its manifest says.",
             "Verify the backup and take a fresh one.",
         )
 

@@ -17,7 +17,9 @@ def pin(backup: Backup, *, account: Account, reason: str) -> Backup:
     """Keep a backup for ever, until somebody unpins it. Raises Usage without a reason, Refused without the role."""
     _may_pin(backup, account)
     if len(reason.strip()) < 5:
-        raise Usage("reason_missing", "A pin needs a reason that a colleague will understand next year.", "Write a few words.")
+        raise Usage(
+            "reason_missing", "A pin needs a reason that a colleague will understand next year.", "Write a few words."
+        )
     Backup.objects.filter(pk=backup.pk).update(pinned_at=now(), pinned_by=account, pin_reason=reason.strip()[:300])
     _record("backup.pinned", backup, reason)
     backup.refresh_from_db()
@@ -38,10 +40,13 @@ def unpin(backup: Backup, *, account: Account, reason: str = "") -> Backup:
 def _may_pin(backup: Backup, account: Account) -> None:
     if not can(account, "request", backup.database):
         raise Refused(
-            "not_allowed", f"Your role does not let you pin backups of {backup.database.name}.",
+            "not_allowed",
+            f"Your role does not let you pin backups of {backup.database.name}.",
             f"Ask an engineer of {backup.database.owner_group}.",
         )
 
 
 def _record(event: str, backup: Backup, reason: str) -> None:
-    audit.record(event, database=backup.database, subject=f"backup:{backup.id}", reason=reason, data={"backup": backup.id})
+    audit.record(
+        event, database=backup.database, subject=f"backup {backup.id}", reason=reason, data={"backup": backup.id}
+    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from lifecycle import kept
+from lifecycle import kept, posture
+from lifecycle.changes import DownloadBackup
 from lifecycle.events import EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue
+from opsconsole.changes import register_change
+from opsconsole.posture import register_reader
 
 
 def register_all() -> None:
@@ -16,3 +19,10 @@ def register_all() -> None:
     for kind in (BackupKind(), RestoreKind()):
         kinds.register(kind)
     tasks.register_chore("kept databases", kept.drop_expired)
+    register_change(DownloadBackup())
+    register_reader(posture.read)
+    _declare_pages()
+
+
+def _declare_pages() -> None:
+    from lifecycle import pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

@@ -35,15 +35,21 @@ def shields_of(backup: Backup) -> list[Shield]:
     newest = {str(check["level"]): check for check in backup.checks}
     return [
         Shield(
-            word="complete", state=PROVEN, at=backup.finished_at,
+            word="complete",
+            state=PROVEN,
+            at=backup.finished_at,
             sentence="Its signed manifest was published last, after every object was on disk.",
         ),
         _checked(
-            "read through", newest.get("V1"), done="Every byte was read back, unpacked and compared with the manifest.",
+            "read through",
+            newest.get("V1"),
+            done="Every byte was read back, unpacked and compared with the manifest.",
             undone="Nobody has read it back in full.",
         ),
         _checked(
-            "restorable", newest.get("V2"), done="It was restored into a scratch database and the rows were compared.",
+            "restorable",
+            newest.get("V2"),
+            done="It was restored into a scratch database and the rows were compared.",
             undone="It has not been restored as a drill yet; only a restore proves a backup.",
         ),
     ]

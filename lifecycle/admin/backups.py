@@ -26,9 +26,28 @@ class BackupAdmin(OfDatabaseAdmin):
     list_filter = ("purpose", "state")
     list_select_related = ("database",)
     fields = (
-        "database", "operation", "purpose", "state", "key", "format", "engine", "server_version", "identity", "incarnation",
-        "schema_fingerprint", "manifest_sha256", "tables", "rows", "stored_bytes", "plain_bytes", "started_at",
-        "finished_at", "checks", "pinned_at", "pinned_by", "pin_reason",
+        "database",
+        "operation",
+        "purpose",
+        "state",
+        "key",
+        "format",
+        "engine",
+        "server_version",
+        "identity",
+        "incarnation",
+        "schema_fingerprint",
+        "manifest_sha256",
+        "tables",
+        "rows",
+        "stored_bytes",
+        "plain_bytes",
+        "started_at",
+        "finished_at",
+        "checks",
+        "pinned_at",
+        "pinned_by",
+        "pin_reason",
     )
 
 

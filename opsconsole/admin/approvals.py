@@ -15,8 +15,18 @@ class PolicyAdmin(ReadOnlyAdmin):
     list_display = ("title", "name", "version", "enabled", "effective_at")
     list_filter = ("enabled",)
     fields = (
-        "name", "version", "title", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled",
-        "effective_at", "created_at", "changed_by",
+        "name",
+        "version",
+        "title",
+        "match",
+        "clauses",
+        "min_people",
+        "valid_minutes",
+        "windows",
+        "enabled",
+        "effective_at",
+        "created_at",
+        "changed_by",
     )
 
 

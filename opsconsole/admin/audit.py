@@ -13,7 +13,18 @@ from opsconsole.models import Account, AuditCheckpoint, AuditEvent
 class AuditEventAdmin(ReadOnlyAdmin):
     needs = "audit"
     list_display = ("id", "at", "type", "actor_name", "outcome")
-    fields = ("uid", "type", "at", "actor", "actor_name", "outcome", "operation_id", "database_id", "database_name", "kind")
+    fields = (
+        "uid",
+        "type",
+        "at",
+        "actor",
+        "actor_name",
+        "outcome",
+        "operation_id",
+        "database_id",
+        "database_name",
+        "kind",
+    )
 
     def visible(self, account: Account, rows: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         return rows.defer("payload")

@@ -54,7 +54,7 @@ class ReadOnlyAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def view_on_site(self, obj: Any) -> str | None:  # type: ignore[override]
+    def view_on_site(self, obj: Any) -> str | None:
         """The page made for people, which says more than this one."""
         return obj.get_absolute_url() if hasattr(obj, "get_absolute_url") else None
 

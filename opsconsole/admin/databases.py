@@ -16,8 +16,23 @@ class DatabaseAdmin(ReadOnlyAdmin):
     list_select_related = ("environment",)
     search_fields = ("^name",)
     fields = (
-        "name", "engine", "display", "url_env", "environment", "owner_group", "queue", "tags", "guarded_tables",
-        "masked_columns", "identity", "incarnation", "server_version", "seen_at", "problem", "created_at", "removed_at",
+        "name",
+        "engine",
+        "display",
+        "url_env",
+        "environment",
+        "owner_group",
+        "queue",
+        "tags",
+        "guarded_tables",
+        "masked_columns",
+        "identity",
+        "incarnation",
+        "server_version",
+        "seen_at",
+        "problem",
+        "created_at",
+        "removed_at",
     )
 
     def visible(self, account: Account, rows: QuerySet[Database]) -> QuerySet[Database]:

@@ -16,9 +16,31 @@ class OperationAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("database",)
     fields = (
-        "kind", "state", "state_reason", "database", "requester", "requester_person", "reason", "retry_of", "digest",
-        "gated", "votes_needed", "self_confirmed", "queue", "created_at", "submitted_at", "expires_at", "started_at",
-        "finished_at", "attempts", "fence", "worker", "result", "failure_code", "failure_why", "failure_next",
+        "kind",
+        "state",
+        "state_reason",
+        "database",
+        "requester",
+        "requester_person",
+        "reason",
+        "retry_of",
+        "digest",
+        "gated",
+        "votes_needed",
+        "self_confirmed",
+        "queue",
+        "created_at",
+        "submitted_at",
+        "expires_at",
+        "started_at",
+        "finished_at",
+        "attempts",
+        "fence",
+        "worker",
+        "result",
+        "failure_code",
+        "failure_why",
+        "failure_next",
     )
 
     def visible(self, account: Account, rows: QuerySet[Operation]) -> QuerySet[Operation]:

@@ -9,6 +9,20 @@ from opsconsole.pages import base
 
 def patterns() -> list[URLPattern]:
     """Every page of the kernel and of the apps."""
-    from opsconsole.pages import account, approvals, dashboard, decisions, operations, requests  # noqa: F401  (they declare)
+    from opsconsole.pages import (  # noqa: F401  (they declare)
+        account,
+        approvals,
+        audit,
+        dashboard,
+        database_forms,
+        databases,
+        decisions,
+        environments,
+        operations,
+        people,
+        policies,
+        requests,
+        tokens,
+    )
 
     return base.routes()

@@ -1,0 +1,174 @@
+"""The backups of a database as a tab of its page, and the page of one backup: pin, restore, download."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_post_parameters
+
+from lifecycle import archives, downloads, pins
+from lifecycle.manifest import Manifest
+from lifecycle.models import Backup, KeptDatabase
+from lifecycle.shields import shields_of
+from opsconsole import kinds, reauth
+from opsconsole.exceptions import OpsError
+from opsconsole.models import Account, Database
+from opsconsole.pages.asking import ask
+from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
+from opsconsole.pages.tabs import Tab, header, register_tab
+from opsconsole.permissions import visible_databases
+
+BACKUPS_A_PAGE = 30
+
+
+def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
+    """The newest backups, what stands beside the live database after a swap, and the page that follows."""
+    rows = Backup.objects.filter(database=database).select_related("operation__requester__person", "pinned_by__person")
+    before = request.GET.get("before", "")
+    if before.isdecimal():
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows.order_by("-pk")[: BACKUPS_A_PAGE + 1])
+    shown = found[:BACKUPS_A_PAGE]
+    largest = max((backup.stored_bytes for backup in shown), default=0) or 1
+    return {
+        "backups": [(backup, shields_of(backup), round(backup.stored_bytes * 100 / largest)) for backup in shown],
+        "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
+        "kept": KeptDatabase.objects.filter(database=database, dropped_at=None),
+        "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
+    }
+
+
+def _find(account: Account, arguments: dict[str, Any]) -> Backup:
+    rows = Backup.objects.filter(database__in=visible_databases(account)).select_related(
+        "database__environment", "database__owner_group", "operation__requester__person", "pinned_by__person"
+    )
+    found = rows.filter(pk=arguments.pop("pk")).first()
+    if found is None:
+        raise Http404("There is no backup of that number that you may see.")
+    return found
+
+
+register_scope(Scope(name="backup", find=_find, subject=lambda backup: backup.database))
+
+
+@page("backups/<int:pk>/", name="backup", permission="see", scope="backup")
+def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
+    """What it holds, what is proven of it, what changed since the one before, where it lies and why it is kept."""
+    rights, account = rights_of(request), request.user
+    previous = archives.previous_of(backup)
+    context: dict[str, Any] = {
+        "title": f"Backup {backup.id} of {backup.database.name}",
+        "crumb": f"Backup {backup.id}",
+        "crumbs": [
+            ("Databases", "/databases/"),
+            (backup.database.name, backup.database.get_absolute_url()),
+            ("Backups", f"/databases/{backup.database.name}/backups/"),
+        ],
+        "backup": backup,
+        "previous": previous,
+        "shields": shields_of(backup),
+        "can_download": rights.can("download", backup.database),
+        "can_request": rights.can("request", backup.database),
+        "can_restore": rights.can("request", backup.database) and _has_kind("restore"),
+        "needs_approval": downloads.needs_approval(backup),
+        "grant": downloads.usable_grant(backup, account),  # type: ignore[arg-type]
+        "proved": reauth.proved_at(request),
+        "used_by": _restored_by(backup),
+    }
+    return show(
+        request, "lifecycle/backup.html", **header_of(request, backup), **context, **_contents(backup, previous)
+    )
+
+
+@page("backups/<int:pk>/pin/", name="backup-pin", permission="request", scope="backup", methods=("POST",))
+def pin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
+    """Keep it until somebody says otherwise, with the reason."""
+    pins.pin(backup, account=request.user, reason=request.POST.get("reason", ""))  # type: ignore[arg-type]
+    messages.success(request, f"Backup {backup.id} is pinned: nothing of ours will delete it.")
+    return redirect("backup", pk=backup.pk)
+
+
+@page("backups/<int:pk>/unpin/", name="backup-unpin", permission="request", scope="backup", methods=("POST",))
+def unpin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
+    """Treat it like any other backup again."""
+    pins.unpin(backup, account=request.user, reason=request.POST.get("reason", ""))  # type: ignore[arg-type]
+    messages.success(request, f"Backup {backup.id} is no longer pinned.")
+    return redirect("backup", pk=backup.pk)
+
+
+@page(
+    "backups/<int:pk>/ask-download/",
+    name="backup-ask-download",
+    permission="download",
+    scope="backup",
+    methods=("POST",),
+)
+def ask_download(request: HttpRequest, backup: Backup) -> HttpResponse:
+    """On a protected database, another person agrees before a copy of its data leaves the console."""
+    return ask(request, downloads.ACTION, {"backup": backup.id}, reason=request.POST.get("reason", ""))
+
+
+@page("backups/<int:pk>/download/", name="backup-download", permission="download", scope="backup", methods=("POST",))
+@sensitive_post_parameters("password")
+def download(request: HttpRequest, backup: Backup) -> HttpResponseBase:
+    """The backup as a tar, once the password was asked; recorded before the first byte leaves."""
+    reauth.prove(request, request.POST.get("password", ""))
+    begun = downloads.begin(backup, request.user)  # type: ignore[arg-type]
+    response = StreamingHttpResponse(begun.stream(), content_type="application/x-tar")
+    response.headers["Content-Disposition"] = f'attachment; filename="{begun.filename}"'
+    response.headers["Content-Length"] = str(begun.size)
+    response.headers["Content-Encoding"] = "identity"  # it is compressed already, and its length must stay true
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def header_of(request: HttpRequest, backup: Backup) -> dict[str, Any]:
+    """The frame of the database that the backup is of."""
+    above = header(request, backup.database)
+    return {name: above[name] for name in ("database", "frame")}
+
+
+def _contents(backup: Backup, previous: Backup | None) -> dict[str, Any]:
+    """The manifest and what changed since the one before; when it cannot be read, why."""
+    try:
+        manifest = archives.manifest_of(backup)
+    except OpsError as error:
+        return {"manifest_error": error}
+    return {"manifest": manifest, "tables": _tables(manifest, previous), "objects": manifest.contents.objects}
+
+
+def _tables(manifest: Manifest, previous: Backup | None) -> list[archives.TableChange]:
+    older = manifest
+    try:
+        if previous is not None:
+            older = archives.manifest_of(previous)
+    except OpsError:
+        pass  # the one before is damaged: its own page says so
+    return archives.differences(older, manifest)
+
+
+def _restored_by(backup: Backup) -> list[Any]:
+    """Operations on its database that restored from it, newest first."""
+    rows = backup.database.operations.filter(kind="restore").select_related("requester__person").order_by("-id")[:50]
+    return [row for row in rows if str(row.plan.parameters.get("backup")) == str(backup.id)][:5]
+
+
+def _has_kind(name: str) -> bool:
+    return any(kind.name == name for kind in kinds.every())
+
+
+register_tab(
+    Tab(
+        name="backups",
+        label="Backups",
+        icon="inventory_2",
+        order=10,
+        template="lifecycle/backups.html",
+        content=backups_tab,
+    )
+)

@@ -1,0 +1,139 @@
+"""The audit history to read: sentences with filters, one event with its proof, and the export of what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+
+from opsconsole import kinds
+from opsconsole.audit.export import export
+from opsconsole.audit.reading import Filters, events, head, proof
+from opsconsole.audit.sentences import payload_of, sentence
+from opsconsole.audit.verification import verify_and_record
+from opsconsole.clock import now
+from opsconsole.exceptions import Usage
+from opsconsole.models import Account, AuditEvent, Database, Person
+from opsconsole.pages import looks
+from opsconsole.pages.base import Scope, page, register_scope, show
+
+EVENTS_A_PAGE = 50
+OUTCOMES = (("ok", "done"), ("failed", "failed"), ("denied", "refused"))
+FAMILIES = (
+    ("op.", "Operations"),
+    ("auth.", "Logins and tokens"),
+    ("denied.", "Refusals"),
+    ("data.", "Looks at data"),
+    ("backup.", "Backups"),
+    ("database.", "Databases"),
+    ("person.", "People"),
+    ("account.", "Accounts"),
+    ("membership.", "Roles"),
+    ("policy.", "Policies"),
+    ("environment.", "Environments"),
+    ("audit.", "The history itself"),
+    ("console.", "The console"),
+)
+TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
+
+
+@page("audit/", name="audit", permission="audit")
+def explorer(request: HttpRequest) -> HttpResponse:
+    """What happened, newest first, as sentences; the address holds the filters."""
+    problem = None
+    try:
+        filters = Filters.from_texts(_given(request.GET))
+        found = events(filters, cursor=_number(request.GET.get("before", "")), limit=EVENTS_A_PAGE)
+    except Usage as error:
+        problem, filters, found = error, Filters(), None
+    chosen = filters.as_texts()
+    return show(
+        request,
+        "console/audit/list.html",
+        title="Audit history",
+        crumbs=[],
+        head=head(),
+        events=[looks.told(event) for event in found.events] if found else [],
+        older=urlencode({**chosen, "before": found.next}) if found and found.next else "",
+        newer=urlencode(chosen) if request.GET.get("before") else "",
+        given=_given(request.GET),
+        chosen=chosen,
+        problem=problem,
+        people=Person.objects.order_by("name"),
+        databases=Database.objects.order_by("name").values_list("name", flat=True),
+        kinds=[*(kind.name for kind in kinds.every()), "change"],
+        families=FAMILIES,
+        outcomes=OUTCOMES,
+        formats=(("jsonl", "JSON lines"), ("csv", "CSV")),
+    )
+
+
+def _find(account: Account, arguments: dict[str, Any]) -> AuditEvent:
+    found = AuditEvent.objects.filter(pk=arguments.pop("pk")).first()
+    if found is None:
+        raise Http404("There is no event of that number.")
+    return found
+
+
+register_scope(Scope(name="event", find=_find, subject=lambda _: None))
+
+
+@page("audit/<int:pk>/", name="audit-event", permission="audit", scope="event")
+def event_page(request: HttpRequest, event: AuditEvent) -> HttpResponse:
+    """One event: what it says, and what keeps it from being changed."""
+    return show(request, "console/audit/event.html", **_event_context(event))
+
+
+@page("audit/<int:pk>/verify/", name="audit-verify", permission="audit", scope="event", methods=("POST",))
+def verify_from(request: HttpRequest, event: AuditEvent) -> HttpResponse:
+    """Check the chain from this event to its end, and record that somebody did."""
+    place = proof(event)
+    if place.seq is None:
+        raise Usage("not_sealed", "This event has no place in the chain yet.", "Wait a second and load its page again.")
+    started = now()
+    report = verify_and_record(from_seq=place.seq)
+    context = _event_context(event)
+    return show(
+        request, "console/audit/event.html", **context, report=report, seconds=(now() - started).total_seconds()
+    )
+
+
+@page("audit/export/<slug:format>/", name="audit-export", permission="audit", methods=("POST",))
+def export_shown(request: HttpRequest, format: str) -> HttpResponseBase:
+    """What the filter shows, as a stream; the export is an event itself."""
+    pieces = export(format, Filters.from_texts(_given(request.POST)))
+    response = StreamingHttpResponse(pieces, content_type=TYPES[format])
+    response.headers["Content-Disposition"] = f'attachment; filename="audit-{now():%Y%m%dT%H%M%SZ}.{format}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _event_context(event: AuditEvent) -> dict[str, Any]:
+    payload = payload_of(event)
+    source = payload.get("source") or {}
+    return {
+        "title": sentence(payload),
+        "crumb": f"Event {event.pk}",
+        "crumbs": [("Audit history", "/audit/")],
+        "event": event,
+        "payload": payload,
+        "actor": payload.get("actor") or {},
+        "subject": payload.get("subject") or {},
+        "source": {name: value for name, value in source.items() if value},
+        "facts": looks.facts_of(payload.get("data") or {}),
+        "proof": proof(event),
+        "before": AuditEvent.objects.filter(pk__lt=event.pk).order_by("-pk").values_list("pk", flat=True).first(),
+        "after": AuditEvent.objects.filter(pk__gt=event.pk).order_by("pk").values_list("pk", flat=True).first(),
+    }
+
+
+def _given(texts: Mapping[str, str]) -> dict[str, str]:
+    names = ("person", "database", "kind", "type", "outcome", "operation", "since", "until")
+    return {name: texts.get(name, "").strip()[:200] for name in names}
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,42 @@
+"""A database's history: everything that was asked, done, changed, looked at or noted, from the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.http import HttpRequest
+
+from opsconsole.databases.notes import LONGEST
+from opsconsole.models import AuditEvent, Database
+from opsconsole.pages import looks
+from opsconsole.pages.base import rights_of
+
+EVENTS_A_PAGE = 40
+GROUPS = {
+    "operations": ("Operations", "op."),
+    "backups": ("Backups", "backup."),
+    "settings": ("Settings", "database."),
+    "looks": ("Looks at data", "data."),
+}
+
+
+def history_content(request: HttpRequest, database: Database) -> Mapping[str, Any]:
+    """A page of events, newest first; `?before=` continues, `?only=` keeps one group."""
+    only, before = request.GET.get("only", ""), request.GET.get("before", "")
+    rows = AuditEvent.objects.filter(database_id=database.pk)
+    if only in GROUPS:
+        rows = rows.filter(type__startswith=GROUPS[only][1])
+    if before.isdecimal() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows.order_by("-id")[: EVENTS_A_PAGE + 1])
+    rights = rights_of(request)
+    return {
+        "events": [looks.told(event) for event in found[:EVENTS_A_PAGE]],
+        "older": found[EVENTS_A_PAGE - 1].pk if len(found) > EVENTS_A_PAGE else None,
+        "only": only,
+        "groups": GROUPS,
+        "may_note": rights.can("note", database),
+        "may_audit": rights.can("audit"),
+        "longest_note": LONGEST,
+    }

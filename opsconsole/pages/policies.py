@@ -1,0 +1,276 @@
+"""Policies read as sentences, what each would have meant lately, and asking for another one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+
+from opsconsole import approvals, kinds
+from opsconsole.changes import get_change
+from opsconsole.clock import now
+from opsconsole.exceptions import OpsError
+from opsconsole.models import Environment, Policy, Role
+from opsconsole.models.databases import NAME
+from opsconsole.pages.asking import AskingForm, Names, ReasonField, ask
+from opsconsole.pages.base import fragment, page, rights_of, show
+from opsconsole.plans import Plan
+
+SHOWN = 30  # past operations on a policy's page
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A version of a policy in words."""
+
+    row: Policy | None
+    rule: approvals.Rule
+    sentence: str
+    state: str  # in force, begins later, replaced, switched off, built in
+
+
+class PolicyForm(AskingForm):
+    """A policy as people think of it: where, for what, who, how long, when."""
+
+    name = forms.CharField(max_length=50, validators=[NAME], help_text="Short and lasting, like production-restores.")
+    title = forms.CharField(max_length=120)
+    environments = forms.MultipleChoiceField(
+        required=False, widget=forms.CheckboxSelectMultiple, help_text="None ticked: everywhere."
+    )
+    kinds = forms.MultipleChoiceField(
+        label="Kinds of operation",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None ticked: every kind that changes data.",
+    )
+    tags = Names(help_text="Only databases that carry one of these. Empty: any.")
+    approvers = forms.IntegerField(min_value=0, max_value=20, initial=1, label="Seats for approvers")
+    administrators = forms.IntegerField(min_value=0, max_value=20, initial=0, label="Seats for administrators")
+    min_people = forms.IntegerField(
+        min_value=1, max_value=20, initial=1, label="People in all", help_text="Never fewer than the seats together."
+    )
+    valid_minutes = forms.IntegerField(
+        min_value=5, max_value=7 * 24 * 60, initial=240, label="An approval is good for (minutes)"
+    )
+    days = forms.MultipleChoiceField(
+        required=False,
+        choices=list(enumerate(DAYS)),
+        widget=forms.CheckboxSelectMultiple,
+        label="Only on these days (UTC)",
+        help_text="None ticked: every day.",
+    )
+    begins = forms.TimeField(required=False, label="Not before (UTC)", widget=forms.TimeInput(attrs={"type": "time"}))
+    ends = forms.TimeField(required=False, label="Not after (UTC)", widget=forms.TimeInput(attrs={"type": "time"}))
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, known: bool, default: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["environments"].choices = [(e.name, e.label) for e in Environment.objects.all()]  # type: ignore[attr-defined]
+        self.fields["kinds"].choices = [(k.name, k.label) for k in kinds.every()] + [  # type: ignore[attr-defined]
+            (approvals.CHANGE, "Change of the console")
+        ]
+        if known:
+            self.fields["name"].widget = forms.HiddenInput()
+        if default:
+            for field in ("environments", "kinds", "tags"):
+                del self.fields[field]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if bool(given.get("begins")) != bool(given.get("ends")):
+            self.add_error("ends", "A window has a beginning and an end.")
+        if not (given.get("approvers") or given.get("administrators")):
+            self.add_error("approvers", "Somebody must be asked: at least one seat.")
+        return given
+
+    def parameters(self) -> dict[str, Any]:
+        """What `policy.set` takes."""
+        data = self.cleaned_data
+        match = {key: data[key] for key in ("environments", "kinds", "tags") if data.get(key)}
+        roles = ((Role.APPROVER, data["approvers"]), (Role.ADMINISTRATOR, data["administrators"]))
+        return {
+            "name": data["name"],
+            "title": data["title"],
+            "match": match,
+            "clauses": [{"role": role.value, "count": seats} for role, seats in roles if seats],
+            "min_people": data["min_people"],
+            "valid_minutes": data["valid_minutes"],
+            "windows": self._windows(),
+        }
+
+    def _windows(self) -> list[dict[str, Any]]:
+        data = self.cleaned_data
+        days = [int(day) for day in data["days"]]
+        if not data["begins"] and not days:
+            return []
+        begins, ends = data["begins"], data["ends"]
+        return [
+            {
+                "days": days or list(range(7)),
+                "from": f"{begins:%H:%M}" if begins else "00:00",
+                "to": f"{ends:%H:%M}" if ends else "23:59",
+            }
+        ]
+
+
+@page("policies/", name="policies", permission="see")
+def policy_list(request: HttpRequest) -> HttpResponse:
+    """What is asked for, where, by sentences; then what begins later and what was switched off."""
+    newest: dict[str, Policy] = {}
+    for row in Policy.objects.order_by("name", "version"):
+        newest[row.name] = row
+    in_force = approvals.in_force(now())
+    rules = [in_force.default, *in_force.others]
+    waiting = [told_of(row) for row in newest.values() if row.effective_at > now()]
+    off = [told_of(row) for row in newest.values() if not row.enabled and row.effective_at <= now()]
+    return show(
+        request,
+        "console/policies/list.html",
+        title="Policies",
+        crumbs=[],
+        rules=[(rule, approvals.sentence(rule)) for rule in rules],
+        waiting=waiting,
+        off=off,
+        digest=in_force.digest,
+        environments=Environment.objects.all(),
+        may_change=rights_of(request).can("administer"),
+    )
+
+
+@page("policies/<slug:policy>/", name="policy", permission="see")
+def policy_page(request: HttpRequest, policy: str) -> HttpResponse:
+    """One policy: its sentence, what it would have asked for in 90 days, and every version it ever had."""
+    versions = [told_of(row) for row in Policy.objects.filter(name=policy).order_by("-version")]
+    rule = _rule_called(policy, versions)
+    met = approvals.would_have_gated(rule, at=now()) if policy != approvals.DEFAULT else _met_by_default(rule)
+    return show(
+        request,
+        "console/policies/policy.html",
+        title=rule.title or rule.name,
+        crumb=rule.name,
+        crumbs=[("Policies", "/policies/")],
+        rule=rule,
+        sentence=approvals.sentence(rule),
+        versions=versions,
+        met=met[:SHOWN],
+        met_count=len(met),
+        ungated=sum(1 for each in met if not each.was_gated),
+        is_default=policy == approvals.DEFAULT,
+        is_on=any(told.state in ("in force", "begins later") for told in versions[:1]),
+        may_change=rights_of(request).can("administer"),
+    )
+
+
+@page("policy-form/", name="policy-form", permission="administer", methods=("GET", "POST"))
+def policy_form(request: HttpRequest) -> HttpResponse:
+    """Ask for a new policy, or with `?policy=` for a new version of one."""
+    known = request.GET.get("policy", "")
+    form = _form(request, known)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return ask(request, "policy.set", form.parameters(), reason=form.cleaned_data["reason"])
+        except OpsError as error:
+            form.refuse(error)
+    return show(
+        request,
+        "console/policies/form.html",
+        title=f"Change the policy {known}" if known else "A new policy",
+        crumbs=[("Policies", "/policies/")],
+        form=form,
+        known=known,
+    )
+
+
+@page("policy-form/preview/", name="policy-preview", permission="administer", methods=("POST",), background=True)
+def policy_preview(request: HttpRequest) -> HttpResponse:
+    """What the form says so far: the sentence, what it weakens, and what it would have asked for in 90 days."""
+    known = request.POST.get("known", "")
+    form = PolicyForm(
+        {**request.POST.dict(), **_lists(request), "reason": "-"}, known=bool(known), default=known == approvals.DEFAULT
+    )
+    if not form.is_valid():
+        return fragment(request, "console/policies/_preview.html", incomplete=True)
+    try:
+        plan = get_change("policy.set").plan(form.parameters(), request.user)  # type: ignore[arg-type]
+    except OpsError as error:
+        return fragment(request, "console/policies/_preview.html", error=error)
+    return fragment(request, "console/policies/_preview.html", plan=plan, **_meaning(plan))
+
+
+@page("policies/<slug:policy>/off/", name="policy-off", permission="administer", methods=("POST",))
+def policy_off(request: HttpRequest, policy: str) -> HttpResponse:
+    """Ask for a policy to be switched off."""
+    return ask(request, "policy.disable", {"name": policy}, reason=request.POST.get("reason", ""))
+
+
+def told_of(row: Policy) -> Told:
+    """A version with its sentence and where it stands."""
+    newer = Policy.objects.filter(name=row.name, version__gt=row.version, effective_at__lte=now()).exists()
+    if newer:
+        state = "replaced"
+    elif not row.enabled:
+        state = "switched off"
+    else:
+        state = "in force" if row.effective_at <= now() else "begins later"
+    rule = approvals.Rule.of(row)
+    return Told(row=row, rule=rule, sentence=approvals.sentence(rule), state=state)
+
+
+def _rule_called(name: str, versions: list[Told]) -> approvals.Rule:
+    counting = next((told.rule for told in versions if told.state == "in force"), None)
+    if counting is not None:
+        return counting
+    if name == approvals.DEFAULT:
+        return approvals.in_force(now()).default
+    if versions:
+        return versions[0].rule
+    raise Http404("There is no policy of that name.")
+
+
+def _met_by_default(rule: approvals.Rule) -> list[approvals.Met]:
+    """The default policy matches everything; it counts only where a protected place has no other policy."""
+    met = approvals.would_have_gated(rule, at=now())
+    return [each for each in met if any(target.protected for target in each.operation.plan.targets)]
+
+
+def _meaning(plan: Plan) -> dict[str, Any]:
+    rule = approvals.Rule.of(Policy(**{k: v for k, v in plan.parameters.items() if k != "action"}))
+    met = approvals.would_have_gated(rule, at=now())
+    return {
+        "sentence": approvals.sentence(rule),
+        "met_count": len(met),
+        "ungated": [m for m in met if not m.was_gated][:8],
+    }
+
+
+def _form(request: HttpRequest, known: str) -> PolicyForm:
+    default = known == approvals.DEFAULT
+    if request.method == "POST":
+        return PolicyForm(request.POST, known=bool(known), default=default)
+    return PolicyForm(initial=_initial(known) if known else None, known=bool(known), default=default)
+
+
+def _initial(name: str) -> Mapping[str, Any]:
+    rule = _rule_called(name, [told_of(row) for row in Policy.objects.filter(name=name).order_by("-version")])
+    seats = {clause["role"]: int(clause.get("count", 1)) for clause in rule.clauses}
+    window = rule.windows[0] if rule.windows else None
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        **{key: rule.match.get(key, []) for key in ("environments", "kinds", "tags")},
+        "approvers": seats.get(Role.APPROVER, 0),
+        "administrators": seats.get(Role.ADMINISTRATOR, 0),
+        "min_people": rule.min_people,
+        "valid_minutes": rule.valid_minutes,
+        "days": [str(day) for day in window.days] if window and len(window.days) < 7 else [],
+        "begins": window.begins if window else None,
+        "ends": window.ends if window else None,
+    }
+
+
+def _lists(request: HttpRequest) -> dict[str, Any]:
+    return {key: request.POST.getlist(key) for key in ("environments", "kinds", "days")}
