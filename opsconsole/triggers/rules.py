@@ -47,7 +47,7 @@ SEALED_COLUMNS = (
     "digest", "plan_format", "gated", "votes_needed", "requirement", "created_at",
 )  # fmt: skip
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
-TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "removed_at")
+TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "removed_at")
 
 NOT_BY_HAND = "Ask for it in the console; another person confirms it, and then it is done."
 AS_A_REQUEST = "it changes only through a request that another person confirms"
@@ -163,7 +163,7 @@ def _console_rows() -> Iterator[Guard]:
         (
             Person,
             "UPDATE",
-            _differs(("email", "is_service")),
+            _differs(("email", "is_service", "owner_id")),
             confirmed,
             "The e-mail address that identifies a person is guarded",
         ),

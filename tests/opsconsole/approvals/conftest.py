@@ -68,14 +68,14 @@ def need(team: Team) -> Callable[..., None]:
 
 @pytest.fixture
 def give(team: Team, settings: Any) -> Callable[..., None]:
-    """`give(account, "approvers")` gives a role that counts at once, confirmed by grace."""
+    """`give(account, "approvers")` gives a role that counts at once, confirmed by grace (or `by` another)."""
 
-    def role(account: Account, role: str, owner_group: str = "default") -> None:
+    def role(account: Account, role: str, owner_group: str = "default", by: Account | None = None) -> None:
         from tests.opsconsole.approvals.scenes import approve
 
         settings.NEW_APPROVER_HOURS = 0
         given = {"login": account.username, "role": role, "owner_group": owner_group}
-        done = approve(team.grace, operations.request_change("membership.add", given, account=team.admin))
+        done = approve(by or team.grace, operations.request_change("membership.add", given, account=team.admin))
         assert done.state == "succeeded", done.failure_why
         settings.NEW_APPROVER_HOURS = 24
 

@@ -169,7 +169,8 @@ def test_two_weakenings_at_once_cannot_both_be_confirmed(team: Any, need: Any) -
     "given",
     [
         {"name": "Not A Name", "clauses": [{"role": "approvers"}]}, {"name": "a", "clauses": []}, {"name": "a"},
-        {"name": "a", "clauses": [{"role": "engineers"}]}, {"name": "a", "clauses": [{"role": "approvers", "count": 0}]},
+        {"name": "a", "clauses": [{"role": "engineers"}]},
+        {"name": "a", "clauses": [{"role": "approvers", "count": 0}]},
         {"name": "a", "clauses": [{"role": "approvers"}, {"role": "approvers"}]}, {"name": "a", "clauses": "nonsense"},
         {"name": "a", "clauses": [{"role": "approvers"}], "match": {"kinds": ["unheard-of"]}},
         {"name": "a", "clauses": [{"role": "approvers"}], "match": {"environments": ["mars"]}},
