@@ -1,0 +1,150 @@
+"""What every backup format promises: what was copied comes back whole, and nothing stays behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from lifecycle.formats import FORMATS
+from lifecycle.formats.base import Archive, Contents, Format
+from lifecycle.manifest import contents_from
+from opsconsole.engines import engine_class_for, open_engine
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Cancelled, Moved, OperationFailed, Stale
+from opsconsole.storage import FolderStore
+from tests.support.fake_run import FakeRun
+from tests.support.shops import ORDERS, PostgresShop, SqliteShop
+
+Shop = SqliteShop | PostgresShop
+
+
+@pytest.fixture(params=FORMATS, ids=lambda chosen: f"{chosen.engine}-{chosen.name}")
+def chosen(request: pytest.FixtureRequest) -> Format:
+    return request.param
+
+
+@pytest.fixture
+def shop(chosen: Format, request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    if chosen.engine == "sqlite":
+        return SqliteShop.make(tmp_path / "files")
+    return PostgresShop.make(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> FakeRun:
+    (tmp_path / "work").mkdir()
+    return FakeRun(operation_id=7, fence=2, workdir=tmp_path / "work")
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(store=FolderStore(tmp_path / "store"), folder="backups/shop/7", part="7.2")
+
+
+def engine_of(shop: Shop, run: FakeRun) -> Engine:
+    return open_engine(engine_class_for(shop.url).parse(shop.url, roots=[Path("/")]), run.label)
+
+
+def restored(shop: Shop, chosen: Format, archive: Archive, contents: Contents, run: FakeRun) -> None:
+    engine = engine_of(shop, run)
+    with engine.hold() as lock:
+        method = chosen.methods(engine)[0]
+        prepared = chosen.prepare(engine, archive, contents, run, method=method)
+        chosen.publish(engine, lock, archive, contents, prepared, run)
+
+
+def test_what_was_backed_up_comes_back(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    engine = engine_of(shop, run)
+    before = engine.schema_fingerprint()
+    contents = chosen.write(engine, archive, run)
+    chosen.read_through(archive, contents, run)
+    shop.lose(5)
+    restored(shop, chosen, archive, contents, run)
+    assert (shop.orders(), engine_of(shop, run).schema_fingerprint()) == (ORDERS, before)
+    assert chosen.landed(engine_of(shop, run), run.witness) is True
+    assert run.calls[-2:] == ["before_commit", "after_commit"]
+
+
+def test_it_says_what_it_wrote(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    assert {table.name.rpartition(".")[2]: table.rows for table in contents.tables} == {
+        "customers": 10,
+        "orders": ORDERS,
+    }
+    assert archive.store.keys(archive.folder) == sorted(archive.key(item.key) for item in contents.objects)
+    assert [archive.store.size(archive.key(item.key)) for item in contents.objects] == [
+        i.size for i in contents.objects
+    ]
+    assert (contents.format, contents.source["engine"]) == (chosen.name, chosen.engine)
+
+
+def test_what_it_says_survives_the_manifest(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    assert contents_from(json.loads(json.dumps(dataclasses.asdict(contents)))) == contents
+
+
+def test_a_backup_fits_its_own_database(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    engine = engine_of(shop, run)
+    contents = chosen.write(engine, archive, run)
+    assert chosen.refusals(engine, contents, method=chosen.methods(engine)[0], overwrite=False) == []
+    foreign = dataclasses.replace(contents, source={**contents.source, "engine": "another"})
+    assert chosen.refusals(engine, foreign, method=chosen.methods(engine)[0], overwrite=True) != []
+
+
+def test_no_flipped_byte_goes_unseen(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun, tmp_path: Path
+) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    for item in contents.objects:
+        path = tmp_path / "store" / archive.key(item.key)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+        with pytest.raises(OperationFailed) as failed:
+            chosen.read_through(archive, contents, run)
+        assert failed.value.code == "backup_damaged"
+        path.write_bytes(whole)
+
+
+def test_a_moved_precondition_leaves_the_old_content(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun
+) -> None:
+    def moved() -> None:
+        raise Stale([Moved("schema", "a", "b")])
+
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    shop.lose(5)
+    run.on_recheck = moved
+    with pytest.raises(Stale):
+        restored(shop, chosen, archive, contents, run)
+    chosen.clean_up(engine_of(shop, run), run.operation_id, run.fence)
+    assert (shop.orders(), shop.leftovers()) == (5, [])
+    assert chosen.landed(engine_of(shop, run), run.witness) is False
+
+
+def test_a_cancelled_restore_leaves_the_old_content(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    shop.lose(5)
+    run.on_recheck = lambda: setattr(run, "cancel", True)
+    with pytest.raises(Cancelled):
+        restored(shop, chosen, archive, contents, run)
+    chosen.clean_up(engine_of(shop, run), run.operation_id, run.fence)
+    assert (shop.orders(), shop.leftovers()) == (5, [])
+
+
+def test_a_backup_leaves_nothing_but_its_objects(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    chosen.write(engine_of(shop, run), archive, run)
+    assert shop.leftovers() == []
+    assert list(run.workdir.iterdir()) == []
+    assert list((archive.store.root).rglob("*.part")) == []  # type: ignore[attr-defined]
+
+
+def test_its_estimate_is_no_less_than_what_it_writes(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun
+) -> None:
+    engine = engine_of(shop, run)
+    estimate = chosen.estimate_bytes(engine)
+    contents = chosen.write(engine, archive, run)
+    assert sum(item.size for item in contents.objects) <= estimate
