@@ -55,6 +55,7 @@ def load(server: EmbeddedPostgres, home: Path) -> None:
     ignition.create(file)
     cast.add_people(home)
     cast.add_database("savings", url, "production", ("demo", "postgresql"))
+    cast.protect("staging")
     cast.add_database("ignition", f"sqlite:///{quote(str(file))}?flavour=d1", "staging", ("demo", "d1"))
     connection.close()
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from opsconsole import audit, bootstrap, operations, people
 from opsconsole.databases import registration
-from opsconsole.models import Account, Database, Role
+from opsconsole.exceptions import OperationFailed
+from opsconsole.models import Account, Database, Environment, Role
+from opsconsole.states import State
 
 PEOPLE_FILE = "demo-people.txt"
 
@@ -47,14 +50,24 @@ def add_people(home: Path) -> None:
         file.writelines(lines)
 
 
+def protect(environment: str) -> None:
+    """Have an environment's databases ask a second person, as the administrator who sets the console up."""
+    if bootstrap.is_open() and not Environment.objects.get(name=environment).protected:
+        _ask("environment.edit", {"name": environment, "protected": True})
+
+
 def add_database(name: str, url: str, environment: str, tags: tuple[str, ...]) -> None:
     """Register a database through the same request that an administrator makes, unless it is or was there."""
-    if Database.objects.filter(name=name).exists() or not bootstrap.is_open():
-        return
-    account = Account.objects.get(username="admin")
+    if bootstrap.is_open() and not Database.objects.filter(name=name).exists():
+        _ask("database.add", registration.addition(name, environment=environment, url=url, tags=tags))
+
+
+def _ask(action: str, wanted: dict[str, Any]) -> None:
+    account = Account.objects.select_related("person").get(username="admin")
     with audit.acting_as(audit.actor_for(account, kind="system", auth="shell")):
-        wanted = registration.addition(name, environment=environment, url=url, tags=tags)
-        operations.request_change("database.add", wanted, account=account, reason="The demo's database.")
+        done = operations.request_change(action, wanted, account=account, reason="Setting the demo up.")
+    if done.state != State.SUCCEEDED:
+        raise OperationFailed("demo_failed", f"The demo could not be set up: {done.failure_why or done.state_reason}")
 
 
 def told(home: Path) -> str:
