@@ -7,6 +7,7 @@ from opsconsole.databases.identities import (
     environments_of,
     probe,
     protected,
+    recognise,
     refuse_own,
     same_target,
     strictest,
@@ -16,6 +17,6 @@ from opsconsole.databases.suggestions import Suggestion, contradictions, suggest
 
 __all__ = [
     "DataPage", "Suggestion", "check", "contradictions", "data_page", "data_tables", "engine_for",
-    "environments_of", "probe", "protected", "refuse_own", "same_target", "strictest", "suggest", "url_of",
+    "environments_of", "probe", "protected", "recognise", "refuse_own", "same_target", "strictest", "suggest", "url_of",
     "write_note",
 ]  # fmt: skip

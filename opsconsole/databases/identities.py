@@ -21,11 +21,15 @@ def probe(database: Database) -> Identity:
     Raises TargetProblem when it cannot be asked, Refused("own_database") when it is the console itself.
     """
     try:
-        identity = engine_for(database).identity()
-        refuse_own(identity.key)
+        return recognise(database, engine_for(database).identity())
     except OpsError as error:
         _keep(database, problem=_sentence(error))
         raise
+
+
+def recognise(database: Database, identity: Identity) -> Identity:
+    """Keep what the target has just said of itself. Raises Refused("own_database") when it is the console itself."""
+    refuse_own(identity.key)
     if database.identity and database.identity != identity.key:
         audit.record("database.identity_changed", database=database, before=database.identity, after=identity.key)
     _keep(

@@ -106,7 +106,7 @@ class Migration(migrations.Migration):
             name='DatabaseNote',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('author_name', models.CharField(help_text="Who wrote it: a person's name, or system:USER at a shell.", max_length=150)),
+                ('author_name', models.CharField(max_length=150)),
                 ('at', models.DateTimeField()),
                 ('text', models.TextField(max_length=4000)),
             ],

@@ -83,7 +83,7 @@ class DatabaseNote(models.Model):
 
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="notes")
     author = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
-    author_name = models.CharField(max_length=150, help_text="Who wrote it: a person's name, or system:USER at a shell.")
+    author_name = models.CharField(max_length=150)  # a person's name, or system:USER at a shell
     at = models.DateTimeField()
     text = models.TextField(max_length=4000)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.hashers import acheck_password, check_password
 from django.contrib.auth import get_backends
+from django.contrib.auth.hashers import acheck_password, check_password
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower

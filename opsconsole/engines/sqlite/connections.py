@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -70,8 +71,13 @@ def writing(spot: Spot, *, foreign_keys: bool, busy_seconds: float = BUSY_SECOND
 
 @contextmanager
 def private(path: str) -> Iterator[sqlite3.Connection]:
-    """A connection to a file of our own that nobody else uses and that no crash needs to survive."""
-    with problems(path), closing(sqlite3.connect(f"file:{quote(path)}", uri=True, isolation_level=None)) as connection:
+    """A connection to a file of our own, which exists, nobody else uses, and no crash needs to leave behind."""
+    facts = os.lstat(path)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        raise TargetProblem("refused", f"{path} was replaced by something else.", "Look who writes in that folder.")
+    uri = f"file:{quote(path)}?mode=rw"
+    with problems(path), closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        _require_same_file(path, (facts.st_dev, facts.st_ino))
         _settle(connection)
         connection.execute("PRAGMA synchronous=OFF")
         yield connection
@@ -145,7 +151,7 @@ def _opened(spot: Spot, *, query_only: bool, busy_seconds: float = BUSY_SECONDS)
     mode = "immutable=1" if query_only and key in _held_exclusively else "mode=rw"
     uri = f"file:{quote(spot.path)}?{mode}"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_seconds)) as connection:
-        _require_same_file(spot, key)
+        _require_same_file(spot.path, key)
         _settle(connection)
         connection.execute(f"PRAGMA query_only={'ON' if query_only else 'OFF'}")
         yield connection
@@ -159,10 +165,10 @@ def _settle(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA {setting}")
 
 
-def _require_same_file(spot: Spot, key: tuple[int, int]) -> None:
+def _require_same_file(path: str, key: tuple[int, int]) -> None:
     """SQLite opens by name. Make sure that what it opened is the file that was examined."""
     if not any(_identity(int(name)) == key for name in os.listdir("/proc/self/fd")):
-        raise TargetProblem("refused", f"{spot.path} was replaced while it was being opened.", "Try again.")
+        raise TargetProblem("refused", f"{path} was replaced while it was being opened.", "Try again.")
 
 
 def _identity(fd: int) -> tuple[int, int] | None:

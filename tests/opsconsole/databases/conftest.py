@@ -17,7 +17,7 @@ from tests.support.registering import register
 from tests.support.servers import LoginRole, PostgresServer
 
 SHOP = """
-CREATE TABLE users (id integer PRIMARY KEY, email text, name text, settings text);
+CREATE TABLE users (id integer PRIMARY KEY, email text, name text, settings text {check});
 INSERT INTO users VALUES (1, 'mia@example.test', 'Mia', '{"token": "abc123", "theme": "dark"}');
 INSERT INTO users VALUES (2, NULL, 'Noa', NULL);
 """
@@ -45,7 +45,7 @@ def team(console: Console) -> Cast:
 def shop(postgres: PostgresServer) -> Iterator[Shop]:
     role = postgres.create_role()
     name = postgres.create_database(owner=role)
-    postgres.run(SHOP, name, role=role)
+    postgres.run(SHOP.replace("{check}", ""), name, role=role)
     yield Shop(postgres, name, role)
     postgres.drop_database(name)
 
@@ -54,7 +54,7 @@ def shop(postgres: PostgresServer) -> Iterator[Shop]:
 def shop_file(console: Console) -> Path:
     path = console.files / "shop.sqlite3"
     with sqlite3.connect(path) as db:
-        db.executescript(SHOP)
+        db.executescript(SHOP.replace("{check}", "CHECK (json_valid(settings) OR settings IS NULL)"))
     db.close()
     return path
 
