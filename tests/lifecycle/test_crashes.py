@@ -96,7 +96,7 @@ def test_a_backup_whose_runner_dies_is_whole_or_not_listed_and_is_tried_again(co
     if operation.state == State.QUEUED:
         Operation.objects.filter(pk=operation.pk).update(run_after=None)
         work(console, operation)
-    assert operation.state == State.SUCCEEDED
+    assert operation.state == State.SUCCEEDED, f"{operation.state_reason} {operation.waiting_for}"
     assert row.backups.count() == 1
     assert len([p for p in stored_files(console) if p.name == "manifest.json"]) == 1
     assert_nothing_left(console, shop, operation)
