@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,10 +87,11 @@ def _cells(event: AuditEvent) -> tuple[Any, ...]:
     actor, source, subject = (told.get(part) or {} for part in ("actor", "source", "subject"))
     return (
         event.seal.seq, event.uid, told.get("at"), told.get("type"), sentence(told),
-        actor.get("key"), actor.get("name"), actor.get("kind"), actor.get("auth"), source.get("ip"), source.get("request"), source.get("host"),
+        actor.get("key"), actor.get("name"), actor.get("kind"), actor.get("auth"),
+        source.get("ip"), source.get("request"), source.get("host"),
         told.get("outcome"), subject.get("operation"), subject.get("kind"), subject.get("title"), subject.get("name"),
         subject.get("environment"), subject.get("object"), told.get("reason"), told.get("before"), told.get("after"),
-        canonical_json(told.get("data") or {}).decode(), bytes(event.seal.hash).hex(),
+        json.dumps(told.get("data") or {}, ensure_ascii=False, sort_keys=True), bytes(event.seal.hash).hex(),
     )  # fmt: skip
 
 

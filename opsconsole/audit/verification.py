@@ -68,7 +68,7 @@ def verify_and_record(from_seq: int = 1, anchors: Path | None = None) -> Report:
 def _walk(report: Report, anchors: Sequence[Anchors]) -> None:
     """Follow the chain link by link."""
     expected, previous = report.from_seq, _link_before(report.from_seq)
-    latest = datetime.min.replace(tzinfo=UTC)
+    latest = datetime.fromtimestamp(0, UTC)
     for row in _links(report.from_seq, report.to_seq):
         seq, payload = row["seq"], bytes(row["event__payload"])
         if seq != expected:

@@ -49,8 +49,13 @@ class VerbParser(CommandParser):
 class Command(ConsoleCommand):
     help = "Verify the audit history, or export it."
 
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.__class__ = VerbParser  # Django lets nobody choose the class
+        return parser
+
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=VerbParser)
+        verbs = parser.add_subparsers(dest="verb", required=True)
         verifying = self.verb(
             verbs, "verify", self.verify, "follow the chain and compare it with its checkpoints and rows"
         )
