@@ -51,11 +51,12 @@ class SessionRules:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        request._was_signed_in = SESSION_KEY in request.session  # type: ignore[attr-defined]  (before Django forgets)
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], *_: Any) -> HttpResponse | None:
         """Ends the session, or sends to the password page, before the view runs."""
-        if not request.session.get(SESSION_KEY):
+        if not request._was_signed_in:  # type: ignore[attr-defined]
             return None
         if not request.user.is_authenticated:  # the account is no longer active, or its password changed elsewhere
             return self._end(request, "closed")
