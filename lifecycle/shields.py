@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -31,34 +31,43 @@ class Shield:
 
 
 def shields_of(backup: Backup) -> list[Shield]:
-    """Complete, read through, restorable: from the checks that were recorded, newest counting."""
+    """Complete, read through, restored: from the checks that were recorded, the newest of each level counting."""
     newest = {str(check["level"]): check for check in backup.checks}
-    return [
+    complete = Shield(
+        word="complete",
+        state=PROVEN,
+        at=backup.finished_at,
+        sentence="Its signed manifest was published last, after every object was on disk.",
+    )
+    read = _checked(
+        newest.get("V1"),
         Shield(
-            word="complete",
+            word="read through",
             state=PROVEN,
-            at=backup.finished_at,
-            sentence="Its signed manifest was published last, after every object was on disk.",
+            sentence="Every byte was read back, unpacked and compared with the manifest.",
         ),
-        _checked(
-            "read through",
-            newest.get("V1"),
-            done="Every byte was read back, unpacked and compared with the manifest.",
-            undone="Nobody has read it back in full.",
+        Shield(word="not read through", state=MISSING, sentence="Nobody has read it back in full."),
+    )
+    restored = _checked(
+        newest.get("V2"),
+        Shield(
+            word="restorable",
+            state=PROVEN,
+            sentence="It was restored into a scratch database and its rows were compared.",
         ),
-        _checked(
-            "restorable",
-            newest.get("V2"),
-            done="It was restored into a scratch database and the rows were compared.",
-            undone="It has not been restored as a drill yet; only a restore proves a backup.",
+        Shield(
+            word="never restored",
+            state=MISSING,
+            sentence="No drill has restored it yet, and only a restore proves a backup.",
         ),
-    ]
+    )
+    return [complete, read, restored]
 
 
-def _checked(word: str, check: Mapping[str, Any] | None, *, done: str, undone: str) -> Shield:
+def _checked(check: Mapping[str, Any] | None, proven: Shield, missing: Shield) -> Shield:
     if check is None:
-        return Shield(word=word, state=MISSING, sentence=undone)
+        return missing
     at = datetime.fromisoformat(str(check["at"]))
     if check.get("ok"):
-        return Shield(word=word, state=PROVEN, at=at, sentence=done)
-    return Shield(word=word, state=BROKEN, at=at, sentence=str(check.get("detail") or "The check failed."))
+        return replace(proven, at=at)
+    return Shield(word="damaged", state=BROKEN, at=at, sentence=str(check.get("detail") or "The check failed."))

@@ -35,6 +35,7 @@ TRUST = (
     Item(title="Policies", icon="policy", link="/policies/"),
     Item(title="People", icon="group", link="/people/"),
     Item(title="Environments", icon="layers", link="/environments/"),
+    Item(title="This console", icon="monitor_heart", link="/system/"),
     Item(title="My tokens", icon="key", link="/tokens/"),
 )
 GROUPS = (("", WORK), ("Rules and records", TRUST))

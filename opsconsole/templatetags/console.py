@@ -160,8 +160,16 @@ def field(bound: BoundField) -> dict[str, Any]:
     if bound.errors:
         attrs["aria-invalid"] = "true"
     kind = getattr(bound.field.widget, "input_type", "text")
+    if bound.field.widget.use_fieldset:
+        kind, attrs = "group", {}
     optional = not (bound.field.required or bound.field.initial or hasattr(bound.field, "choices"))
-    return {"field": bound, "widget": bound.as_widget(attrs=attrs), "kind": kind, "optional": optional}
+    return {
+        "field": bound,
+        "widget": bound.as_widget(attrs=attrs),
+        "kind": kind,
+        "optional": optional,
+        "described": described,
+    }
 
 
 def _largest(seconds: float) -> str:
