@@ -21,6 +21,7 @@ def create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
     with private(str(fresh)) as connection:
         connection.create_function("uid", 2, _uid, deterministic=True)
         connection.create_function("moment", 1, _moment, deterministic=True)
@@ -29,7 +30,6 @@ def create(path: Path) -> None:
         connection.execute("CREATE TEMP TABLE series (n INTEGER PRIMARY KEY)")
         connection.executemany("INSERT INTO series VALUES (?)", ((n,) for n in range(1, 4001)))
         connection.executescript((HERE / "ignition_data.sql").read_text())
-    fresh.chmod(0o600)
     fresh.rename(path)
 
 
