@@ -106,9 +106,11 @@ class PostgresFormat(Format):
             compare(contents, target.count(session))
             lock.confirm()
             witness = in_place.own_number(session)
+            run.failpoint("restore.before_swap")
             run.before_commit(witness=witness)
             in_place.commit(session)
         run.after_commit()
+        run.failpoint("restore.swapped")
         return witness
 
     # -- afterwards -----------------------------------------------------------------------------------------------

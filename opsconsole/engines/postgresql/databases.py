@@ -163,16 +163,23 @@ def _settings(session: Connection, oid: int) -> tuple[tuple[str, str], ...]:
     return tuple((str(role), str(setting)) for role, setting in rows)
 
 
-def leftovers(session: Connection, database: str) -> list[str]:
-    """Staging copies of `database` and labelled sessions in it; copies kept after a swap are not leftovers."""
+def leftovers(session: Connection, database: str, own_label: str) -> list[str]:
+    """Staging copies of `database`, and operations' sessions in it other than our own.
+
+    Copies kept after a swap are not leftovers.
+    """
     names = [str(row[0]) for row in session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()]
     staging = [f"database {name}" for name in names if _is_staging(name, database)]
     rows = session.execute(
-        "SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND"
-        " (datname = %s OR datname LIKE '%%\\_\\_oc\\_%%') ORDER BY pid",
-        (database,),
+        "SELECT pid, application_name, coalesce(datname, '') FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND application_name LIKE 'opsconsole%' ORDER BY pid"
     ).fetchall()
-    return staging + [f"session {name} (process {pid})" for pid, name in rows if Label.of(name or "")]
+    lost = [
+        f"session {label} (process {pid})"
+        for pid, label, name in rows
+        if label != own_label and Label.of(label) and (name == database or _is_staging(name, database))
+    ]
+    return staging + lost
 
 
 def _is_staging(name: str, database: str) -> bool:

@@ -67,4 +67,4 @@ class PostgresEngine(Engine):
 
     def leftovers(self) -> list[str]:
         with self.connector.session() as session:
-            return databases.leftovers(session, self.address.name)
+            return databases.leftovers(session, self.address.name, self.session_label)

@@ -102,18 +102,24 @@ class PostgresLock(TargetLock):
 
 @contextmanager
 def hold(connector: Connector, maintenance: str | None) -> Iterator[PostgresLock]:
-    """Take both locks, ending lost sessions of the same operation first. Raises TargetBusy or TargetProblem."""
+    """Take both locks, ending lost sessions of the same operation first. Raises TargetBusy or TargetProblem.
+
+    The maintenance database comes first: a lost worker that hangs inside a swap keeps everybody, us too, from
+    entering the target until its session has been ended from outside.
+    """
+    label = connector.parameters["application_name"]
     with ExitStack() as stack:
+        outer = None
+        if maintenance is not None:
+            session = stack.enter_context(closing(connector.open(LONG, database=maintenance)))
+            refuse_standby(session)
+            end_predecessors(session, label)
+            outer = Place(session, IN_MAINTENANCE, key_of(connector.database))
+            _take(outer)
         inner = stack.enter_context(closing(connector.open(LONG)))
         refuse_standby(inner)
         refuse_pooler(connector, inner)
-        outer = None
-        label = connector.parameters["application_name"]
         end_predecessors(inner, label)
-        if maintenance is not None:
-            session = stack.enter_context(closing(connector.open(LONG, database=maintenance)))
-            outer = Place(session, IN_MAINTENANCE, key_of(connector.database))
-            _take(outer)
         place = Place(inner, IN_DATABASE, 0)
         _take(place)
         lock = PostgresLock(place, outer)
