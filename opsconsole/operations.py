@@ -274,7 +274,7 @@ def settle(operation: Operation, *, account: Account, outcome: str, reason: str)
             "Say whether it succeeded or failed, and what you looked at to know (10 characters or more).",
             "Look into the database first: the operation's page says what to look for.",
         )
-    if any(target.protected for target in operation.plan.targets):
+    if operation.gated or any(place.protected for place in approvals.places_of(operation.plan.targets)):
         given = {"operation": operation.id, "outcome": outcome, "reason": reason}
         return request_change("operation.settle", given, account=account, reason=reason)
     if operation.requester_person_id != account.person_id:

@@ -14,10 +14,8 @@ from opsconsole.approvals.asking import (
     requirement_for_change,
     requirement_of,
     seat_of_another,
-    still_allowed,
 )
 from opsconsole.approvals.history import Met, would_have_gated
-from opsconsole.approvals.inbox import waiting_for
 from opsconsole.approvals.requirement import Clause, Requirement, Window, strictest, strictest_of
 from opsconsole.approvals.rules import (
     DEFAULT,
@@ -26,7 +24,6 @@ from opsconsole.approvals.rules import (
     RuleSet,
     Verb,
     in_force,
-    policy_set_digest,
     rule_set,
     sentence,
 )
@@ -54,18 +51,15 @@ __all__ = [
     "in_force",
     "may_vote",
     "places_of",
-    "policy_set_digest",
     "requirement_for",
     "requirement_for_change",
     "requirement_of",
     "rule_set",
     "seat_of_another",
     "sentence",
-    "still_allowed",
     "strictest",
     "strictest_of",
     "tally",
-    "waiting_for",
     "weakened",
     "who_may",
     "would_have_gated",

@@ -36,6 +36,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
 
     The plan's evidence holds the databases whose protection it touches (`databases`; the strictest policy of any kind
     counts), what it weakens (`demands`), and the seat of the other person where neither asks for anybody (`seat`).
+    Windows say when databases may be touched, so they do not hold back a change, which is done with the last vote.
     """
     rules = in_force(at)
     touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
@@ -45,7 +46,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     weakened = Requirement.from_json(plan.evidence["demands"])
     asked = strictest_of([weakened, *demands, *general])
     seat = Requirement.from_json(plan.evidence["seat"])
-    return replace(asked if asked.gated else seat, policy_digest=rules.digest)
+    return replace(asked if asked.gated else seat, windows=(), policy_digest=rules.digest)
 
 
 def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
@@ -58,11 +59,6 @@ def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
     if operation.kind == CHANGE:
         return strictest(then, requirement_for_change(plan, at=at)) if then.gated else then
     return strictest(then, requirement_for(kinds.get(operation.kind), plan.targets, at=at))
-
-
-def still_allowed(operation: Operation, *, at: datetime) -> bool:
-    """False when nobody was asked, but somebody would have to be asked now."""
-    return operation.gated or operation.kind == CHANGE or not requirement_of(operation, at=at).gated
 
 
 def places_of(targets: Iterable[Target]) -> list[Place]:

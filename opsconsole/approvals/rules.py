@@ -126,11 +126,6 @@ def rule_set(rows: Iterable[Policy]) -> RuleSet:
     return RuleSet(default=rules.pop(DEFAULT, _built_in()), others=tuple(rules.values()))
 
 
-def policy_set_digest(at: datetime) -> str:
-    """`RuleSet.digest` of the policies in force."""
-    return in_force(at).digest
-
-
 def sentence(rule: Rule) -> str:
     """A policy in words: "In production, a restore needs 1 other person of approvers; valid 4 h"."""
     text = f"{_where(rule)}, {_what(rule)} {_who(rule)}; valid {_span(rule.valid_minutes)}"

@@ -130,9 +130,9 @@ def test_a_policy_that_was_loosened_meanwhile_lowers_nothing(team: Any, need: An
 
 def test_an_operation_that_nobody_was_asked_for_stops_when_a_policy_comes(team: Any, need: Any) -> None:
     operation = ask(team.ada, team.sandbox)
-    assert approvals.still_allowed(operation, at=now())
+    assert approvals.tally(operation, at=now()).satisfied
     need("scrub", {"approvers": 1})
-    assert not approvals.still_allowed(operation, at=now())
+    assert not approvals.tally(operation, at=now()).satisfied
 
 
 def test_what_is_tightened_counts_at_once_and_what_is_weakened_a_day_later(team: Any, need: Any) -> None:

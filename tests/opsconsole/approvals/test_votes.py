@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from opsconsole import approvals, operations
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
+from opsconsole.models import AuditEvent
 from tests.opsconsole.approvals.scenes import approve, ask, later, raw_vote
 
 
@@ -75,6 +78,23 @@ def test_people_beyond_the_clauses_may_be_anyone_who_fits_one(team: Any, need: A
     assert approve(team.linus, operation).state == "queued"
 
 
+def test_two_votes_at_once_queue_it_once(team: Any) -> None:
+    operation = ask(team.ada, team.savings)
+
+    def vote(account: Any) -> str:
+        try:
+            return str(approve(account, operation).state)
+        except Refused as refused:
+            return refused.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = sorted(pool.map(vote, (team.grace, team.linus)))
+    assert ends == ["overtaken", "queued"]
+    assert AuditEvent.objects.filter(operation_id=operation.pk, type="op.approved").count() == 1
+
+
 def test_a_veto_ends_it_whatever_others_said(team: Any, need: Any) -> None:
     need("scrub", {"approvers": 2})
     operation = ask(team.ada, team.savings)
@@ -126,13 +146,6 @@ def test_a_vote_needs_a_password_that_was_just_given(team: Any) -> None:
     for proved in (long_ago, None):
         with pytest.raises(Refused, match="password"):
             approve(team.grace, operation, auth_at=proved)
-
-
-def test_the_inbox_holds_what_waits_for_me_alone(team: Any) -> None:
-    mine, others = ask(team.grace, team.savings), ask(team.ada, team.savings)
-    assert approvals.waiting_for(team.grace) == [others]
-    assert approvals.waiting_for(team.linus) == [mine, others]
-    assert approvals.waiting_for(team.ada) == []
 
 
 def test_who_may_vote_is_told_by_name(team: Any) -> None:

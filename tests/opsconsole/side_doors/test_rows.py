@@ -69,7 +69,8 @@ def test_loaddata_sets_no_policy(team: Any, tmp_path: Path) -> None:
 def test_loaddata_registers_no_database(team: Any, tmp_path: Path) -> None:
     path = fixture(
         tmp_path, "database", name="mine", engine="sqlite", url_env="X_URL", display="x",
-        created_at="2026-01-01T00:00:00Z", environment=team.sandbox.environment_id, owner_group=team.savings.owner_group_id,
+        created_at="2026-01-01T00:00:00Z", environment=team.sandbox.environment_id,
+        owner_group=team.savings.owner_group_id,
     )  # fmt: skip
     with pytest.raises(DatabaseError, match="opsconsole:"):
         call_command("loaddata", path, verbosity=0)
