@@ -51,7 +51,7 @@ class SessionRules:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request._was_signed_in = SESSION_KEY in request.session  # type: ignore[attr-defined]  (before Django forgets)
+        request._was_signed_in = SESSION_KEY in request.session  # type: ignore[attr-defined] # before Django forgets it
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], *_: Any) -> HttpResponse | None:

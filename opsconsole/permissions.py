@@ -108,4 +108,6 @@ class RoleBackend(ModelBackend):
 def _group_of(subject: Database | Operation | OwnerGroup | None) -> int | None:
     if isinstance(subject, Operation):
         return subject.database.owner_group_id if subject.database else None
-    return subject.owner_group_id if isinstance(subject, Database) else subject and subject.pk
+    if isinstance(subject, Database):
+        return subject.owner_group_id
+    return subject.pk if subject else None

@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from opsconsole import people, reauth
 from opsconsole.exceptions import OpsError
 from opsconsole.middleware import SEEN, STARTED
-from opsconsole.pages.base import ANYONE, SIGNED_IN, page, show
+from opsconsole.pages.base import ANYONE, SIGNED_IN, account_of, page, show
 
 ENDINGS = {
     "idle": "You were signed out because nothing happened for a while.",
@@ -86,8 +86,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
             reauth.note(request)
             return redirect(target)
         form.add_error(None, "The login and the password do not belong together, or the account is switched off.")
-    context = {"form": form, "next": target, "ending": ENDINGS.get(request.GET.get("ended", ""), "")}
-    return _outside(request, "console/login.html", title="Sign in", **context)
+    ending = ENDINGS.get(request.GET.get("ended", ""), "")
+    return _outside(request, "console/login.html", title="Sign in", form=form, next=target, ending=ending)
 
 
 @page("logout/", name="logout", permission=ANYONE, methods=("POST",))
@@ -100,14 +100,14 @@ def log_out(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters()
 def own_password(request: HttpRequest) -> HttpResponse:
     """Change one's own password, knowing the old one; other sessions of the account end."""
-    form = PasswordForm(request.POST or None, user=request.user)
+    form = PasswordForm(request.POST or None, user=account_of(request))
     if request.method == "POST" and form.is_valid():
         try:
-            people.set_own_password(request.user, form.cleaned_data["old"], form.cleaned_data["new"])
+            people.set_own_password(account_of(request), form.cleaned_data["old"], form.cleaned_data["new"])
         except OpsError as error:
             form.add_error("old", error.why)
         else:
-            update_session_auth_hash(request, request.user)
+            update_session_auth_hash(request, account_of(request))
             reauth.note(request)
             messages.success(request, "Your password is changed. Your other sessions are signed out.")
             return redirect("dashboard")
@@ -117,7 +117,7 @@ def own_password(request: HttpRequest) -> HttpResponse:
         title="Change my password",
         crumbs=[],
         form=form,
-        forced=request.user.must_change_password,
+        forced=account_of(request).must_change_password,
     )
 
 

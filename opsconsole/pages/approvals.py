@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from opsconsole.models import Operation, Vote
 from opsconsole.pages import looks
-from opsconsole.pages.base import SIGNED_IN, page, rights_of, show
+from opsconsole.pages.base import SIGNED_IN, account_of, page, rights_of, show
 from opsconsole.permissions import Rights, visible_operations
 from opsconsole.plans import Plan
 from opsconsole.states import State
@@ -40,7 +40,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     waiting = waiting_rows(request)
     rows = {
         "me": [row for row in waiting if row.for_me],
-        "mine": [row for row in waiting if row.operation.requester_person_id == request.user.person_id],
+        "mine": [row for row in waiting if row.operation.requester_person_id == account_of(request).person_id],
         "all": waiting,
         "decided": _decided(request) if chosen == "decided" else [],
     }
@@ -58,13 +58,13 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 def waiting_rows(request: HttpRequest) -> list[Waiting]:
     """Everything visible that waits for people, with a fixed number of queries. The page of one decides exactly."""
-    rows = visible_operations(request.user).filter(state=State.PENDING_APPROVAL).order_by("expires_at", "id")
-    return [_row(operation, rights_of(request), request.user.person_id) for operation in _joined(rows)[:ROWS]]
+    rows = visible_operations(account_of(request)).filter(state=State.PENDING_APPROVAL).order_by("expires_at", "id")
+    return [_row(operation, rights_of(request), account_of(request).person_id) for operation in _joined(rows)[:ROWS]]
 
 
 def _decided(request: HttpRequest) -> list[Waiting]:
-    rows = Operation.objects.filter(votes__person_id=request.user.person_id).distinct().order_by("-id")
-    return [_row(operation, rights_of(request), request.user.person_id) for operation in _joined(rows)[:ROWS]]
+    rows = Operation.objects.filter(votes__person_id=account_of(request).person_id).distinct().order_by("-id")
+    return [_row(operation, rights_of(request), account_of(request).person_id) for operation in _joined(rows)[:ROWS]]
 
 
 def _joined(rows: QuerySet[Operation]) -> QuerySet[Operation]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib import admin
@@ -110,11 +110,16 @@ def routes() -> list[URLPattern]:
     return list(_ROUTES)
 
 
+def account_of(request: HttpRequest) -> Account:
+    """Who asks. Behind a declaration that needs a sign-in it is always an account."""
+    return cast(Account, request.user)
+
+
 def rights_of(request: HttpRequest) -> Rights:
     """What the request's account may do, read once a request."""
     found = getattr(request, "_rights", None)
     if found is None:
-        found = request._rights = Rights(request.user)  # type: ignore[attr-defined]
+        found = request._rights = Rights(account_of(request))  # type: ignore[attr-defined]
     return found
 
 
@@ -162,7 +167,7 @@ def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> H
 
 def _found(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> tuple[Any, ...]:
     scope = SCOPES[declared.scope]
-    found = scope.find(request.user, arguments) if scope.find else None  # type: ignore[arg-type]
+    found = scope.find(account_of(request), arguments) if scope.find else None
     if declared.permission in ACTIONS and not rights_of(request).can(declared.permission, scope.subject(found)):
         raise PermissionDenied(declared.permission)
     return (found,) if scope.find else ()
@@ -218,6 +223,7 @@ __all__ = [
     "SCOPES",
     "Page",
     "Scope",
+    "account_of",
     "fragment",
     "page",
     "refusal",

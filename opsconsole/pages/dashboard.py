@@ -17,7 +17,7 @@ from opsconsole.dashboard import Panel, panels, register_panel
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal, Database, Operation, WorkerHost
 from opsconsole.pages import looks
 from opsconsole.pages.approvals import Waiting, waiting_rows
-from opsconsole.pages.base import SIGNED_IN, fragment, page, rights_of, show
+from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
 from opsconsole.posture import Level, Posture, posture_of
 from opsconsole.states import ACTIVE, FACES, OPEN, State
@@ -66,7 +66,7 @@ class Running:
 @page("", name="dashboard", permission=SIGNED_IN)
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The first page."""
-    databases = list(visible_databases(request.user))
+    databases = list(visible_databases(account_of(request)))
     cards = _cards(databases)
     needy = [card for card in cards if card.posture.level >= Level.WATCH]
     return show(
@@ -101,11 +101,11 @@ def _now(request: HttpRequest) -> dict[str, Any]:
 
 
 def _own(waiting: list[Waiting], request: HttpRequest) -> list[Waiting]:
-    return [row for row in waiting if row.operation.requester_person_id == request.user.person_id]
+    return [row for row in waiting if row.operation.requester_person_id == account_of(request).person_id]
 
 
 def _running(request: HttpRequest) -> list[Running]:
-    rows = visible_operations(request.user).filter(state__in=[State.QUEUED, *ACTIVE]).order_by("id")
+    rows = visible_operations(account_of(request)).filter(state__in=[State.QUEUED, *ACTIVE]).order_by("id")
     return [
         Running(
             operation=row,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -10,7 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from opsconsole import operations, reauth
 from opsconsole.middleware import client_address
 from opsconsole.models import Operation
-from opsconsole.pages.base import page
+from opsconsole.pages.base import account_of, page
 
 POST = ("POST",)
 
@@ -56,7 +58,7 @@ def reject(request: HttpRequest, operation: Operation) -> HttpResponse:
     act="withdrawing the approval",
 )
 def withdraw(request: HttpRequest, operation: Operation) -> HttpResponse:
-    operations.withdraw(operation, account=request.user, reason=_text(request, "reason"))
+    operations.withdraw(operation, account=account_of(request), reason=_text(request, "reason"))
     messages.success(request, "Your approval is withdrawn.")
     return redirect(operation)
 
@@ -70,7 +72,7 @@ def withdraw(request: HttpRequest, operation: Operation) -> HttpResponse:
     act="cancelling",
 )
 def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
-    row = operations.cancel(operation, account=request.user, reason=_text(request, "reason"))
+    row = operations.cancel(operation, account=account_of(request), reason=_text(request, "reason"))
     messages.success(request, f"It is {row.face.word}.")
     return redirect(operation)
 
@@ -85,7 +87,7 @@ def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
 )
 def retry(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Ask for the same once more: a new operation with a new plan."""
-    row = operations.retry(operation, account=request.user, confirm=_text(request, "confirm"))
+    row = operations.retry(operation, account=account_of(request), confirm=_text(request, "confirm"))
     messages.success(request, f"Asked for again: this is operation {row.pk}, planned afresh.")
     return redirect(row)
 
@@ -101,7 +103,7 @@ def retry(request: HttpRequest, operation: Operation) -> HttpResponse:
 def settle(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Say how an indeterminate operation ended; on a protected database a second person confirms it."""
     row = operations.settle(
-        operation, account=request.user, outcome=_text(request, "outcome"), reason=_text(request, "reason")
+        operation, account=account_of(request), outcome=_text(request, "outcome"), reason=_text(request, "reason")
     )
     messages.success(
         request, "It is settled." if row.pk == operation.pk else "A second person must confirm what you say."
@@ -109,10 +111,10 @@ def settle(request: HttpRequest, operation: Operation) -> HttpResponse:
     return redirect(row)
 
 
-def _decision(request: HttpRequest) -> dict[str, object]:
+def _decision(request: HttpRequest) -> dict[str, Any]:
     proved = reauth.prove(request, request.POST.get("password", ""))
     return {
-        "account": request.user,
+        "account": account_of(request),
         "digest": _text(request, "digest"),
         "reason": _text(request, "reason"),
         "auth_at": proved,

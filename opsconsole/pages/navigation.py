@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from opsconsole.models import Role
-from opsconsole.pages.base import rights_of
+from opsconsole.pages.base import account_of, rights_of
 from opsconsole.permissions import visible_operations
 from opsconsole.states import State
 
@@ -67,8 +67,8 @@ def _waiting_for(request: HttpRequest) -> int:
     """How many requests this person could decide on."""
     if not rights_of(request).roles & {Role.APPROVER, Role.ADMINISTRATOR}:
         return 0
-    rows = visible_operations(request.user).filter(state=State.PENDING_APPROVAL)
+    rows = visible_operations(account_of(request)).filter(state=State.PENDING_APPROVAL)
     if Role.APPROVER not in rights_of(request).roles:
         rows = rows.filter(database=None)
-    others = rows.exclude(requester_person_id=request.user.person_id)
-    return others.exclude(votes__person_id=request.user.person_id).count()
+    others = rows.exclude(requester_person_id=account_of(request).person_id)
+    return others.exclude(votes__person_id=account_of(request).person_id).count()

@@ -13,7 +13,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Environment, Operation, Vote
 from opsconsole.pages import looks
-from opsconsole.pages.base import SIGNED_IN, fragment, page, rights_of, show
+from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
 from opsconsole.plans import Plan
 from opsconsole.states import ACTIVE, HELD_BY_WORKER, OPEN, TERMINAL, State
@@ -38,7 +38,7 @@ def operation_list(request: HttpRequest) -> HttpResponse:
         older=found[ROWS - 1].pk if len(found) > ROWS else None,
         kinds=[kind.name for kind in kinds.every()] + ["change"],
         states=list(GROUPS) + [str(state) for state in State],
-        databases=list(visible_databases(request.user).values_list("name", flat=True)),
+        databases=list(visible_databases(account_of(request)).values_list("name", flat=True)),
     )
 
 
@@ -84,7 +84,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     tally = approvals.tally(operation, at=at)
     events = list(AuditEvent.objects.filter(operation_id=operation.pk).order_by("id"))
     waits = operation.state == State.PENDING_APPROVAL
-    hindrances = approvals.may_vote(request.user, operation) if waits else []
+    hindrances = approvals.may_vote(account_of(request), operation) if waits else []
     effects = looks.effects_of(plan)
     return {
         "operation": operation,
@@ -125,7 +125,7 @@ def _lines(operation: Operation, *, after: int) -> dict[str, Any]:
 
 def _filtered(request: HttpRequest) -> tuple[QuerySet[Operation], dict[str, str]]:
     given = {name: request.GET.get(name, "") for name in ("state", "kind", "database", "mine", "before")}
-    rows = visible_operations(request.user).select_related("database__environment", "requester__person")
+    rows = visible_operations(account_of(request)).select_related("database__environment", "requester__person")
     if given["state"] in (*GROUPS, *State):
         rows = rows.filter(state__in=GROUPS.get(given["state"], [given["state"]]))
     if given["kind"]:
@@ -133,7 +133,7 @@ def _filtered(request: HttpRequest) -> tuple[QuerySet[Operation], dict[str, str]
     if given["database"]:
         rows = rows.filter(database__name=given["database"])
     if given["mine"]:
-        rows = rows.filter(requester_person_id=request.user.person_id)
+        rows = rows.filter(requester_person_id=account_of(request).person_id)
     before = _number(given["before"])
     return (rows.filter(pk__lt=before) if before else rows), given
 
@@ -157,14 +157,14 @@ def _hindrance(found: list[Refused]) -> Refused | None:
 def _may_withdraw(request: HttpRequest, operation: Operation) -> bool:
     if operation.state not in (State.PENDING_APPROVAL, State.QUEUED):
         return False
-    mine = operation.votes.filter(person_id=request.user.person_id, digest=operation.digest).last()
+    mine = operation.votes.filter(person_id=account_of(request).person_id, digest=operation.digest).last()
     return mine is not None and mine.decision == Vote.Decision.APPROVE
 
 
 def _cancel_words(request: HttpRequest, operation: Operation) -> str:
     """What cancelling would mean, for those who may; whoever can decide rejects instead."""
     rights = rights_of(request)
-    own = operation.requester_person_id == request.user.person_id
+    own = operation.requester_person_id == account_of(request).person_id
     may = own or rights.can("vote", operation) or rights.can("administer", operation)
     return looks.cancel_words(operation) if may else ""
 

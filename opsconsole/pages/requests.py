@@ -14,7 +14,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Usage
 from opsconsole.models import Database
 from opsconsole.pages import looks
-from opsconsole.pages.base import fragment, page, show
+from opsconsole.pages.base import account_of, fragment, page, show
 from opsconsole.plans import Plan
 from opsconsole.targets import plan_target
 
@@ -22,14 +22,18 @@ from opsconsole.targets import plan_target
 class SuggestedField(forms.ChoiceField):
     """A choice among what is worth offering; another value (from a link, say) is kept, and the plan decides on it."""
 
+    def __init__(self, *, suggested: tuple[tuple[str, str], ...], **kwargs: Any) -> None:
+        super().__init__(choices=suggested, **kwargs)
+        self.suggested = suggested
+
     def valid_value(self, value: Any) -> bool:
         return True
 
     def get_bound_field(self, form: forms.BaseForm, field_name: str) -> forms.BoundField:
         bound = super().get_bound_field(form, field_name)
         value = str(bound.value() or "")
-        if value not in {str(choice) for choice, _ in self.choices}:
-            self.choices = [*self.choices, (value, value)]
+        if value not in dict(self.suggested):
+            self.choices = [*self.suggested, (value, value)]
         return bound
 
 
@@ -98,7 +102,7 @@ def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpRes
     chosen = _kind(kind, database)
     given = {p.name: request.GET[p.name] for p in chosen.parameters if p.name in request.GET}
     try:
-        plan = operations.draft(chosen.name, database, given, account=request.user)
+        plan = operations.draft(chosen.name, database, given, account=account_of(request))
     except OpsError as error:
         return fragment(request, "console/request/plan.html", error=error)
     return fragment(request, "console/request/plan.html", kind=chosen, **_preview(plan, chosen))
@@ -122,7 +126,7 @@ def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Da
             kind.name,
             database,
             form.parameters(),
-            account=request.user,
+            account=account_of(request),
             reason=form.cleaned_data["reason"],
             confirm=form.cleaned_data.get("confirm", ""),
         )
@@ -165,5 +169,5 @@ def _field(kind: kinds.Kind, parameter: kinds.Parameter, database: Database) -> 
     if parameter.choices:
         return forms.ChoiceField(choices=parameter.choices, **shared)
     if suggested := kind.suggestions(parameter.name, database):
-        return SuggestedField(choices=suggested, **shared)
+        return SuggestedField(suggested=suggested, **shared)
     return forms.CharField(max_length=300, widget=forms.TextInput(attrs={"autocomplete": "off"}), **shared)

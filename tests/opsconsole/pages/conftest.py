@@ -51,11 +51,18 @@ def kinds_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def office(console: Console) -> Office:
+def founding(console: Console) -> Office:
+    """The office while the console is still being set up, so that rows may be added freely."""
     people = assemble()
-    savings, sandbox = add_database("savings", "production"), add_database("sandbox", "development")
+    return Office(
+        people=people, savings=add_database("savings", "production"), sandbox=add_database("sandbox", "development")
+    )
+
+
+@pytest.fixture
+def office(founding: Office) -> Office:
     close_bootstrap()
-    return Office(people=people, savings=savings, sandbox=sandbox)
+    return founding
 
 
 @pytest.fixture

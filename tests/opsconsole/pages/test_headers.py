@@ -8,7 +8,8 @@ from tests.opsconsole.pages.conftest import Office
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 PATHS = ("/", "/operations/", "/approvals/", "/password/", "/databases/savings/request/scrub/", "/nowhere/", "/admin/")
 

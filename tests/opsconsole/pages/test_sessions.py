@@ -79,9 +79,13 @@ def test_a_one_time_password_opens_nothing_but_the_page_that_changes_it(office: 
 
 def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(office: Office) -> None:
     here, there = office.at("ada"), office.at("ada")
-    wrong = here.post("/password/", {"old": "not it", "new": "a much better password", "again": "a much better password"})
+    wrong = here.post(
+        "/password/", {"old": "not it", "new": "a much better password", "again": "a much better password"}
+    )
     assert wrong.status_code == 200
-    answer = here.post("/password/", {"old": PASSWORD, "new": "a much better password", "again": "a much better password"})
+    answer = here.post(
+        "/password/", {"old": PASSWORD, "new": "a much better password", "again": "a much better password"}
+    )
     assert answer.status_code == 302
     assert here.get("/").status_code == 200
     assert there.get("/").headers["Location"].startswith("/login/?ended=closed")
@@ -89,7 +93,9 @@ def test_a_new_password_needs_the_old_one_and_ends_the_other_sessions(office: Of
 
 def test_a_weak_or_mistyped_password_is_refused_with_the_reason(office: Office) -> None:
     client = office.at("ada")
-    assert "too short" in client.post("/password/", {"old": PASSWORD, "new": "short", "again": "short"}).content.decode()
+    assert (
+        "too short" in client.post("/password/", {"old": PASSWORD, "new": "short", "again": "short"}).content.decode()
+    )
     differing = client.post("/password/", {"old": PASSWORD, "new": "one good password", "again": "another one"})
     assert "differ" in differing.content.decode()
 
@@ -106,7 +112,10 @@ def test_five_wrong_passwords_lock_the_login_for_a_while(office: Office) -> None
 
 def test_a_login_that_does_not_exist_is_answered_like_one_that_does(office: Office) -> None:
     texts = [
-        Client().post("/login/", {"username": who, "password": "wrong"}).content.decode().count("do not belong together")
+        Client()
+        .post("/login/", {"username": who, "password": "wrong"})
+        .content.decode()
+        .count("do not belong together")
         for who in ("ada", "nobody-of-that-name")
     ]
     assert texts == [1, 1]
@@ -127,9 +136,7 @@ def test_the_session_gets_a_new_key_at_sign_in_and_when_the_password_is_asked_ag
     client = office.at("grace")
     first = client.session.session_key
     operation = office.waiting()
-    client.post(
-        f"/operations/{operation.pk}/approve/", {"digest": operation.digest, "password": PASSWORD}
-    )
+    client.post(f"/operations/{operation.pk}/approve/", {"digest": operation.digest, "password": PASSWORD})
     assert client.session.session_key != first
 
 

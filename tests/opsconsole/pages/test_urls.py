@@ -17,8 +17,8 @@ from tests.opsconsole.pages.conftest import Office
 from tests.support.people import PASSWORD
 
 SAMPLES = {
-    "name": "savings", "pk": 1, "kind": "scrub", "tab": "overview", "table": "orders", "slug": "default", "login": "ada",
-    "uid": "0", "action": "policy.set", "policy": "default", "environment": "staging", "format": "csv",
+    "name": "savings", "pk": 1, "kind": "scrub", "tab": "overview", "table": "orders", "slug": "default",
+    "login": "ada", "action": "policy.set", "policy": "default", "environment": "staging", "format": "csv",
 }  # fmt: skip
 
 
