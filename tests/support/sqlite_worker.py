@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -20,16 +21,16 @@ from tests.support import sqlite_files as files
 from tests.support.fake_run import FakeRun
 
 FORMAT = SqliteNative()
+OPERATION = 1_000_000 + os.getpid()  # its own in every test process: superseded workers are ended by this number
+PART = f"{OPERATION}.2"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(
-    act: str, live: Path, base: Path, *, failpoint: str = "", operation: int = 7, fence: int = 2
-) -> process.Child:
-    """Start a worker; it dies by `kill -9` at the failpoint, or ends with status 0."""
-    env = {"PYTHONPATH": str(ROOT), "OPSCONSOLE_OP": f"{operation}.{fence}"}
+def start(act: str, live: Path, base: Path, *, failpoint: str = "") -> process.Child:
+    """Start the worker of OPERATION with fence 2; it dies at the failpoint, or ends with status 0."""
+    env = {"PYTHONPATH": str(ROOT), "OPSCONSOLE_OP": PART}
     env |= {"OPSCONSOLE_FAILPOINT": failpoint} if failpoint else {}
-    argv = [process.python(), "-m", "tests.support.sqlite_worker", act, live, base, "7", "2"]
+    argv = [process.python(), "-m", "tests.support.sqlite_worker", act, live, base, str(OPERATION), "2"]
     return process.spawn(argv, env=env, cwd=ROOT)
 
 

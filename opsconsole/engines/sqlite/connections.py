@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 from urllib.parse import quote
 
 from opsconsole.engines.sqlite.files import Spot, sound
@@ -17,6 +18,7 @@ from opsconsole.exceptions import OperationFailed, OpsError, TargetProblem
 OLDEST_SUPPORTED = (3, 40, 0)
 BUSY_SECONDS = 5.0
 DEADLINE_SECONDS = 60.0
+_SQLITE_WAITS = 0.05  # seconds for which SQLite itself waits for a lock, before we look again
 _CHECK_EVERY = 20_000  # virtual machine instructions between two looks at the clock
 _NEXT_STEPS = {
     "locked": "Wait for the program that uses it, or stop that program, then try again.",
@@ -52,10 +54,31 @@ def require_supported_library() -> None:
         )
 
 
+class Patient(sqlite3.Connection):
+    """Tries a statement that meets a lock again and again, for `patience` seconds.
+
+    SQLite's own waiting soon looks only every tenth of a second, and starves beside a program that writes all the time.
+    """
+
+    patience = BUSY_SECONDS
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        until = time.monotonic() + self.patience
+        while True:
+            try:
+                return super().execute(sql, parameters)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(0.003)
+
+
 @contextmanager
-def reading(spot: Spot, *, seconds: float = DEADLINE_SECONDS) -> Iterator[sqlite3.Connection]:
+def reading(
+    spot: Spot, *, seconds: float = DEADLINE_SECONDS, busy_seconds: float = BUSY_SECONDS
+) -> Iterator[sqlite3.Connection]:
     """A connection that cannot change anything; everything done with it ends after `seconds`."""
-    with problems(spot.path), _opened(spot, query_only=True) as connection:
+    with problems(spot.path), _opened(spot, query_only=True, busy_seconds=busy_seconds) as connection:
         limit(connection, seconds)
         yield connection
 
@@ -144,13 +167,15 @@ def explained(error: sqlite3.Error, path: str) -> OpsError:
 
 
 @contextmanager
-def _opened(spot: Spot, *, query_only: bool, busy_seconds: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+def _opened(spot: Spot, *, query_only: bool, busy_seconds: float) -> Iterator[Patient]:
     require_supported_library()
     facts = sound(spot)
     key = (facts.st_dev, facts.st_ino)
     mode = "immutable=1" if query_only and key in _held_exclusively else "mode=rw"
     uri = f"file:{quote(spot.path)}?{mode}"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=busy_seconds)) as connection:
+    connected = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_SQLITE_WAITS, factory=Patient)
+    with closing(connected) as connection:
+        connection.patience = busy_seconds
         _require_same_file(spot.path, key)
         _settle(connection)
         connection.execute(f"PRAGMA query_only={'ON' if query_only else 'OFF'}")

@@ -6,6 +6,7 @@ it belong to its inode. A copy into it is one transaction, so a crash leaves wha
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ PAGES_A_STEP = 1024
 POLITE_RESTARTS = 3
 WAIT_SECONDS = 30.0  # for a lock that somebody else holds
 COPY_SECONDS = 1800.0  # for the copy into a live database, which nobody can write meanwhile
-_BETWEEN_TRIES = 0.05
+_BETWEEN_TRIES = 0.005
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
@@ -48,7 +49,8 @@ def snapshot(spot: Spot, path: str, copied: Callable[[int, int], None]) -> str:
     With a write-ahead log others go on writing. In rollback mode the copy first gives way to writers between steps,
     which makes SQLite begin again; after a few of those it keeps them waiting to the end, so it always ends.
     """
-    with reading(spot) as live:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with reading(spot, busy_seconds=WAIT_SECONDS) as live:
         mode = str(live.execute("PRAGMA journal_mode").fetchone()[0])
         try:
             _copy_out(live, path, copied, pinned=mode == "wal")
@@ -70,7 +72,6 @@ def replace(spot: Spot, staging: str, hooks: Hooks, *, wait_seconds: float = WAI
     with private(staging) as source, writing(spot, foreign_keys=False, busy_seconds=wait_seconds) as live:
         _pin(source)
         wal = live.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        live.execute("PRAGMA busy_timeout=250")
         guard = _Guard(spot, hooks, wal=wal, wait_seconds=wait_seconds)
         while not _copied_in(source, live, guard):
             time.sleep(_BETWEEN_TRIES)

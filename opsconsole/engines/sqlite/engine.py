@@ -72,9 +72,7 @@ class SqliteEngine(Engine):
     def size_bytes(self) -> int:
         """Bytes of the file and of its write-ahead log."""
         with self.spot() as spot:
-            sizes = [spot.stat().st_size]
-            sizes += [Path(spot.folder, name).stat().st_size for name in spot.beside() if name == f"{spot.name}-wal"]
-        return sum(sizes)
+            return spot.stat().st_size + spot.size_of(f"{spot.name}-wal")
 
     def page(self, table: str, *, limit: int = 50, after: str | None = None) -> Page:
         with self.reading(seconds=PAGE_SECONDS) as connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -67,13 +68,17 @@ def examining(path: Path, *, full: bool, digests: bool) -> Iterator[Examiner]:
     report = path.with_name(f"{path.name}.report")
     check = probe.CHECKS[1 if full else 0]
     argv: list[str | Path] = [process.python(), "-I", probe.__file__, path, check, "digests" if digests else "counts"]
-    with report.open("wb") as output:
+    with open(report, "xb", opener=_private) as output:
         child = process.spawn(argv, stdout=output, stderr=process.DEVNULL)
     try:
         yield Examiner(child, report)
     finally:
         process.stop(child, grace=0.0)
         report.unlink(missing_ok=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _progress(findings: list[dict[str, Any]]) -> tuple[int, int]:

@@ -42,7 +42,16 @@ class Spot:
 
     def beside(self) -> list[str]:
         """Names in the folder that begin with the file's name, sorted."""
-        return sorted(name for name in os.listdir(f"/proc/self/fd/{self.folder_fd}") if name.startswith(self.name))
+        with _explained(self.folder):
+            names = os.listdir(f"/proc/self/fd/{self.folder_fd}")
+        return sorted(name for name in names if name.startswith(self.name))
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a file in the folder; 0 when it is not there."""
+        try:
+            return os.stat(name, dir_fd=self.folder_fd, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
 
     def create(self, name: str) -> int:
         """A descriptor of a new private file in the folder. Raises FileExistsError."""

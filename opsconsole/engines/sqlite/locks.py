@@ -119,7 +119,7 @@ def _open(spot: Spot, flags: int) -> int:
     except OSError as error:
         raise TargetProblem(
             "permission",
-            f"{spot.path}{LOCK_SUFFIX}, which keeps two consoles apart, cannot be written: {os.strerror(error.errno or 0)}.",
+            f"The lock file {spot.path}{LOCK_SUFFIX} cannot be written: {os.strerror(error.errno or 0)}.",
             "Let the user that runs the console write the folder, and remove what else is in the file's place.",
         ) from error
 

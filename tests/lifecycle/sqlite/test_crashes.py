@@ -50,7 +50,7 @@ def live_file(tmp_path: Path, mode: str) -> Path:
 def killed(child: process.Child) -> None:
     assert child.wait(60) == -signal.SIGKILL
     deadline = time.monotonic() + 5
-    while process.marked("7.2"):
+    while process.marked(worker.PART):
         assert time.monotonic() < deadline, "a child outlived the worker"
         time.sleep(0.02)
 
@@ -60,9 +60,9 @@ def assert_nothing_is_left(live: Path) -> None:
 
     A journal that the dead worker had not begun to fill is not hot: SQLite uses it again for the next transaction.
     """
-    engine = files.engine(live, label="opsconsole/7/3")
+    engine = files.engine(live, label=f"opsconsole/{worker.OPERATION}/3")
     with engine.hold():
-        FORMAT.clean_up(engine, 7, 2)
+        FORMAT.clean_up(engine, worker.OPERATION, 2)
     assert engine.leftovers() == []
     journal = live.with_name("live.db-journal")
     assert not journal.exists() or journal.read_bytes()[:1] in {b"", b"\0"}
@@ -111,10 +111,10 @@ def test_a_restore_that_is_left_alone_is_whole(tmp_path: Path, kept: Path, mode:
 @modes
 def test_a_restore_killed_at_any_moment_is_old_or_new(tmp_path: Path, kept: Path, mode: str) -> None:
     live, base = live_file(tmp_path, mode), shutil.copytree(kept, tmp_path / "base")
-    for number in range(12):
+    for number in range(6):
         child = worker.start("restore", live, base, failpoint="restore.before_swap:sleep=0")
         wait_for_staging(live, child)
-        time.sleep(number * 0.02)  # a different moment of the copy each time; any of them must do
+        time.sleep(number * 0.04)  # a different moment of the copy each time; any of them must do
         child.kill()
         child.wait()
         landed = FORMAT.landed(files.engine(live), stored_witness(base / "witness.json"))
@@ -126,7 +126,7 @@ def test_a_restore_killed_at_any_moment_is_old_or_new(tmp_path: Path, kept: Path
 
 def wait_for_staging(live: Path, child: process.Child) -> None:
     """Until the worker has a staging file (or has ended already)."""
-    staging = live.parent / "live.db.opsconsole-7.2.staging"
+    staging = live.parent / f"live.db.opsconsole-{worker.PART}.staging"
     deadline = time.monotonic() + 30
     while child.poll() is None and not staging.exists():
         assert time.monotonic() < deadline
@@ -139,12 +139,12 @@ def test_a_backup_killed_anywhere_leaves_the_database_and_no_part(tmp_path: Path
     live, base = live_file(tmp_path, mode), tmp_path / "base"
     (base / "work").mkdir(parents=True)
     killed(worker.start("backup", live, base, failpoint=f"{failpoint}:kill9"))
-    archive = worker.archive(base, "7.2")
-    archive.store.sweep("backups/x", part="7.2")
+    archive = worker.archive(base, worker.PART)
+    archive.store.sweep("backups/x", part=worker.PART)
     published = [archive.key(OBJECT)] if failpoint == "backup.data_renamed" else []
     assert archive.store.keys("backups/x") == published  # the manifest, not this, is what lists a backup
     assert list((base / "store").rglob("*.part")) == []
-    assert all(path.name.startswith("7.2.") for path in (base / "work").iterdir())
+    assert all(path.name.startswith(f"{worker.PART}.") for path in (base / "work").iterdir())
     assert (files.words(live), files.integrity(live)) == ({"old"}, ["ok"])
     assert_nothing_is_left(live)
 
@@ -156,7 +156,7 @@ def test_a_stopped_worker_is_ended_before_the_next_one_goes_on(tmp_path: Path, k
     while process_state(child.pid) != "T":
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    with files.engine(live, label="opsconsole/7/3").hold():
+    with files.engine(live, label=f"opsconsole/{worker.OPERATION}/3").hold():
         assert child.wait(5) == -signal.SIGKILL
     assert_nothing_is_left(live)
     assert (files.words(live), files.integrity(live)) == ({"old"}, ["ok"])

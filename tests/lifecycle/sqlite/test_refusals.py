@@ -162,3 +162,17 @@ class TestRestoresThatStop:
             assert app.execute("SELECT name FROM people").fetchall() == before
             app.execute("COMMIT")
             assert app.execute("SELECT name FROM people LIMIT 1").fetchone() == ("new 0",)
+
+    def test_a_staging_file_that_was_exchanged_is_not_touched(
+        self, folder: Path, archive: Archive, taken: Contents, run: FakeRun
+    ) -> None:
+        victim = files.plain(folder / "victim.db", word="victim")
+        engine = files.engine(folder / "live.db", label=run.label)
+        with engine.hold() as lock:
+            prepared = FORMAT.prepare(engine, archive, taken, run, method="swap")
+            (folder / prepared.name).unlink()
+            (folder / prepared.name).symlink_to(victim)
+            with pytest.raises(TargetProblem):
+                FORMAT.publish(engine, lock, archive, taken, prepared, run)
+        victim.unlink()
+        self.assert_untouched(folder, run)

@@ -6,7 +6,6 @@ import os
 import resource
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -97,27 +96,12 @@ def test_a_database_that_stays_locked_is_waited_for_and_then_named(
 ) -> None:
     monkeypatch.setattr(copying, "WAIT_SECONDS", 0.3)
     live = files.plain(folder / "live.db")
-    monkeypatch.setattr(copying, "reading", short_tempered(copying.reading))
     with closing(sqlite3.connect(live, isolation_level=None)) as app:
         app.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
         with pytest.raises(TargetProblem) as refused:
             FORMAT.write(files.engine(live), archive, run)
     assert refused.value.code == "locked"
-    assert time.monotonic() - began < 30
     assert list(run.workdir.iterdir()) == []
-
-
-def short_tempered(reading: object) -> object:
-    """The same connection, which gives up on a lock after a tenth of a second."""
-
-    @contextmanager
-    def opened(spot: object) -> Iterator[sqlite3.Connection]:
-        with reading(spot) as connection:  # type: ignore[operator]
-            connection.execute("PRAGMA busy_timeout=100")
-            yield connection
-
-    return opened
 
 
 def test_a_cancelled_backup_leaves_nothing(folder: Path, archive: Archive, run: FakeRun) -> None:
@@ -181,7 +165,7 @@ def test_a_restore_onto_a_full_disk_changes_nothing(
 
 
 def test_memory_does_not_grow_with_the_database(tmp_path: Path) -> None:
-    small, large = (memory_of_a_round(tmp_path / str(people), people) for people in (2_000, 60_000))
+    small, large = (memory_of_a_round(tmp_path / str(people), people) for people in (2_000, 30_000))
     assert large - small < 16 << 10
 
 

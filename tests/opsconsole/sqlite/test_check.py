@@ -86,7 +86,7 @@ def test_a_schema_that_calls_functions_is_not_trusted(tmp_path: Path) -> None:
 
 def test_a_locked_database_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.plain(tmp_path / "a.db")
-    monkeypatch.setattr(connections._opened.__wrapped__, "__kwdefaults__", {"busy_seconds": 0.1})  # type: ignore[attr-defined]
+    monkeypatch.setitem(connections.reading.__wrapped__.__kwdefaults__, "busy_seconds", 0.1)  # type: ignore[attr-defined]
     with closing(sqlite3.connect(path, isolation_level=None)) as app:
         app.execute("BEGIN EXCLUSIVE")
         assert codes(path) == ["locked"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from opsconsole.engines.base import TargetBusy
 from opsconsole.exceptions import TargetProblem
 from tests.support import sqlite_files as files
 
+MINE = 2_000_000 + os.getpid()  # an operation of this test process alone
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = "import sys, time; from pathlib import Path; from tests.support import sqlite_files as f;\n"
 HOLD += "with f.engine(Path(sys.argv[1]), label=sys.argv[2]).hold(): print('held', flush=True); time.sleep(600)"
@@ -71,17 +73,18 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
 
 def test_a_superseded_worker_is_ended(tmp_path: Path) -> None:
     live = files.plain(tmp_path / "a.db")
-    child = another_process(live, "opsconsole/7/1", marker="7.1")
-    with files.engine(live, label="opsconsole/7/2").hold():
+    child = another_process(live, f"opsconsole/{MINE}/1", marker=f"{MINE}.1")
+    with files.engine(live, label=f"opsconsole/{MINE}/2").hold():
         assert child.wait(5) == -9
 
 
-@pytest.mark.parametrize("label", ["opsconsole/7/3", "opsconsole/8/1", "opsconsole:other/7/1", "somebody"])
+@pytest.mark.parametrize("label", ["opsconsole/{}/3", "opsconsole/8/1", "opsconsole:other/{}/1", "somebody"])
 def test_nobody_else_is_ended(tmp_path: Path, label: str) -> None:
     live = files.plain(tmp_path / "a.db")
-    child = another_process(live, label, marker="7.1")
+    label = label.format(MINE)
+    child = another_process(live, label, marker=f"{MINE}.1")
     try:
-        with pytest.raises(TargetBusy) as busy, files.engine(live, label="opsconsole/7/2").hold():
+        with pytest.raises(TargetBusy) as busy, files.engine(live, label=f"opsconsole/{MINE}/2").hold():
             pass
         assert (busy.value.holder.label, child.poll()) == (label, None)
     finally:
