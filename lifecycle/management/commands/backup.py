@@ -22,6 +22,7 @@ from opsconsole.management.console_command import ConsoleCommand, Options, passw
 from opsconsole.management.reporting import Exit, address_of, table
 from opsconsole.models import Account
 from opsconsole.permissions import visible_databases
+from opsconsole.states import State
 
 
 class Command(ConsoleCommand):
@@ -70,7 +71,8 @@ class Command(ConsoleCommand):
         elif downloads.usable_grant(row, account) is None:
             given = {"backup": row.id}
             asked = operations.request_change(downloads.ACTION, given, account=account, reason=options["reason"])
-            return self.answer_operation(asked, backup=row.id)
+            if asked.state != State.SUCCEEDED:  # while the console is set up, nobody else is asked
+                return self.answer_operation(asked, backup=row.id)
         path = _place(options["output"] or downloads.filename_of(row))
         begun = downloads.begin(row, account)
         digest = save(begun, path)
