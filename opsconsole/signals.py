@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from django.core.checks import Tags, register
 from django.db.models.signals import post_migrate, pre_migrate
 
 
 def connect() -> None:
     """Called once when Django starts."""
     from opsconsole import logins, triggers
+    from opsconsole.triggers.checks import check_guards
 
+    register(check_guards, Tags.database)
     pre_migrate.connect(triggers.remove_before_migrate, dispatch_uid="opsconsole.triggers.before")
     post_migrate.connect(triggers.install_after_migrate, dispatch_uid="opsconsole.triggers")
     logins.connect()

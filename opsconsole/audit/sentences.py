@@ -43,7 +43,9 @@ def sentence(payload: Mapping[str, Any]) -> str:
 
 def _who(payload: Mapping[str, Any]) -> str:
     actor = payload.get("actor") or {}
-    name = actor.get("name") or "Somebody"
+    name = actor.get("name")
+    if not name:
+        return "Somebody"
     if actor.get("kind") == "worker":
         return f"The worker {name}"
     return name if actor.get("person") is not None or actor.get("kind") == "human" else f"{name} (on the server)"

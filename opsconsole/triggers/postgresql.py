@@ -72,8 +72,8 @@ def _body(guard: Guard) -> str:
 
 _FOUND = f"""
 SELECT t.tgname, c.relname,
-       t.tgtype || ' ' || t.tgenabled::text || ' ' || p.proname || ' ' || coalesce(array_to_string(p.proconfig, ';'), '')
-       || ' ' || p.prosrc || coalesce(' WHEN ' || t.tgqual::text, '')
+       t.tgtype || ' ' || t.tgenabled::text || ' ' || p.proname || ' '
+       || coalesce(array_to_string(p.proconfig, ';'), '') || ' ' || p.prosrc || coalesce(' WHEN ' || t.tgqual::text, '')
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid
  WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace
    AND (c.relname LIKE 'opsconsole\\_%' OR t.tgname LIKE '{PREFIX}%')

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from opsconsole import audit
+from opsconsole.audit.export import export
+from opsconsole.audit.reading import Filters
+from opsconsole.exceptions import Usage
+from opsconsole.models import AuditEvent, AuditSeal
+from opsconsole.plans import canonical_json
+from tests.support.console import Console
+from tests.support.people import Cast
+
+
+def lines(text: Iterator[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in "".join(text).splitlines()]
+
+
+def check_as_the_docs_say(text: str, public_key_line: str) -> int:
+    """The recipe of docs/audit.md, with nothing of ours: the number of events that were proven."""
+    previous, hashes = bytes(32), {0: bytes(32)}
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key_line.split()[2]))
+    for line in text.splitlines():
+        if line.startswith('{"checkpoint":'):
+            note = json.loads(line)["checkpoint"]
+            body, _, signature = note.partition("\n— ")
+            key.verify(base64.b64decode(signature.split()[1]), body.encode())
+            _, seq, link, *_ = body.split("\n")
+            assert hashes[int(seq)] == base64.b64decode(link)
+            continue
+        payload, seal = line[len('{"event":') : line.rindex(',"seal":')], json.loads(line)["seal"]
+        leaf = hashlib.sha256(b"\x00" + payload.encode()).digest()
+        link = hashlib.sha256(b"\x01" + previous + seal["seq"].to_bytes(8, "big") + leaf).digest()
+        assert (seal["previous"], seal["hash"]) == (previous.hex(), link.hex())
+        previous = hashes[seal["seq"]] = link
+    return len(hashes) - 1
+
+
+def test_an_export_proves_itself_without_the_console(history: list[AuditEvent], console: Console) -> None:
+    text = "".join(export("jsonl"))
+    assert check_as_the_docs_say(text, (console.home / "keys" / "audit.pub").read_text()) == 30
+
+
+def test_an_export_that_was_edited_does_not(history: list[AuditEvent], console: Console) -> None:
+    text = "".join(export("jsonl")).replace("login 12", "login 13")
+    with pytest.raises(AssertionError):
+        check_as_the_docs_say(text, (console.home / "keys" / "audit.pub").read_text())
+
+
+def test_every_line_is_canonical(history: list[AuditEvent]) -> None:
+    for line in "".join(export("jsonl")).splitlines():
+        assert canonical_json(json.loads(line)).decode() == line
+
+
+def test_an_export_is_an_event_itself(history: list[AuditEvent]) -> None:
+    list(export("csv", Filters(kind="restore", person="system:root")))
+    told = json.loads(bytes(AuditEvent.objects.latest("id").payload))
+    assert told["type"] == "audit.exported"
+    assert told["data"] == {"filters": {"kind": "restore", "person": "system:root"}, "format": "csv", "until_seq": 30}
+
+
+def test_an_export_is_recorded_even_when_nobody_reads_it(history: list[AuditEvent]) -> None:
+    export("jsonl")
+    assert AuditEvent.objects.latest("id").type == "audit.exported"
+
+
+def test_events_that_wait_for_their_seal_are_sealed_first(
+    history: list[AuditEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsconsole.audit.checkpoints.seal", lambda: 0)
+    audit.record("auth.logout")
+    assert AuditSeal.objects.count() == 30
+    assert lines(export("jsonl", Filters(type="auth.logout")))[0]["seal"]["seq"] == 31
+
+
+def test_filters_choose_and_the_covering_checkpoint_comes_along(history: list[AuditEvent], cast: Cast) -> None:
+    with audit.acting_as(audit.actor_for(cast.grace)):
+        audit.record("auth.login")
+    audit.checkpoint(force=True)
+    event, checkpoint = lines(export("jsonl", Filters(person="grace", type="auth.")))
+    assert event["event"]["actor"]["name"] == "Grace"
+    assert checkpoint["checkpoint"].split("\n")[1] == str(event["seal"]["seq"])
+
+
+def test_nothing_that_fits_is_an_empty_export(history: list[AuditEvent]) -> None:
+    assert lines(export("jsonl", Filters(kind="restore"))) == []
+
+
+@pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
+def test_a_cell_is_never_a_formula(console: Console, start: str) -> None:
+    audit.record("auth.login_failed", subject=start, reason=start)
+    rows = list(csv.DictReader(io.StringIO("".join(export("csv")), newline="")))
+    assert (rows[0]["object"], rows[0]["reason"]) == (f"'{start}", f"'{start}")
+
+
+def test_every_cell_is_quoted_and_reads_back(console: Console) -> None:
+    audit.record("auth.login_failed", subject='a "b", c\nd', data={"attempts": 3})
+    text = "".join(export("csv"))
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert text.startswith('"seq","id","at"')
+    assert (rows[0]["object"], rows[0]["seq"], json.loads(rows[0]["data"])) == ('a "b", c\nd', "1", {"attempts": 3})
+    assert rows[0]["sentence"] == 'A login as a "b", c\nd failed'
+
+
+def test_an_unknown_format_or_person_is_a_wrong_call(history: list[AuditEvent]) -> None:
+    for call in (lambda: export("xlsx"), lambda: export("csv", Filters(person="nobody"))):
+        with pytest.raises(Usage):
+            call()
+    assert not AuditEvent.objects.filter(type="audit.exported").exists()
