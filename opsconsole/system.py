@@ -77,8 +77,8 @@ def _guards() -> Iterator[Line]:
         yield Line(
             topic="guards",
             level=Level.WATCH,
-            sentence="The console works under the role that owns its tables, so whoever takes it over could switch the guards "
-            "off. The audit would show it. Name the owner in MIGRATE_DATABASE_URL and give the console another role.",
+            sentence="The console works under the role that owns its tables, so whoever takes it over could switch the "
+            "guards off. The audit would show it. Name the owner in MIGRATE_DATABASE_URL, and use another role here.",
         )
 
 
