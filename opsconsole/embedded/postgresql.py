@@ -110,7 +110,7 @@ class EmbeddedPostgres:
         } | dict(settings or {})
         if not self.durable:
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        argv = [self.bin / "postgres", "-D", self.data]
+        argv: list[str | Path] = [self.bin / "postgres", "-D", self.data]
         for name, value in options.items():
             argv += ["-c", f"{name}={value}"]
         with log.open("ab") as sink:
@@ -184,7 +184,7 @@ class EmbeddedPostgres:
         if self._user is not None:
             os.chown(staging, self._user, self._user)
             os.chown(secret, self._user, self._user)
-        argv = [
+        argv: list[str | Path] = [
             self.bin / "initdb", "-D", staging, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-k", "--no-sync",
             "--auth=scram-sha-256", f"--pwfile={secret}",
         ]  # fmt: skip

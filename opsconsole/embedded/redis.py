@@ -70,7 +70,7 @@ class EmbeddedRedis:
         """Start it and wait until it answers. Raises OperationFailed("redis_did_not_start")."""
         self._prepare_folder()
         self.socket.unlink(missing_ok=True)
-        argv = [
+        argv: list[str | Path] = [
             self.program, "--port", "0", "--unixsocket", self.socket, "--unixsocketperm", "700",
             "--save", "", "--appendonly", "no", "--maxmemory", "256mb", "--maxmemory-policy", "noeviction",
             "--dir", self.socket.parent, "--daemonize", "no",

@@ -23,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         home = settings.OPSCONSOLE_HOME
+        os.umask(0o077)  # whatever the console writes is its owner's alone
         tree = ProcessTree(home / "logs")
         tree.listen()
         if "MAKELEVEL" in os.environ:
