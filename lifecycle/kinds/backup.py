@@ -38,9 +38,9 @@ class BackupKind(Kind):
         tables = engine.tables()
         return Plan(
             kind=self.name,
-            summary=f"A complete copy of {request.database.name} at one moment lies in the store, read through and signed.",
+            summary=f"The store holds a complete copy of {request.database.name} at one moment, read through and signed.",
             targets=(plan_target(request.database, identity),),
-            parameters={**request.parameters, "needed_bytes": str(needed)},
+            parameters=dict(request.parameters),
             steps=(
                 Step(
                     title="Take the lock inside the database",
@@ -70,6 +70,7 @@ class BackupKind(Kind):
             risk_reasons=("It only reads the database.",),
             evidence={
                 "server": identity.server_version,
+                "room in the store": f"at most {needed >> 20} MiB are needed, and they are free",
                 "formats": ", ".join(f.name for f in formats_for(engine.name)),
             },
             way_back="Nothing is changed, so there is nothing to take back.",
