@@ -38,7 +38,7 @@ class BackupKind(Kind):
         tables = engine.tables()
         return Plan(
             kind=self.name,
-            summary=f"The store holds a complete copy of {request.database.name} at one moment, read through and signed.",
+            summary=f"The store holds a complete copy of {request.database.name} at one moment, read through, signed.",
             targets=(plan_target(request.database, identity),),
             parameters=dict(request.parameters),
             steps=(
