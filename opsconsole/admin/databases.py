@@ -6,12 +6,13 @@ from django.contrib import admin
 from django.db.models import QuerySet
 
 from opsconsole.admin.base import ReadOnlyAdmin
+from opsconsole.admin.tables import DatabaseTables
 from opsconsole.models import Account, Database, DatabaseNote, Environment
 from opsconsole.permissions import visible_databases
 
 
 @admin.register(Database)
-class DatabaseAdmin(ReadOnlyAdmin):
+class DatabaseAdmin(DatabaseTables, ReadOnlyAdmin):
     list_display = ("name", "engine", "environment", "server_version", "seen_at")
     list_select_related = ("environment",)
     search_fields = ("^name",)

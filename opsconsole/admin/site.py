@@ -24,6 +24,9 @@ URLS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "_changelist": (("GET",), "see", "model"),
     "_history": (("GET",), "see", "object"),
     "_change": (("GET",), "see", "object"),
+    "_process_import": (("POST",), "administer", "model"),
+    "_import": (("GET", "POST"), "administer", "model"),
+    "_export": (("GET", "POST"), "administer", "model"),
     "_add": ((), "nobody", "model"),
     "_delete": ((), "nobody", "object"),
 }

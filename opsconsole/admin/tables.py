@@ -1,0 +1,37 @@
+"""Import and export of databases in the admin: for administrators, without secrets, and only by request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest
+from import_export.admin import ImportExportMixin
+from import_export.formats.base_formats import CSV, JSON
+from import_export.results import Result, RowResult
+from unfold.contrib.import_export.forms import ExportForm, ImportForm
+
+from opsconsole.resources import DatabaseResource
+
+
+class DatabaseTables(ImportExportMixin):
+    """Mixed into the admin of databases. What an import asks for is counted, and waits for another person."""
+
+    resource_classes = [DatabaseResource]
+    formats = [CSV, JSON]
+    import_form_class = ImportForm
+    export_form_class = ExportForm
+    skip_admin_log = True  # the audit history tells it
+
+    def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        return {"account": request.user}
+
+    def get_export_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
+        return {"account": request.user}
+
+    def add_success_message(self, result: Result, request: HttpRequest) -> None:
+        asked = result.totals[RowResult.IMPORT_TYPE_NEW] + result.totals[RowResult.IMPORT_TYPE_UPDATE]
+        same = result.totals[RowResult.IMPORT_TYPE_SKIP]
+        messages.success(
+            request, f"{asked} changes were asked for and wait in the approvals; {same} rows differ in nothing."
+        )
