@@ -1,0 +1,55 @@
+"""The team's story from start to end: a backup, damage, a restore that somebody else approves, and who reads of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.desk import Demo, Desk, Ignition, Savings
+
+Sit = Callable[..., Desk]
+
+
+@pytest.mark.parametrize("kind_of_database", [Savings, Ignition], ids=["postgresql", "sqlite"])
+def test_ada_backs_up_and_restores_grace_approves_and_audrey_reads_of_it(
+    demo: Demo, sit: Sit, kind_of_database: type[Savings] | type[Ignition]
+) -> None:
+    database = kind_of_database(demo)
+    ada, grace, audrey = sit("ada"), sit("grace"), sit("audrey")
+    whole = database.count()
+
+    ada.ask_for("Back up", database.name, reason="before the clean-up")
+    ada.sees_state("succeeded")
+    expect(ada.page.locator("#oc-live")).to_contain_text("read through in full")
+
+    database.lose_rows()
+    left = database.count()
+    assert left < whole
+
+    wanted = ada.ask_for("Restore", database.name, reason="the clean-up took too much")
+    ada.sees_state("waits")
+    expect(ada.page.locator("#environment-frame")).to_contain_text(database.environment)
+    assert ada.row_of(database.table)[:3] == ["replaced", str(left), str(whole)]
+    expect(ada.page.get_by_role("button", name="Approve")).to_have_count(0)
+
+    grace.page.goto("/approvals/")
+    grace.page.get_by_role("link", name=f"Restore of {database.name}").first.click()
+    expect(grace.page).to_have_url(f"{demo.url}{wanted}")
+    grace.page.get_by_label("Reason").fill("the plan brings back what is missing")
+    grace.page.get_by_role("button", name="Approve: replace").click()
+    expect(grace.page.locator("#oc-approvals")).to_contain_text("Grace Okonkwo approved")
+
+    ada.sees_state("succeeded")
+    expect(ada.page.locator("#oc-log")).to_contain_text("safety backup")
+    assert ada.page.locator("#oc-live[hx-trigger]").count() == 0  # it has stopped asking
+    assert database.count() == whole
+
+    audrey.page.goto(f"/audit/?database={database.name}&kind=restore")
+    for sentence in (
+        f"Ada Lindqvist asked for the restore of {database.name}",
+        f"Grace Okonkwo approved the restore of {database.name}",
+        f"The restore of {database.name} ({database.environment.lower()}) succeeded",
+    ):
+        expect(audrey.page.locator("#oc-main")).to_contain_text(sentence)
