@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
 
+from opsconsole.audit.sentences import payload_of
 from opsconsole.databases.notes import LONGEST
 from opsconsole.models import AuditEvent, Database
 from opsconsole.pages import looks
 from opsconsole.pages.base import rights_of
 
 EVENTS_A_PAGE = 40
+NOTED = "database.noted"
 GROUPS = {
     "operations": ("Operations", "op."),
     "backups": ("Backups", "backup."),
     "settings": ("Settings", "database."),
     "looks": ("Looks at data", "data."),
 }
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event as it is read, with the words of a note."""
+
+    told: looks.Told
+    note: str
+
+    @classmethod
+    def of(cls, event: AuditEvent) -> Entry:
+        data = payload_of(event).get("data") or {}
+        return cls(looks.told(event), str(data.get("text", "")) if event.type == NOTED else "")
 
 
 def history_content(request: HttpRequest, database: Database) -> Mapping[str, Any]:
@@ -32,7 +48,7 @@ def history_content(request: HttpRequest, database: Database) -> Mapping[str, An
     found = list(rows.order_by("-id")[: EVENTS_A_PAGE + 1])
     rights = rights_of(request)
     return {
-        "events": [looks.told(event) for event in found[:EVENTS_A_PAGE]],
+        "entries": [Entry.of(event) for event in found[:EVENTS_A_PAGE]],
         "older": found[EVENTS_A_PAGE - 1].pk if len(found) > EVENTS_A_PAGE else None,
         "only": only,
         "groups": GROUPS,
