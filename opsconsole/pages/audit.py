@@ -58,7 +58,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
         head=head(),
         events=[looks.told(event) for event in found.events] if found else [],
         older=urlencode({**chosen, "before": found.next}) if found and found.next else "",
-        newer=urlencode(chosen) if request.GET.get("before") else "",
+        newer=f"?{urlencode(chosen)}" if request.GET.get("before") else "",
         given=_given(request.GET),
         chosen=chosen,
         problem=problem,
