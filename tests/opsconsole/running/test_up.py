@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from opsconsole import process
+from opsconsole import demo, process
+from opsconsole.embedded.postgresql import folder_for
 from tests.support.console import MANAGE
 from tests.support.running import answers, started
 from tests.support.servers import wait_until
@@ -36,8 +37,8 @@ def home(seasoned: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(seasoned, tmp_path / "my home", ignore=shutil.ignore_patterns("said.txt", "logs")))
 
 
-def test_it_starts_serves_and_stops_in_order(tmp_path: Path) -> None:
-    with started(tmp_path / "my home", PLAIN) as console:
+def test_it_starts_serves_and_stops_in_order(home: Path) -> None:
+    with started(home, PLAIN) as console:
         console.wait_until_ready()
         assert set(console.run_file()["pids"]) == {"up", "broker", "web", "worker", "ticker", "beat"}
         assert console.get("/login/") == 200
@@ -110,6 +111,22 @@ def test_an_insecure_production_setting_keeps_it_from_starting(tmp_path: Path) -
         assert console.ended() == 1
         assert "opsconsole.E001" in console.said()
         assert "opsconsole.E002" in console.said()
+
+
+def test_a_second_start_keeps_the_demo_of_the_first(tmp_path: Path) -> None:
+    told = []
+    try:
+        for _ in range(2):
+            with started(tmp_path / "home") as console:
+                console.wait_until_ready()
+                told.append((console.home / "demo-people.txt").read_text())
+                assert all(line.split("\t")[2] in console.said() for line in told[-1].splitlines())
+                assert console.run_file()["embedded"] == str(folder_for(console.home))
+                console.signal(signal.SIGTERM)
+                assert console.ended() == 0, console.said()
+    finally:
+        demo.remove(tmp_path / "home")
+    assert told[0] == told[1]
 
 
 def test_production_has_no_demo(home: Path) -> None:
