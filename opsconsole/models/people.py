@@ -60,7 +60,7 @@ class Account(AbstractUser):
     def clean(self) -> None:
         self.username = self.normalize_username(self.username)
 
-    def has_perm(self, perm: str, obj: object = None) -> bool:
+    def has_perm(self, perm: str, obj: models.Model | None = None) -> bool:
         """What opsconsole.permissions says; being a superuser adds nothing."""
         return any(backend.has_perm(self, perm, obj) for backend in get_backends() if hasattr(backend, "has_perm"))
 
