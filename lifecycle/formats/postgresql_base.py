@@ -142,13 +142,11 @@ class Staging:
             who = catalogue.identity(session)
             wanted = contents.source.get("roles", ())
             same = who.key == contents.source.get("identity")
-            self.settings = LONG | {"row_security": "off"} | dict(suitability.load_settings(session))
+            self.tool_settings = suitability.load_settings(session)
+            self.settings = LONG | {"row_security": "off"} | dict(self.tool_settings)
             self.limits = archives.Limits(owners=not suitability.roles_out_of_reach(session, wanted), tablespaces=same)
         writer = int(contents.tool.get("version", "0").split(".")[0])
         self.tools = tools.choose(who.version_number, tls=connector.needs_tls, at_least=writer)
-
-    def tool_settings(self) -> Mapping[str, str]:
-        return {name: self.settings[name] for name in ("synchronous_commit", "maintenance_work_mem")}
 
     def prove(self, contents: Contents) -> tuple[dict[str, int], bool]:
         """Statistics for the planner, then counts (which must equal the manifest's) and definitions."""

@@ -127,7 +127,7 @@ class PostgresCustom(PostgresFormat):
                 file,
                 limits=target.limits,
                 tick=run.check_cancel,
-                settings=target.tool_settings(),
+                settings=target.tool_settings,
             )
             section("pre-data", jobs=1)
             run.log("Loading rows.")

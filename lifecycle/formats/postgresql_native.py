@@ -155,7 +155,7 @@ class PostgresNative(PostgresFormat):
                 file,
                 limits=target.limits,
                 tick=run.check_cancel,
-                settings=target.tool_settings(),
+                settings=target.tool_settings,
             )
             section("pre-data", jobs=1)
             self._load(target, archive, contents, run)

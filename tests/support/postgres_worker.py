@@ -16,7 +16,7 @@ from lifecycle.formats import format_of
 from lifecycle.formats.base import Archive, Contents
 from lifecycle.manifest import contents_from
 from opsconsole import process
-from opsconsole.engines.postgresql import PostgresEngine
+from opsconsole.engines.postgresql import PostgresEngine, tools
 from opsconsole.storage import FolderStore
 from tests.support.fake_run import FakeRun
 
@@ -61,6 +61,11 @@ def restore(url: str, base: Path, run: FakeRun, *, method: str = "swap") -> None
     with target.hold() as lock:
         prepared = chosen.prepare(target, archive(base, run.part), contents, run, method=method)
         chosen.publish(target, lock, archive(base, run.part), contents, prepared, run)
+
+
+def tools_of(major: int) -> tools.Tools:
+    """The client programs of one major version."""
+    return next(found for found in tools.installed() if found.major == major)
 
 
 def start(act: str, url: str, base: Path, *, failpoint: str = "", format: str = "native") -> process.Child:

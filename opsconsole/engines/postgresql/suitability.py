@@ -114,4 +114,8 @@ def load_settings(session: Connection) -> Mapping[str, str]:
         " FROM pg_settings m, pg_settings b WHERE m.name = 'maintenance_work_mem' AND b.name = 'shared_buffers'"
     ).fetchone()
     memory = int(row[0]) if row else 65536
-    return {"synchronous_commit": "off", "maintenance_work_mem": f"{memory}kB"}
+    return {
+        "synchronous_commit": "off",
+        "maintenance_work_mem": f"{memory}kB",
+        "default_transaction_read_only": "off",
+    }

@@ -98,7 +98,7 @@ def test_a_cut_or_padded_object_is_found(
     contents = worker.backup(ledger.url, base, format=format)
     path = base / "store" / "backups/x/7" / contents.objects[-1].key
     path.write_bytes(spoil(path.read_bytes()))
-    with pytest.raises(OperationFailed, match="damaged|differ|cut off"):
+    with pytest.raises(OperationFailed, match=r"damaged|differ|cut off"):
         read_through(contents, base)
 
 

@@ -72,7 +72,8 @@ def test_a_table_that_may_not_be_read_is_named(postgres: Any, database: str) -> 
 def test_row_security_that_would_hide_rows_is_named(postgres: Any, database: str) -> None:
     role = postgres.create_role()
     postgres.run(
-        "CREATE TABLE guarded (a int); GRANT SELECT ON guarded TO PUBLIC; ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE guarded (a int); GRANT SELECT ON guarded TO PUBLIC;"
+        " ALTER TABLE guarded ENABLE ROW LEVEL SECURITY",
         database,
     )
     assert codes(engine_of(str(postgres.url(database, role=role))).check()) == ["permission"]
