@@ -17,6 +17,8 @@ from opsconsole.exceptions import Usage
 from opsconsole.plans import Plan
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from opsconsole.engines.base import Engine, TargetLock
     from opsconsole.models import Database
 
@@ -48,6 +50,7 @@ class Request:
     database: Database
     parameters: Mapping[str, str] = field(default_factory=dict)
     requester: str = ""
+    visible: QuerySet[Database] | None = None  # what the requester may see; None: everything
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,7 @@ class RestoreKind(Kind):
 
     def plan(self, request: Request) -> Plan:
         destination = request.database
-        source = _source(destination, request.parameters["source"])
+        source = _source(request)
         backup = _choose(source, request.parameters["backup"])
         taking.sound(backup)
         manifest = archives.manifest_of(backup)
@@ -189,12 +189,19 @@ def _label(row: Backup) -> str:
     return f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {row.rows} rows, {row.get_purpose_display()}"
 
 
-def _source(destination: Database, name: str) -> Database:
-    if not name:
-        return destination
-    found = Database.objects.filter(name=name, removed_at=None).first()
+def _source(request: Request) -> Database:
+    """The database whose backups are meant, among those that the requester may see."""
+    name = request.parameters["source"]
+    if not name or name == request.database.name:
+        return request.database
+    visible = Database.objects.filter(removed_at=None) if request.visible is None else request.visible
+    found = visible.filter(name=name).first()
     if found is None:
-        raise Usage("unknown_database", f"There is no database called {name}.", "See `manage.py database list`.")
+        raise Usage(
+            "unknown_database",
+            f"There is no database called {name} that you can see.",
+            "See `manage.py database list`.",
+        )
     return found
 
 

@@ -1,0 +1,213 @@
+"""Asking: draft a plan, seal it, submit it, ask for the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from opsconsole import approvals, audit, change_runs, kinds
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.models import Account, Database, Operation, OperationTarget, Person, Token
+from opsconsole.operations.rows import queue as enqueue
+from opsconsole.permissions import can, visible_databases
+from opsconsole.plans import Plan
+from opsconsole.states import TERMINAL, State
+from opsconsole.transitions import move
+
+
+def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account) -> Plan:
+    """What the operation would do: reads the target, writes nothing. Raises Refused, Usage or TargetProblem."""
+    kind = kinds.get(kind_name)
+    _may_request(account, database)
+    if database.engine not in kind.engines:
+        raise Refused(
+            "wrong_engine",
+            f"{kind.label} does not work on {database.engine}.",
+            f"It works on: {', '.join(sorted(kind.engines))}.",
+        )
+    plan = kind.plan(
+        kinds.Request(
+            database=database,
+            parameters=clean(kind, parameters),
+            requester=account.username,
+            visible=visible_databases(account),
+        )
+    )
+    for target in plan.targets:
+        if target.database_id != database.id:
+            _may_request(account, Database.objects.get(pk=target.database_id))
+    return plan
+
+
+def clean(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:
+    """Parameters by name, with defaults. Raises Usage for an unknown name, a missing or an impossible value."""
+    known = {parameter.name: parameter for parameter in kind.parameters}
+    if unknown := sorted(set(given) - set(known)):
+        listed = ", ".join(sorted(known)) or "none"
+        raise Usage("unknown_parameter", f"{kind.label} has no setting called {unknown[0]}.", f"It has: {listed}.")
+    values = {}
+    for name, parameter in known.items():
+        value = str(given.get(name) or parameter.default)
+        choices = [choice for choice, _ in parameter.choices]
+        if value and choices and value not in choices:
+            raise Usage("bad_value", f"{value!r} is no value of {name}.", f"Use one of: {', '.join(choices)}.")
+        if parameter.required and not value:
+            raise Usage("missing_value", f"{kind.label} needs a value for {name}.", parameter.help)
+        values[name] = value
+    return values
+
+
+def request(
+    kind_name: str,
+    database: Database,
+    parameters: Mapping[str, str],
+    *,
+    account: Account,
+    token: Token | None = None,
+    reason: str = "",
+    confirm: str = "",
+    retry_of: Operation | None = None,
+) -> Operation:
+    """Plan, seal and submit an operation; it is queued at once or waits for people.
+
+    `confirm` is the database's name, typed by the requester where no second person is asked for.
+    """
+    kind = kinds.get(kind_name)
+    plan = draft(kind_name, database, parameters, account=account)
+    requirement = approvals.requirement_for(kind, plan.targets, at=now())
+    confirmed = kind.mutates and not requirement.gated
+    if confirmed and confirm != database.name:
+        raise Refused(
+            "confirmation_needed",
+            f"{kind.label} changes {database.name} and nobody else is asked, so its name must be typed.",
+            f"Type {database.name} to confirm (on the command line: --confirm {database.name}).",
+        )
+    return _submit(
+        plan,
+        requirement,
+        account=account,
+        database=database,
+        token=token,
+        reason=reason,
+        self_confirmed=confirmed,
+        retry_of=retry_of,
+        queue=database.queue,
+    )
+
+
+def request_change(
+    action: str, parameters: Mapping[str, Any], *, account: Account | None, reason: str = ""
+) -> Operation:
+    """Ask for a change of the console itself (people, policies, databases); it is done when another person agrees.
+
+    `account` is None for somebody at a shell, who is nobody in particular: then any confirmer is another person.
+    While the console is being set up, it is done at once and recorded as bootstrap.
+    """
+    plan = change_runs.plan_change(action, parameters, account)
+    requirement = change_runs.requirement_for_change(plan, at=now())
+    return _submit(plan, requirement, account=account, reason=reason)
+
+
+def retry(operation: Operation, *, account: Account, confirm: str = "", token: Token | None = None) -> Operation:
+    """Ask for the same again, freshly planned; the new row points back to the old one, which stays as it ended."""
+    if operation.state not in TERMINAL or operation.database is None:
+        raise Refused(
+            "not_ended", "Only an operation that has ended can be asked for again.", "Wait until it has ended."
+        )
+    given = {name: str(value) for name, value in operation.plan.parameters.items()}
+    known = {parameter.name for parameter in kinds.get(operation.kind).parameters}
+    return request(
+        operation.kind,
+        operation.database,
+        {name: value for name, value in given.items() if name in known},
+        account=account,
+        token=token,
+        reason=operation.reason,
+        confirm=confirm,
+        retry_of=operation,
+    )
+
+
+@transaction.atomic
+def _submit(
+    plan: Plan,
+    requirement: approvals.Requirement,
+    *,
+    account: Account | None,
+    database: Database | None = None,
+    token: Token | None = None,
+    reason: str = "",
+    self_confirmed: bool = False,
+    retry_of: Operation | None = None,
+    queue: str = "default",
+) -> Operation:
+    at = now()
+    sealed = plan.sealed(policy_digest=requirement.policy_digest)
+    person = _accountable(account)
+    operation = Operation.objects.create(
+        kind=plan.kind,
+        state=State.PLANNED,
+        database=database,
+        requester=account,
+        requester_person=person,
+        token=token,
+        reason=reason,
+        retry_of=retry_of,
+        plan_text=sealed.to_bytes().decode(),
+        digest=sealed.digest,
+        plan_format=sealed.format,
+        gated=requirement.gated,
+        votes_needed=requirement.votes_needed,
+        requirement=requirement.as_json(),
+        self_confirmed=self_confirmed,
+        queue=queue,
+        created_at=at,
+        submitted_at=at,
+        expires_at=at + timedelta(minutes=requirement.valid_minutes) if requirement.gated or self_confirmed else None,
+    )
+    for target in sealed.targets:
+        OperationTarget.objects.create(
+            operation=operation, database_id=target.database_id, identity=target.identity, role=target.role
+        )
+    audit.record(
+        "op.planned",
+        operation=operation,
+        reason=reason,
+        data={
+            "digest": operation.digest,
+            "gated": requirement.gated,
+            "votes_needed": requirement.votes_needed,
+            "self_confirmed": self_confirmed,
+            "summary": sealed.summary,
+            "policies": list(requirement.policies),
+        },
+    )
+    if requirement.gated:
+        return move(operation, State.PENDING_APPROVAL)
+    return enqueue(operation, event="op.self_confirmed" if self_confirmed else "op.queued")
+
+
+def _accountable(account: Account | None) -> Person | None:
+    """The person who counts as the requester: a service's owner, else the account's own; nobody's at a shell."""
+    if account is None:
+        return None
+    return account.person.owner if account.person.is_service else account.person
+
+
+def _may_request(account: Account, database: Database) -> None:
+    if not visible_databases(account).filter(pk=database.pk).exists():
+        raise Usage(
+            "unknown_database",
+            f"There is no database called {database.name} that you can see.",
+            "Ask an administrator for a role in its owner group.",
+        )
+    if not can(account, "request", database):
+        raise Refused(
+            "not_allowed",
+            f"Your role does not let you ask for operations on {database.name}.",
+            f"Ask an engineer of {database.owner_group}, or an administrator for that role.",
+        )

@@ -1,0 +1,139 @@
+"""Deciding: approve, reject, take an approval back. Every vote is bound to one digest."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from opsconsole import approvals, audit
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused
+from opsconsole.models import Account, Operation, Vote
+from opsconsole.operations.rows import locked, queue
+from opsconsole.states import State
+from opsconsole.transitions import Overtaken, move
+
+
+def approve(
+    operation: Operation,
+    *,
+    account: Account,
+    digest: str,
+    reason: str = "",
+    auth_at: datetime | None,
+    ip: str | None = None,
+) -> Operation:
+    """Vote for exactly the plan with that digest; the last vote needed queues it. Raises Refused with the reason."""
+    return _vote(operation, Vote.Decision.APPROVE, account, digest, reason, auth_at, ip)
+
+
+def reject(
+    operation: Operation,
+    *,
+    account: Account,
+    digest: str,
+    reason: str = "",
+    auth_at: datetime | None,
+    ip: str | None = None,
+) -> Operation:
+    """Veto the plan: it ends here, whatever others said."""
+    return _vote(operation, Vote.Decision.VETO, account, digest, reason, auth_at, ip)
+
+
+def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Operation:
+    """Take one's own approval back; possible until the operation is armed."""
+    with transaction.atomic():
+        row = locked(operation)
+        if row.state not in (State.PENDING_APPROVAL, State.QUEUED) or hasattr(row, "grant"):
+            raise Overtaken(row)
+        mine = row.votes.filter(person_id=account.person_id).last()
+        if mine is None or mine.decision != Vote.Decision.APPROVE:
+            raise Refused(
+                "no_vote", "You have no approval here that could be withdrawn.", "Open the operation to see who voted."
+            )
+        _record_vote(row, Vote.Decision.WITHDRAW, account, reason, mine.auth_at, mine.ip)
+        if row.state == State.QUEUED and not approvals.tally(row, at=now()).satisfied:
+            return move(row, State.CANCELLED, reason=f"{account.person.name} withdrew the approval before it ran.")
+        return row
+
+
+def _vote(
+    operation: Operation,
+    decision: str,
+    account: Account,
+    digest: str,
+    reason: str,
+    auth_at: datetime | None,
+    ip: str | None,
+) -> Operation:
+    if _expire_if_late(operation):
+        raise Refused(
+            "expired",
+            "The time to decide is over, so this request has expired.",
+            "Ask for it again; it will be planned afresh.",
+        )
+    with transaction.atomic():
+        row = locked(operation)
+        if row.state != State.PENDING_APPROVAL:
+            raise Overtaken(row)
+        if digest != row.digest:
+            raise Refused(
+                "digest_mismatch",
+                "The plan you looked at is not the plan that is waiting.",
+                "Open the operation again and read it afresh.",
+            )
+        if refusals := approvals.may_vote(account, row):
+            raise refusals[0]
+        _fresh(auth_at)
+        _record_vote(row, decision, account, reason, auth_at, ip)
+        tally = approvals.tally(row, at=now())
+        if tally.vetoed:
+            return move(row, State.REJECTED, reason=reason or f"{account.person.name} rejected it.")
+        if not tally.satisfied:
+            return row
+        return queue(row, event="op.approved")
+
+
+def _record_vote(
+    row: Operation, decision: str, account: Account, reason: str, auth_at: datetime | None, ip: str | None
+) -> None:
+    at = now()
+    Vote.objects.create(
+        operation=row,
+        digest=row.digest,
+        account=account,
+        person=account.person,
+        decision=decision,
+        reason=reason,
+        auth_at=auth_at or at,
+        credential=approvals.credential_of(account),
+        ip=ip,
+        policy_digest=row.plan.policy_digest,
+        at=at,
+    )
+    audit.record(
+        "op.voted",
+        operation=row,
+        reason=reason,
+        data={"decision": decision, "digest": row.digest, "person": account.person_id},
+    )
+
+
+def _expire_if_late(operation: Operation) -> bool:
+    row = Operation.objects.get(pk=operation.pk)
+    late = row.state == State.PENDING_APPROVAL and row.expires_at is not None and row.expires_at <= now()
+    if late:
+        move(row, State.EXPIRED, frm=[State.PENDING_APPROVAL], reason="Nobody decided in time.")
+    return late
+
+
+def _fresh(auth_at: datetime | None) -> None:
+    limit = timedelta(minutes=settings.REAUTH_MINUTES)
+    if auth_at is None or now() - auth_at > limit:
+        raise Refused(
+            "reauth_needed",
+            "Your password must have been asked for within the last few minutes.",
+            "Enter your password again, then decide.",
+        )
