@@ -40,11 +40,12 @@ def execute(operation: Operation) -> Operation:
     change = changes.get_change(str(operation.plan.parameters["action"]))
     if operation.gated and not approvals.tally(operation, at=now()).satisfied:
         raise Refused("votes_missing", "The votes that this change needs are not there.", "Have it approved first.")
-    row = move(operation, State.RUNNING, started_at=now(), fence=next_fence())
+    fence = next_fence()
+    row = move(operation, State.RUNNING, started_at=now(), fence=fence)
     ExecutionGrant.objects.create(
         operation=row,
         digest=row.digest,
-        fence=row.fence,
+        fence=fence,
         at=now(),
         inputs={"votes": list(row.votes.values_list("id", flat=True))},
     )

@@ -27,6 +27,7 @@ from opsconsole.clock import now
 from opsconsole.dispatch import publish
 from opsconsole.exceptions import FenceLost
 from opsconsole.fences import next_fence
+from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationLine, OperationTarget
 from opsconsole.plans import PLAN_FORMAT
 from opsconsole.runner import CANCEL, workdir_of
@@ -80,7 +81,8 @@ def claim(operation_id: int) -> Operation | None:
     except Overtaken:
         return None
     except DatabaseError as error:
-        return _not_claimed(operation_id, error)
+        _not_claimed(operation_id, error)
+        return None
 
 
 def _wake_next(row: Operation) -> None:
@@ -157,7 +159,7 @@ class Supervisor:
             str(out_write),
             str(control_read),
         ]
-        env = {**os.environ, "OPSCONSOLE_OP": marker}
+        env = {**os.environ, "OPSCONSOLE_OP": marker, "OPSCONSOLE_INSTANCE": instance_id()}
         child = process.spawn(argv, env=env, pass_fds=(out_write, control_read), cwd=settings.BASE_DIR)
         os.close(out_write)
         os.close(control_read)
@@ -169,7 +171,7 @@ class Supervisor:
         finally:
             os.close(control_write)
             process.stop(child, grace=1.0 if self._stop_reason else process.GRACE_SECONDS)
-            process.kill_marked(marker)
+            process.kill_marked(marker, instance=instance_id())
             shutil.rmtree(workdir_of(self.operation.id, self.operation.fence or 0), ignore_errors=True)
             os.close(out_read)
         if self._stop_reason != "fence":
