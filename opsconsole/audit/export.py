@@ -10,12 +10,14 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
 
 from opsconsole.audit.reading import Filters
 from opsconsole.audit.record import record
 from opsconsole.audit.sealing import seal_all
-from opsconsole.audit.sentences import payload_of, sentence
+from opsconsole.audit.sentences import sentence, told_by
 from opsconsole.exceptions import Usage
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal
 from opsconsole.plans import canonical_json
@@ -27,6 +29,16 @@ _HEADINGS = (
     "seq", "id", "at", "type", "sentence", "actor", "name", "actor_kind", "auth", "ip", "request", "host", "outcome",
     "operation", "kind", "title", "database", "environment", "object", "reason", "before", "after", "data", "hash",
 )  # fmt: skip
+
+
+class Row(NamedTuple):
+    """One sealed event; hashes are hexadecimal."""
+
+    seq: int
+    previous: str
+    hash: str
+    uid: str
+    payload: bytes
 
 
 def export(format: str, filters: Filters | None = None) -> Iterator[str]:
@@ -45,24 +57,25 @@ def export(format: str, filters: Filters | None = None) -> Iterator[str]:
     return _jsonl(rows) if format == "jsonl" else _csv(rows)
 
 
-def _sealed(wanted: Any, last: int) -> Iterator[AuditEvent]:
+def _sealed(wanted: QuerySet[AuditEvent], last: int) -> Iterator[Row]:
+    """Rows in the order of the chain, a chunk at a time; plain values, because models would wait for the collector."""
     after = 0
     while True:
-        rows = wanted.filter(seal__seq__gt=after, seal__seq__lte=last).select_related("seal").order_by("seal__seq")
-        chunk = list(rows[:CHUNK])
-        yield from chunk
+        rows = wanted.filter(seal__seq__gt=after, seal__seq__lte=last).order_by("seal__seq")
+        chunk = list(rows.values_list("seal__seq", "seal__previous", "seal__hash", "uid", "payload")[:CHUNK])
+        for seq, previous, link, uid, payload in chunk:
+            yield Row(seq, bytes(previous).hex(), bytes(link).hex(), uid, bytes(payload))
         if len(chunk) < CHUNK:
             return
-        after = chunk[-1].seal.seq
+        after = chunk[-1][0]
 
 
-def _jsonl(rows: Iterator[AuditEvent]) -> Iterator[str]:
+def _jsonl(rows: Iterator[Row]) -> Iterator[str]:
     first = last = 0
-    for event in rows:
-        seal = event.seal
-        first, last = first or seal.seq, seal.seq
-        place = {"hash": bytes(seal.hash).hex(), "previous": bytes(seal.previous).hex(), "seq": seal.seq}
-        yield f'{{"event":{bytes(event.payload).decode()},"seal":{canonical_json(place).decode()}}}\n'
+    for row in rows:
+        first, last = first or row.seq, row.seq
+        place = canonical_json({"hash": row.hash, "previous": row.previous, "seq": row.seq}).decode()
+        yield f'{{"event":{row.payload.decode("utf-8", "replace")},"seal":{place}}}\n'
     for note in _covering(first, last):
         yield canonical_json({"checkpoint": note}).decode() + "\n"
 
@@ -76,22 +89,22 @@ def _covering(first: int, last: int) -> Iterator[str]:
     yield from rows.filter(seq__gte=last)[:1]
 
 
-def _csv(rows: Iterator[AuditEvent]) -> Iterator[str]:
+def _csv(rows: Iterator[Row]) -> Iterator[str]:
     yield _line(_HEADINGS)
-    for event in rows:
-        yield _line(_cells(event))
+    for row in rows:
+        yield _line(_cells(row))
 
 
-def _cells(event: AuditEvent) -> tuple[Any, ...]:
-    told = payload_of(event)
+def _cells(row: Row) -> tuple[Any, ...]:
+    told = told_by(row.payload)
     actor, source, subject = (told.get(part) or {} for part in ("actor", "source", "subject"))
     return (
-        event.seal.seq, event.uid, told.get("at"), told.get("type"), sentence(told),
+        row.seq, row.uid, told.get("at"), told.get("type"), sentence(told),
         actor.get("key"), actor.get("name"), actor.get("kind"), actor.get("auth"),
         source.get("ip"), source.get("request"), source.get("host"),
         told.get("outcome"), subject.get("operation"), subject.get("kind"), subject.get("title"), subject.get("name"),
         subject.get("environment"), subject.get("object"), told.get("reason"), told.get("before"), told.get("after"),
-        json.dumps(told.get("data") or {}, ensure_ascii=False, sort_keys=True), bytes(event.seal.hash).hex(),
+        json.dumps(told.get("data") or {}, ensure_ascii=False, sort_keys=True), row.hash,
     )  # fmt: skip
 
 

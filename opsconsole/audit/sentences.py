@@ -19,8 +19,13 @@ def describe(event: AuditEvent) -> str:
 
 def payload_of(event: AuditEvent) -> dict[str, Any]:
     """The stored payload; empty when its bytes are no JSON (verify will say so)."""
+    return told_by(bytes(event.payload))
+
+
+def told_by(payload: bytes) -> dict[str, Any]:
+    """What the bytes of a payload say; empty when they are no JSON."""
     try:
-        found = json.loads(bytes(event.payload))
+        found = json.loads(payload)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

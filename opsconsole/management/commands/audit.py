@@ -51,11 +51,11 @@ class Command(ConsoleCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.__class__ = VerbParser  # Django lets nobody choose the class
+        parser.__class__ = VerbParser  # it tells of words that no verb knows; Django lets nobody choose its class
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = parser.add_subparsers(dest="verb", required=True, parser_class=VerbParser)
         verifying = self.verb(
             verbs, "verify", self.verify, "follow the chain and compare it with its checkpoints and rows"
         )
