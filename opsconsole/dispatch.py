@@ -16,6 +16,7 @@ from opsconsole.states import State
 
 RUN_OPERATION = "opsconsole.run_operation"
 log = logging.getLogger(__name__)
+_reached = True  # whether the last hint of this process reached a broker
 
 
 def publish_on_commit(operation: Operation) -> None:
@@ -24,15 +25,25 @@ def publish_on_commit(operation: Operation) -> None:
 
 
 def publish(operation_id: int) -> bool:
-    """Send the hint for a queued operation; False when there is no broker or none could be reached (the ticker tries again)."""
+    """Send the hint for a queued operation; False when no broker could be reached (it is sent again)."""
+    global _reached
     queued = Operation.objects.filter(pk=operation_id, state=State.QUEUED)
     row = queued.values("queue").first()
-    if row is None or str(app.conf.broker_url).startswith("memory:"):
+    if row is None:
+        return False
+    _reached = not str(app.conf.broker_url).startswith("memory:")
+    if not _reached:
         return False
     try:
         app.send_task(RUN_OPERATION, args=[operation_id], queue=row["queue"], retry=False, ignore_result=True)
     except Exception as error:  # any transport may be configured; each has its own errors
+        _reached = False
         log.warning("no broker to tell about operation %s: %s", operation_id, type(error).__name__)
         return False
     queued.update(published_at=now())
     return True
+
+
+def is_unreachable() -> bool:
+    """Whether the last hint that this process sent found no broker."""
+    return not _reached

@@ -8,10 +8,11 @@ import pytest
 
 from opsconsole import operations, process, recovery
 from opsconsole.engines.base import Engine
+from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationTarget
 from opsconsole.states import TERMINAL, State
 from tests.lifecycle.conftest import stored_files
-from tests.support.cases import environment_of, wait_until, work
+from tests.support.cases import environment_of, is_stopped_at_failpoint, wait_until, work
 from tests.support.console import MANAGE, Console
 
 KEPT = 10  # orders that the damage leaves
@@ -22,7 +23,7 @@ SQLITE = ["sqlite.copy_half", "sqlite.copied"]
 
 
 def start_worker(console: Console, operation: Operation, failpoint: str) -> process.Child:
-    argv = [process.python(), "-m", "tests.support.worker_process", str(operation.id)]
+    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
     env = console.env | {"OPSCONSOLE_FAILPOINT": failpoint}
     return process.spawn(argv, env=env, cwd=MANAGE.parent)
 
@@ -33,27 +34,15 @@ def die_at(console: Console, operation: Operation, failpoint: str, victim: str) 
         start_worker(console, operation, f"{failpoint}:kill9").wait(90)
     else:
         worker = start_worker(console, operation, f"{failpoint}:stop")
-        wait_until(lambda: worker.poll() is not None or is_stopped(operation), what=f"the stop at {failpoint}")
+        wait_until(
+            lambda: worker.poll() is not None or is_stopped_at_failpoint(operation), what=f"the stop at {failpoint}"
+        )
         worker.kill()
         worker.wait()
     operation.refresh_from_db()
     with environment_of(console):
         wait_until(lambda: has_ended(operation), what="recovery")
     return operation
-
-
-def is_stopped(operation: Operation) -> bool:
-    operation.refresh_from_db()
-    pids = process.marked(f"{operation.id}.{operation.fence}")
-    return any(state_of(pid) == "T" for pid in pids)
-
-
-def state_of(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def has_ended(operation: Operation) -> bool:
@@ -68,7 +57,7 @@ def assert_nothing_left(console: Console, shop: Any, operation: Operation) -> No
     assert not list((console.home / "store" / "work").glob("*"))
     wait_until(lambda: not shop.leftovers(), seconds=10, what=f"the end of {shop.leftovers()}")
     assert not OperationTarget.objects.filter(active=True).exists()
-    assert not process.marked(f"{operation.id}.{operation.fence}")
+    assert not process.marked(f"{operation.id}.{operation.fence}", instance=instance_id())
 
 
 def cases(engine: str, kind: str) -> list[str]:

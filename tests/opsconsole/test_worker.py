@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import timedelta
 from typing import Any
@@ -10,9 +12,10 @@ import pytest
 
 from opsconsole import operations, process, recovery, tasks, worker
 from opsconsole.clock import now
+from opsconsole.instance import instance_id
 from opsconsole.models import AuditEvent, Operation, OperationTarget
 from opsconsole.states import State
-from tests.support.cases import environment_of, wait_until, work
+from tests.support.cases import environment_of, is_stopped_at_failpoint, wait_until, work
 from tests.support.console import MANAGE
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
@@ -87,7 +90,10 @@ def test_an_operation_of_a_newer_plan_format_is_left_for_a_newer_worker(console,
 
 def test_a_cancel_reaches_the_runner_and_leaves_nothing(console, shop, cast, queued):
     child = start(console, queued, "backup.mid:sleep=20")
-    wait_until(lambda: state_of(queued) == State.RUNNING and process.marked(marker(queued)), what="the runner")
+    wait_until(
+        lambda: state_of(queued) == State.RUNNING and process.marked(marker(queued), instance=instance_id()),
+        what="the runner",
+    )
     operations.cancel(queued, account=cast.ada, reason="wrong day")
     child.wait(60)
     wait_until(lambda: state_of(queued) == State.CANCELLED, what="the cancel")
@@ -145,8 +151,8 @@ def test_a_worker_that_is_stopped_past_its_lease_writes_nothing_when_it_wakes(co
     shop.lose(10)
     restore = operations.request("restore", shop.row, {}, account=cast.ada, confirm="shop")
     child = start(console, restore, "restore.before_swap:stop")
-    wait_until(lambda: is_frozen(restore), what="the stop before the swap")
-    frozen = process.marked(marker(restore))
+    wait_until(lambda: is_stopped_at_failpoint(restore), what="the stop before the swap")
+    frozen = process.marked(marker(restore), instance=instance_id())
     stop_all([child.pid])
     with environment_of(console):
         wait_until(lambda: recovery.reap() is not None and state_of(restore) == State.FAILED, what="the reaper")
@@ -157,7 +163,7 @@ def test_a_worker_that_is_stopped_past_its_lease_writes_nothing_when_it_wakes(co
 
 
 def start(console: Any, operation: Operation, failpoint: str) -> process.Child:
-    argv = [process.python(), "-m", "tests.support.worker_process", str(operation.id)]
+    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
     return process.spawn(argv, env=console.env | {"OPSCONSOLE_FAILPOINT": failpoint}, cwd=MANAGE.parent)
 
 
@@ -170,28 +176,23 @@ def marker(operation: Operation) -> str:
     return f"{operation.id}.{operation.fence}"
 
 
-def is_frozen(operation: Operation) -> bool:
-    stats = []
-    for pid in process.marked(marker(operation)):
-        with open(f"/proc/{pid}/stat") as stat:
-            stats.append(stat.read().rpartition(")")[2].split()[0])
-    return "T" in stats
-
-
 def stop_all(pids: list[int]) -> None:
-    import os
-    import signal
-
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
 
 
 def resume(pids: list[int]) -> None:
-    import os
-    import signal
-
     for pid in pids:
         try:
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             continue
+
+
+def test_without_a_broker_the_ticker_starts_what_is_due(console, queued):
+    ticker = process.spawn(console.argv("ticker"), env=console.env, cwd=MANAGE.parent)
+    try:
+        wait_until(lambda: state_of(queued) == State.SUCCEEDED, what="the backup")
+    finally:
+        process.stop(ticker)
+    assert events(queued).count("op.claimed") == 1

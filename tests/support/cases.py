@@ -25,6 +25,22 @@ def wait_until(claim: Callable[[], Any], *, seconds: float = PATIENCE, what: str
     raise AssertionError(f"{what} did not happen within {seconds:.0f} seconds")
 
 
+def is_stopped_at_failpoint(operation: Any) -> bool:
+    """Whether a process of the operation's present fence has been stopped (SIGSTOP), as the action `stop` does."""
+    from opsconsole import process
+
+    operation.refresh_from_db()
+    return "T" in {process_state(pid) for pid in process.marked(f"{operation.id}.{operation.fence}")}
+
+
+def process_state(pid: int) -> str:
+    """The kernel's letter for a process (R, S, T, Z ...); empty for one that is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 @contextmanager
 def environment_of(console: Console, **extra: str) -> Iterator[None]:
     """Make this process's environment that of the console, so that a supervisor here starts runners that belong to it."""

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 
 from opsconsole import tasks
+from opsconsole.polling import Poller
 
 SECONDS = 1.0
 
@@ -21,6 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         going = True
+        poller = Poller()
 
         def stop(*_: object) -> None:
             nonlocal going
@@ -31,6 +33,7 @@ class Command(BaseCommand):
         while going:
             began = time.monotonic()
             tasks.tick_once()
+            poller.step()
             _sleep_until(began + SECONDS, lambda: going)
         connection.close()
 

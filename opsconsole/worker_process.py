@@ -1,0 +1,23 @@
+"""`python -m opsconsole.worker_process OPERATION`: claims and supervises one operation, as a pool child of Celery does.
+
+The ticker starts it when no broker can be reached, so that a lost broker delays work and never stops it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def start() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
+    import django
+
+    django.setup()
+    from opsconsole import worker
+
+    worker.run_operation(int(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    start()
