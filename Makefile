@@ -6,6 +6,7 @@ HOST ?= 127.0.0.1
 PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
+AXE := tests/browser/node_modules/axe-core/axe.min.js
 
 .PHONY: help install run test lint clean test-servers
 .DEFAULT_GOAL := help
@@ -22,7 +23,7 @@ install: $(RUNTIME)
 run: $(RUNTIME)
 	@exec $(PYTHON) manage.py up --host $(HOST) --port $(PORT)
 
-test: $(DEVELOPMENT) test-servers
+test: $(DEVELOPMENT) test-servers $(AXE)
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup --console-db both -q $(ARGS)
 
 lint: $(DEVELOPMENT)
@@ -59,12 +60,20 @@ define install_with
     || $(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(1)
 endef
 
+# axe-core finds barriers on pages; without npm the tests that read it are skipped
+$(AXE): tests/browser/package.json
+	@if command -v npm >/dev/null 2>&1; then \
+	    (cd tests/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent) && touch $@ \
+	        || echo "npm could not install axe-core; the tests that need it will be skipped."; \
+	else echo "Tests that need npm (axe-core) will be skipped."; fi
+
 # TLS, amcheck, a transaction pooler and a browser are tested with Debian's packages; without them those tests are skipped
 test-servers:
 	@missing=""; \
 	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null 2>&1 || missing="$$missing pgbouncer"; \
+	[ -z "$$CI" ] || command -v npm >/dev/null 2>&1 || missing="$$missing npm"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	    echo "Installing Debian packages for the tests:$$missing"; \
