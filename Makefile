@@ -67,16 +67,18 @@ $(AXE): tests/browser/package.json
 	        || echo "npm could not install axe-core; the tests that need it will be skipped."; \
 	else echo "Tests that need npm (axe-core) will be skipped."; fi
 
-# TLS, amcheck, a transaction pooler and a browser are tested with Debian's packages; without them those tests are skipped
+# TLS, amcheck, a transaction pooler, a browser and its checks for barriers come from Debian and npm; where they cannot
+# be installed, the tests that need them are skipped (and fail in CI)
 test-servers:
-	@missing=""; \
-	command -v chromium >/dev/null 2>&1 || missing="$$missing chromium"; \
+	@missing=""; export PATH="$$PATH:/usr/sbin"; \
+	for program in chromium pgbouncer npm; do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null 2>&1 || missing="$$missing pgbouncer"; \
-	[ -z "$$CI" ] || command -v npm >/dev/null 2>&1 || missing="$$missing npm"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	    echo "Installing Debian packages for the tests:$$missing"; \
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
-	        >/tmp/opsconsole-apt.log 2>&1 || { tail -5 /tmp/opsconsole-apt.log; echo "The tests that need$$missing will be skipped."; }; \
+	        >.venv/apt.log 2>&1 || { tail -5 .venv/apt.log; echo "The tests that need$$missing will be skipped."; }; \
 	else echo "Tests that need$$missing will be skipped (not root, or no apt-get)."; fi
+	@if [ ! -e tests/browser/node_modules/axe-core/axe.min.js ] && command -v npm >/dev/null 2>&1; then \
+	    (cd tests/browser && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null) \
+	        || echo "axe-core could not be installed; the checks for barriers will be skipped."; fi
