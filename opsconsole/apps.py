@@ -1,5 +1,7 @@
 """The kernel's app, and the admin site it brings."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin
 
@@ -18,3 +20,8 @@ class OpsConsoleConfig(AppConfig):
 class ConsoleAdminConfig(admin.AdminConfig):
     default_site = "opsconsole.admin.site.ConsoleSite"
     default = False
+
+    def ready(self) -> None:
+        """Load our classes before anybody asks for the site: making it loads their package, and would make it twice."""
+        import_module("opsconsole.admin")
+        super().ready()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth import admin as _groups_are_registered_by_now  # noqa: F401
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 
@@ -10,8 +11,8 @@ from opsconsole.admin.base import ReadOnlyAdmin
 from opsconsole.models import Account, Membership, OwnerGroup, Person, Token
 from opsconsole.permissions import can
 
-if admin.site.is_registered(Group):
-    admin.site.unregister(Group)  # roles are memberships; Django's groups and permissions decide nothing here
+if admin.site.is_registered(Group):  # roles are memberships; Django's groups and permissions decide nothing here
+    admin.site.unregister(Group)
 
 
 @admin.register(Person)

@@ -11,6 +11,7 @@ from import_export.formats.base_formats import CSV, JSON
 from import_export.results import Result, RowResult
 from unfold.contrib.import_export.forms import ExportForm, ImportForm
 
+from opsconsole.admin.uploads import UploadFolder
 from opsconsole.resources import DatabaseResource
 
 
@@ -21,6 +22,7 @@ class DatabaseTables(ImportExportMixin):
     formats = [CSV, JSON]
     import_form_class = ImportForm
     export_form_class = ExportForm
+    tmp_storage_class = UploadFolder
     skip_admin_log = True  # the audit history tells it
 
     def get_import_resource_kwargs(self, request: HttpRequest, **kwargs: Any) -> dict[str, Any]:
