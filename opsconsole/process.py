@@ -26,6 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 10.0
+MARKS = {"OPSCONSOLE_OP", "OPSCONSOLE_INSTANCE"}  # which operation and fence a process serves, and of which console
 
 _libc = ctypes.CDLL(None, use_errno=True)
 Child = subprocess.Popen[bytes]
@@ -46,8 +47,8 @@ def spawn(
 ) -> Child:
     """Start a program. It dies with the calling thread, so call this from a thread that lives as long as the child."""
     full = {"PATH": PATH, "LC_ALL": "C.UTF-8"} | dict(env or {})
-    if marker := os.environ.get("OPSCONSOLE_OP"):
-        full.setdefault("OPSCONSOLE_OP", marker)
+    for name in MARKS & os.environ.keys():
+        full.setdefault(name, os.environ[name])
     options: dict[str, Any] = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
     return subprocess.Popen(
         [str(word) for word in argv],
@@ -130,26 +131,30 @@ def die_with_parent(expected_parent: int, number: int = signal.SIGKILL) -> None:
         os.kill(os.getpid(), number)
 
 
-def marked(marker: str) -> list[int]:
-    """Process ids of this user whose environment carries `OPSCONSOLE_OP=marker` (exactly), zombies left out."""
-    wanted = f"OPSCONSOLE_OP={marker}".encode()
+def marked(marker: str, *, instance: str = "") -> list[int]:
+    """Process ids of this user whose environment carries `OPSCONSOLE_OP=marker` (exactly), zombies left out.
+
+    With `instance`, only those of that console: another one on this machine counts its operations from 1 too.
+    """
+    wanted = {f"OPSCONSOLE_OP={marker}".encode()}
+    wanted |= {f"OPSCONSOLE_INSTANCE={instance}".encode()} if instance else set()
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if wanted in (entry / "environ").read_bytes().split(b"\0") and not _is_zombie(entry):
+            if wanted <= set((entry / "environ").read_bytes().split(b"\0")) and not _is_zombie(entry):
                 found.append(int(entry.name))
         except OSError:
             continue  # gone, or another user's
     return found
 
 
-def kill_marked(marker: str, *, seconds: float = 5.0) -> int:
+def kill_marked(marker: str, *, instance: str = "", seconds: float = 5.0) -> int:
     """SIGKILL every process of an operation's fence until none is left; gives back how many were killed."""
     killed: set[int] = set()
     deadline = time.monotonic() + seconds
-    while (left := marked(marker)) and time.monotonic() < deadline:
+    while (left := marked(marker, instance=instance)) and time.monotonic() < deadline:
         for pid in left:
             try:
                 os.kill(pid, signal.SIGKILL)

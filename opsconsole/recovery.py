@@ -20,6 +20,7 @@ from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy
 from opsconsole.exceptions import FenceLost, OpsError
 from opsconsole.fences import next_fence
+from opsconsole.instance import instance_id, session_label
 from opsconsole.kinds import Recovery, Result, Witness
 from opsconsole.models import Operation
 from opsconsole.runner import workdir_of
@@ -57,7 +58,7 @@ def sweep() -> int:
     for folder in folders:
         operation_id, _, fence = folder.name.partition(".")
         if not Operation.objects.filter(pk=operation_id, fence=fence, state__in=ACTIVE).exists():
-            process.kill_marked(folder.name)
+            process.kill_marked(folder.name, instance=instance_id())
             shutil.rmtree(folder, ignore_errors=True)
             swept += 1
     return swept
@@ -67,8 +68,8 @@ def recover(row: Operation, *, reason: str) -> Operation:
     """Take over a lost operation under a new fence and bring it to its end."""
     old_fence = int(row.fence or 0)
     row = _take_over(row, reason)
-    process.kill_marked(f"{row.id}.{old_fence}")
-    label = f"opsconsole/{row.id}/{row.fence}"
+    process.kill_marked(f"{row.id}.{old_fence}", instance=instance_id())
+    label = session_label(row.id, int(row.fence or 0))
     kind = kinds.get(row.kind)
     try:
         with ExitStack() as stack:

@@ -24,6 +24,7 @@ from opsconsole import arming, audit, databases, failpoints, kinds, process
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy, TargetLock
 from opsconsole.exceptions import Cancelled, FenceLost, OpsError, Refused, Stale
+from opsconsole.instance import instance_id, session_label
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan
 from opsconsole.states import HELD_BY_WORKER, State
@@ -172,7 +173,7 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
 
 def _take_locks(run: LiveRun, stack: contextlib.ExitStack) -> None:
     """Open every target and take its lock, in the order of identities, so that two runs cannot wait for each other."""
-    label = f"opsconsole/{run.operation_id}/{run.fence}"
+    label = session_label(run.operation_id, run.fence)
     for target in sorted(run.plan.targets, key=lambda t: t.identity):
         engine = databases.engine_for(run.database(target.role), session_label=label)
         run.engines[target.role] = engine
@@ -256,5 +257,5 @@ def _listen(control_fd: int, run: LiveRun) -> None:
     while data := os.read(control_fd, 1):
         if data == CANCEL:
             run.ask_to_cancel()
-    process.kill_marked(f"{run.operation_id}.{run.fence}", seconds=1.0)
+    process.kill_marked(f"{run.operation_id}.{run.fence}", instance=instance_id(), seconds=1.0)
     os._exit(1)

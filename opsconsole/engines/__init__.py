@@ -21,5 +21,5 @@ def engine_class_for(url: str) -> type[Engine]:
 
 
 def open_engine(address: Address, session_label: str = "opsconsole") -> Engine:
-    """The engine of an address; `session_label` names its sessions (`opsconsole/OPERATION/FENCE` while one runs)."""
+    """The engine of an address; `session_label` names its sessions (opsconsole/instance.py makes it)."""
     return ENGINES[address.engine](address, session_label=session_label)

@@ -86,7 +86,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a target's lock: the label is `opsconsole/OPERATION/FENCE` or `opsconsole:INSTANCE/...`."""
+    """Who holds a target's lock: the label is `opsconsole/INSTANCE/OPERATION/FENCE`."""
 
     label: str
     since: str = ""
@@ -101,7 +101,7 @@ class TargetBusy(Exception):
 
 
 class Engine(ABC):
-    """One database of one vendor. `label` names our sessions in it: `opsconsole/OPERATION/FENCE`, or "" when idle."""
+    """One database of one vendor. `session_label` names our sessions: `opsconsole/INSTANCE/OPERATION/FENCE`."""
 
     name: ClassVar[str]
     label: ClassVar[str]

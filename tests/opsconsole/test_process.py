@@ -99,6 +99,13 @@ def test_a_sweep_finds_a_process_that_has_left_its_session() -> None:
     assert process.marked("71.3") == []
 
 
+def test_a_sweep_leaves_the_same_operation_of_another_console_alone() -> None:
+    child = process.spawn(["sleep", "60"], env={"OPSCONSOLE_OP": "71.4", "OPSCONSOLE_INSTANCE": "theirs"})
+    assert process.kill_marked("71.4", instance="ours") == 0
+    assert process.kill_marked("71.4", instance="theirs") == 1
+    child.wait()
+
+
 def test_a_sweep_leaves_other_operations_alone() -> None:
     child = process.spawn(["sleep", "60"], env={"OPSCONSOLE_OP": "71.30"})
     assert process.kill_marked("71.3") == 0

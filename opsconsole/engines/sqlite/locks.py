@@ -23,7 +23,7 @@ from opsconsole.exceptions import TargetProblem
 
 PATIENCE_SECONDS = 0.2  # whoever only looks who holds the lock has it for less
 TAKEOVER_SECONDS = 5.0
-_LABEL = re.compile(r"(?P<console>.+)/(?P<operation>\d+)/(?P<fence>\d+)")
+_LABEL = re.compile(r"(?P<console>opsconsole.*)/(?P<operation>\d+)/(?P<fence>\d+)")
 _NEXT_STEP = "Look who removes files beside the database, then ask for the operation again."
 
 
@@ -95,20 +95,22 @@ def _take(spot: Spot, label: str) -> int:
 
 def _wait_or_refuse(other: Holder, label: str, waited: float) -> None:
     """Give way to the other holder for a moment, or end it when it is a superseded worker of ours."""
-    fence = _superseded(other.label, label)
-    if waited > (PATIENCE_SECONDS if fence is None else TAKEOVER_SECONDS):
+    superseded = _superseded(other.label, label)
+    if waited > (PATIENCE_SECONDS if superseded is None else TAKEOVER_SECONDS):
         raise TargetBusy(other)
-    if fence is not None:
-        process.kill_marked(fence)
+    if superseded is not None:
+        process.kill_marked(
+            f"{superseded['operation']}.{superseded['fence']}", instance=superseded["console"].partition("/")[2]
+        )
     time.sleep(0.01)
 
 
-def _superseded(theirs: str, mine: str) -> str | None:
-    """`OPERATION.FENCE` of a holder of my own operation with a lower fence; None for anybody else."""
+def _superseded(theirs: str, mine: str) -> re.Match[str] | None:
+    """The label of a holder of my own operation, of this console, with a lower fence; None for anybody else."""
     other, own = _LABEL.fullmatch(theirs), _LABEL.fullmatch(mine)
     if not other or not own or other.group("console", "operation") != own.group("console", "operation"):
         return None
-    return f"{other['operation']}.{other['fence']}" if int(other["fence"]) < int(own["fence"]) else None
+    return other if int(other["fence"]) < int(own["fence"]) else None
 
 
 def _open(spot: Spot, flags: int) -> int:

@@ -20,9 +20,10 @@ HOLD = "import sys, time; from pathlib import Path; from tests.support import sq
 HOLD += "with f.engine(Path(sys.argv[1]), label=sys.argv[2]).hold(): print('held', flush=True); time.sleep(600)"
 
 
-def another_process(live: Path, label: str, marker: str = "") -> process.Child:
+def another_process(live: Path, label: str, marker: str = "", instance: str = "") -> process.Child:
     """Holds the lock until it is killed."""
     env = {"PYTHONPATH": str(ROOT)} | ({"OPSCONSOLE_OP": marker} if marker else {})
+    env |= {"OPSCONSOLE_INSTANCE": instance} if instance else {}
     child = process.spawn([process.python(), "-c", HOLD, live, label], env=env, stdout=process.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline() == b"held\n"
@@ -73,12 +74,21 @@ def test_a_killed_holder_frees_it(tmp_path: Path) -> None:
 
 def test_a_superseded_worker_is_ended(tmp_path: Path) -> None:
     live = files.plain(tmp_path / "a.db")
-    child = another_process(live, f"opsconsole/{MINE}/1", marker=f"{MINE}.1")
-    with files.engine(live, label=f"opsconsole/{MINE}/2").hold():
+    child = another_process(live, f"opsconsole/us/{MINE}/1", marker=f"{MINE}.1", instance="us")
+    with files.engine(live, label=f"opsconsole/us/{MINE}/2").hold():
         assert child.wait(5) == -9
 
 
-@pytest.mark.parametrize("label", ["opsconsole/{}/3", "opsconsole/8/1", "opsconsole:other/{}/1", "somebody"])
+def test_a_worker_of_another_console_is_not_ended_for_ours(tmp_path: Path) -> None:
+    one, two = files.plain(tmp_path / "a.db"), files.plain(tmp_path / "b.db")
+    lost = another_process(one, f"opsconsole/us/{MINE}/1", marker=f"{MINE}.1", instance="us")
+    theirs = another_process(two, f"opsconsole/them/{MINE}/1", marker=f"{MINE}.1", instance="them")
+    with files.engine(one, label=f"opsconsole/us/{MINE}/2").hold():
+        assert (lost.wait(5), theirs.poll()) == (-9, None)
+    process.stop(theirs, grace=0)
+
+
+@pytest.mark.parametrize("label", ["opsconsole/{}/3", "opsconsole/8/1", "opsconsole/other/{}/1", "somebody"])
 def test_nobody_else_is_ended(tmp_path: Path, label: str) -> None:
     live = files.plain(tmp_path / "a.db")
     label = label.format(MINE)
