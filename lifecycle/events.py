@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from opsconsole.audit.catalogue import EventType, event
+from opsconsole.audit.reconciliation import Witnessed
+
+BACKUPS = Witnessed(
+    model="lifecycle.Backup",
+    type="backup.published",
+    fields=(("id", "backup"), ("manifest_sha256", "manifest")),
+    kept=False,
+)
 
 EVENTS: tuple[EventType, ...] = (
     event(

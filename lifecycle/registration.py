@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from lifecycle import kept, posture
 from lifecycle.changes import DownloadBackup
-from lifecycle.events import EVENTS
+from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
 from opsconsole import kinds, tasks
-from opsconsole.audit import catalogue
+from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
 from opsconsole.posture import register_reader
 
@@ -16,6 +16,7 @@ from opsconsole.posture import register_reader
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
+    reconciliation.add_rule(BACKUPS)
     for kind in (BackupKind(), RestoreKind()):
         kinds.register(kind)
     tasks.register_chore("kept databases", kept.drop_expired)

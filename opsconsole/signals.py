@@ -8,10 +8,10 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 def connect() -> None:
     """Called once when Django starts."""
-    from opsconsole import logins, triggers
+    from opsconsole import audit, logins
     from opsconsole.triggers.checks import check_guards
 
     register(check_guards, Tags.database)
-    pre_migrate.connect(triggers.remove_before_migrate, dispatch_uid="opsconsole.triggers.before")
-    post_migrate.connect(triggers.install_after_migrate, dispatch_uid="opsconsole.triggers")
+    pre_migrate.connect(audit.before_migrate, dispatch_uid="opsconsole.guards.before")
+    post_migrate.connect(audit.after_migrate, dispatch_uid="opsconsole.guards.after")
     logins.connect()

@@ -24,6 +24,13 @@ control_socket_disable = True
 proc_name = "opsconsole-web"
 
 
+def post_worker_init(worker: Any) -> None:
+    """The history tells of every start, with the state of the database's guards."""
+    from opsconsole import audit  # the application is loaded only now
+
+    audit.console_started("web")
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """A worker process never outlives its master."""
     process.die_with_parent(worker.ppid, signal.SIGKILL)

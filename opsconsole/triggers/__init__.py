@@ -15,24 +15,17 @@ from opsconsole.triggers import postgresql, rules, sqlite
 from opsconsole.triggers.guards import PREFIX, Guard, refusal_of
 
 __all__ = [
-    "Guard", "could_be_switched_off", "expected_fingerprint", "fingerprint", "install", "install_after_migrate",
+    "Guard", "could_be_switched_off", "expected_fingerprint", "fingerprint", "install",
     "problems", "refusal_of", "refusals", "remove_before_migrate",
 ]  # fmt: skip
 
 _BACKENDS: dict[str, ModuleType] = {"postgresql": postgresql, "sqlite": sqlite}
-_APP = "opsconsole"
 
 
-def install_after_migrate(sender: Any, using: str = "default", **_: Any) -> None:
-    """Receiver of post_migrate, which Django sends once for every app; the kernel's one is enough."""
-    if sender.label == _APP:
-        install(using)
-
-
-def remove_before_migrate(sender: Any, using: str = "default", plan: Any = (), **_: Any) -> None:
-    """Receiver of pre_migrate: SQLite cannot rebuild a table that another table's trigger mentions."""
+def remove_before_migrate(using: str = "default", plan: Any = ()) -> None:
+    """Take our guards away when a migration is to come: SQLite rebuilds no table that another table's trigger names."""
     connection = connections[using]
-    if sender.label != _APP or not plan or connection.vendor != "sqlite":
+    if not plan or connection.vendor != "sqlite":
         return
     with transaction.atomic(using=using), connection.cursor() as cursor:
         for trigger, (table, _text) in sqlite.found(connection).items():

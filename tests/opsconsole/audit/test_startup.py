@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 from django.core.checks import run_checks
+from django.core.management import call_command
 from django.db import connection
 
 from opsconsole import audit, triggers
@@ -45,3 +46,19 @@ def test_djangos_checks_warn_about_guards(console: Console) -> None:
     assert "opsconsole.W001" not in [found.id for found in run_checks(databases=["default"])]
     drop_a_guard()
     assert [found.id for found in run_checks(databases=["default"])].count("opsconsole.W001") == 1
+
+
+def test_a_migration_does_not_hide_that_a_guard_was_gone(console: Console) -> None:
+    audit.console_started("web")
+    drop_a_guard()
+    call_command("migrate", verbosity=0)
+    assert told("console.guards_changed")[0]["problems"] == [
+        "The guard vote_delete_never on opsconsole_vote is missing."
+    ]
+    assert told("console.guards_installed")[0]["guards"] == ["vote_delete_never"]
+    call_command("migrate", verbosity=0)
+    assert len(told("console.guards_changed")) == 1
+
+
+def test_a_new_database_begins_with_no_events(console: Console) -> None:
+    assert not AuditEvent.objects.exists()
