@@ -112,6 +112,7 @@ class Worker:
         self.connection = psycopg.connect(**task["parameters"], autocommit=True, prepare_threshold=None)
         for statement in task["statements"]:
             self.connection.execute(statement.encode())
+        self.connection.pgconn.nonblocking = 0  # else what the server has not taken yet piles up in our memory
         return {}
 
     def copy_out(self, task: dict[str, Any], descriptor: int | None) -> dict[str, Any]:

@@ -82,21 +82,20 @@ def load(
     session: Connection, statement: bytes, descriptor: int, expected: Mapping[str, Any], tick: Callable[[int], None]
 ) -> int:
     """COPY one object in, checking its digests on the way; gives back the rows. Raises OperationFailed."""
-    connection, counted = session.pgconn, Counted()
-    _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
-    try:
-        for data in unpacked(descriptor, counted):
-            connection.put_copy_data(data)
-            tick(counted.plain_size)
-    except Broken as error:
-        raise OperationFailed(
-            "backup_damaged", f"The backup is damaged: {error}.", "Restore another backup."
-        ) from error
-    facts = counted.facts()
-    if any(facts[name] != value for name, value in expected.items()):
-        raise OperationFailed("backup_damaged", "A stream differs from the manifest.", "Restore another backup.")
-    connection.put_copy_end()
-    return _finish(connection)
+    counted = Counted()
+    with _blocking(session) as connection:
+        _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
+        try:
+            for data in unpacked(descriptor, counted):
+                connection.put_copy_data(data)
+                tick(counted.plain_size)
+        except Broken as error:
+            raise _damaged(str(error)) from error
+        facts = counted.facts()
+        if any(facts[name] != value for name, value in expected.items()):
+            raise _damaged("a stream differs from the manifest")
+        connection.put_copy_end()
+        return _finish(connection)
 
 
 def load_sql(session: Connection, lines: IO[bytes], tick: Callable[[int], None]) -> None:
@@ -120,16 +119,17 @@ def _copy_block(
     session: Connection, statement: bytes, lines: IO[bytes], tick: Callable[[int], None], before: int
 ) -> int:
     """Feed the lines up to `\\.` to a COPY; gives back their bytes."""
-    connection, size = session.pgconn, 0
-    _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
-    for line in lines:
-        if line == b"\\.\n":
-            break
-        connection.put_copy_data(line)
-        size += len(line)
-        tick(before + size)
-    connection.put_copy_end()
-    _finish(connection)
+    size = 0
+    with _blocking(session) as connection:
+        _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
+        for line in lines:
+            if line == b"\\.\n":
+                break
+            connection.put_copy_data(line)
+            size += len(line)
+            tick(before + size)
+        connection.put_copy_end()
+        _finish(connection)
     return size
 
 
@@ -142,6 +142,17 @@ def _run(session: Connection, statements: list[bytes]) -> None:
 def remove_large_objects(session: Connection) -> None:
     """They belong to no table, so no DROP takes them."""
     session.execute("SELECT lo_unlink(oid) FROM pg_largeobject_metadata")
+
+
+@contextmanager
+def _blocking(session: Connection) -> Iterator[pq.abc.PGconn]:
+    """The connection for COPY: what the server has not taken yet must not pile up in our memory."""
+    connection = session.pgconn
+    connection.nonblocking = 0
+    try:
+        yield connection
+    finally:
+        connection.nonblocking = 1
 
 
 def own_number(session: Connection) -> dict[str, Any]:
@@ -223,6 +234,10 @@ class _Kept:
 def _drops(text: str) -> str:
     """The part of a script with `--clean` before its first object is created."""
     return text.partition("\n--\n-- Name: ")[0]
+
+
+def _damaged(why: str) -> OperationFailed:
+    return OperationFailed("backup_damaged", f"The backup is damaged: {why}.", "Restore from another backup.")
 
 
 def _finish(connection: pq.abc.PGconn) -> int:
