@@ -43,7 +43,7 @@ def process_state(pid: int) -> str:
 
 @contextmanager
 def environment_of(console: Console, **extra: str) -> Iterator[None]:
-    """Make this process's environment that of the console, so that a supervisor here starts runners that belong to it."""
+    """Make this process's environment that of the console, so that a supervisor here starts runners of it."""
     before = dict(os.environ)
     os.environ.update(console.env | extra)
     try:
@@ -70,7 +70,8 @@ def make_shop(path: Path, *, rows: int = 200, journal: str = "WAL") -> Path:
         db.execute(f"PRAGMA journal_mode={journal}")
         db.executescript(
             "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
-            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES customers(id), cents INTEGER);"
+            "CREATE TABLE orders (id INTEGER PRIMARY KEY,"
+            " customer_id INTEGER NOT NULL REFERENCES customers(id), cents INTEGER);"
             "CREATE INDEX idx_orders_customer ON orders(customer_id);"
         )
         db.executemany("INSERT INTO customers VALUES (?, ?)", [(n, f"customer {n}") for n in range(1, 11)])
