@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from opsconsole import audit
 from opsconsole.clock import now
@@ -125,9 +125,12 @@ def _shared_identity(database: Database) -> list[Check]:
 def _own_identity() -> str:
     if connection.vendor != "postgresql":
         return ""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT system_identifier::text, current_database() FROM pg_control_system()")
-        system, name = cursor.fetchone()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT system_identifier::text, current_database() FROM pg_control_system()")
+            system, name = cursor.fetchone()
+    except DatabaseError:
+        return ""  # a server that hides its number from this role; no target on it can be identified either
     return f"postgresql:{system}:{name}"
 
 

@@ -31,7 +31,7 @@ class ConsoleCommand(BaseCommand):
     the operating system's user does, as `system:NAME`.
     """
 
-    requires_system_checks: list[str] = []
+    requires_system_checks = ["opsconsole"]  # insecure production settings stop every command, nothing slower does
     account: Account | None = None
     token: Token | None = None
     as_json = False
