@@ -18,7 +18,7 @@ def home_secret(home: Path, name: str, *, fernet: bool = False) -> str:
     path = folder / name
     if not path.exists():
         value = Fernet.generate_key().decode() if fernet else secrets.token_urlsafe(48)
-        fresh = folder / f".{name}.{os.getpid()}"
+        fresh = folder / f".{name}.{secrets.token_hex(8)}"  # two threads of one process may meet here
         fresh.touch(mode=0o600)
         fresh.write_text(value)
         try:
