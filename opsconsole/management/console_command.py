@@ -19,6 +19,7 @@ from opsconsole.management.reporting import Exit, as_line, exit_for, exit_for_er
 from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.permissions import visible_databases
 from opsconsole.tokens import owner_of
+from opsconsole.triggers import refusals
 
 Options = Mapping[str, Any]
 TOKEN_VARIABLE = "OPSCONSOLE_TOKEN"  # noqa: S105 - the variable's name
@@ -46,7 +47,7 @@ class ConsoleCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json = options["json"]
         try:
-            with self._acting():
+            with self._acting(), refusals():
                 code = options["act"](options)
         except OpsError as error:
             code = self._refused(error)

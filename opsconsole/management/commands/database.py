@@ -9,11 +9,11 @@ from django.core.management.base import CommandParser
 
 from opsconsole import databases, operations
 from opsconsole.databases import registration
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, table
 from opsconsole.models import Database
-from opsconsole.permissions import visible_databases
+from opsconsole.permissions import can, visible_databases
 
 
 class Command(ConsoleCommand):
@@ -54,6 +54,7 @@ class Command(ConsoleCommand):
         removing.add_argument("--reason", default="")
 
     def add(self, options: Options) -> Exit:
+        self._refuse_strangers()
         parameters = registration.addition(
             options["name"], url=_url(options), url_env=options["url_env"] or "", environment=options["environment"],
             owner_group=options["owner_group"], queue=options["queue"], tags=options["tag"],
@@ -61,6 +62,7 @@ class Command(ConsoleCommand):
         return self._ask("database.add", parameters, options)
 
     def edit(self, options: Options) -> Exit:
+        self._refuse_strangers()
         database = self.database_called(options["name"])
         changes = {field: options[field] for field in registration.EDITABLE if options[field] is not None}
         parameters = registration.edition(database, changes, url=_url(options), url_env=options["url_env"] or "")
@@ -95,6 +97,13 @@ class Command(ConsoleCommand):
         facts = {"database": options["name"], "at": note.at, "author": note.author_name, "text": note.text}
         self.answer(facts, f"Noted in the history of {options['name']}.")
         return Exit.OK
+
+    def _refuse_strangers(self) -> None:
+        """Before a target is asked anything: the console connects to what administrators name, and nobody else."""
+        if self.account is not None and not can(self.account, "administer"):
+            raise Refused(
+                "not_allowed", "Databases are registered and changed by administrators.", "Ask one, or use their token."
+            )
 
     def _ask(self, action: str, parameters: dict[str, Any], options: Options) -> Exit:
         warnings = parameters.get("warnings", [])

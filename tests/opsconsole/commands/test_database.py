@@ -133,6 +133,13 @@ def test_an_auditor_may_look_and_not_write(say: Say, open_shop: Any, team: Cast)
     assert say("database", "note", "shop", "x", "--json", account=team.audrey).code == 4
 
 
+def test_who_may_not_register_makes_the_console_connect_to_nothing(say: Say, team: Cast) -> None:
+    url = "postgresql://app@127.0.0.1:1/far"
+    said = say("database", "add", "far", "--url", url, "--environment", "demo", "--json", account=team.ada)
+    assert (said.code, said.json["refused"]) == (4, "not_allowed")
+    assert said.err == ""
+
+
 def test_an_edit_is_a_request_too(say: Say, open_shop: Any, team: Cast) -> None:
     people.close_bootstrap()
     said = say("database", "edit", "shop", "--environment", "production", "--json", account=team.admin)
