@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ PASSWORD = "a password for tests only"
 
 @dataclass(frozen=True)
 class Cast:
-    """ada and bob ask, grace and linus approve, audrey audits, admin administers (and is a superuser), mallory has no role."""
+    """ada and bob ask, grace and linus approve, audrey audits, admin administers (a superuser too), mallory has no role."""
 
     ada: Account
     bob: Account

@@ -91,7 +91,8 @@ class PostgresShop:
         with psycopg.connect(self.server.url("postgres")) as db:
             names = db.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{self.name}\\_\\_oc\\_%",))
             sessions = db.execute(
-                "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'opsconsole/%%' AND datname LIKE %s",
+                "SELECT application_name FROM pg_stat_activity"
+                " WHERE application_name LIKE 'opsconsole/%%' AND datname LIKE %s",
                 (f"{self.name}%",),
             )
             locks = db.execute(
