@@ -101,9 +101,7 @@ class Command(ConsoleCommand):
     def _refuse_strangers(self) -> None:
         """Before a target is asked anything: the console connects to what administrators name, and nobody else."""
         if self.account is not None and not can(self.account, "administer"):
-            raise Refused(
-                "not_allowed", "Databases are registered and changed by administrators.", "Ask one, or use their token."
-            )
+            raise Refused("not_allowed", "Databases are registered and changed by administrators.", "Ask one of them.")
 
     def _ask(self, action: str, parameters: dict[str, Any], options: Options) -> Exit:
         warnings = parameters.get("warnings", [])
