@@ -7,17 +7,16 @@ import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from axes.helpers import get_client_ip_address
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 
 from opsconsole import audit
 from opsconsole.clock import now
+from opsconsole.pages.base import to_login
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -84,11 +83,8 @@ class SessionRules:
 
     @staticmethod
     def _end(request: HttpRequest, why: str) -> HttpResponse:
-        script = bool(request.headers.get("HX-Request"))
-        back = request.headers.get("HX-Current-URL", "/") if script else request.get_full_path()
         logout(request)
-        where = f"{reverse('login')}?{urlencode({'ended': why, 'next': back})}"
-        return HttpResponse(status=204, headers={"HX-Redirect": where}) if script else redirect(where)
+        return to_login(request, ended=why)
 
 
 class AuditContext:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.cache import add_never_cache_headers
@@ -25,6 +26,7 @@ from django.utils.cache import add_never_cache_headers
 from opsconsole.exceptions import OpsError, TargetProblem, Usage
 from opsconsole.models import Account, Database, Operation, OwnerGroup
 from opsconsole.permissions import ACTIONS, Rights, visible_databases, visible_operations
+from opsconsole.triggers import refusals
 
 View = Callable[..., HttpResponseBase]
 Subject = Database | Operation | OwnerGroup | None
@@ -154,9 +156,10 @@ def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> H
     if method not in declared.methods:
         return HttpResponseNotAllowed(declared.methods)
     if declared.permission != ANYONE and not request.user.is_authenticated:
-        return _to_login(request)
+        return to_login(request)
     try:
-        response = declared.view(request, *_found(declared, request, arguments), **arguments)
+        with refusals():
+            response = declared.view(request, *_found(declared, request, arguments), **arguments)
         if isinstance(response, TemplateResponse):
             response.render()
     except OpsError as error:
@@ -179,15 +182,13 @@ def _came_from(request: HttpRequest) -> str:
     return f"{parts.path}?{parts.query}".rstrip("?") if parts.netloc == request.get_host() else ""
 
 
-def _to_login(request: HttpRequest) -> HttpResponse:
+def to_login(request: HttpRequest, **query: str) -> HttpResponse:
+    """To the login page, and from there back to the page that was looked at (never to a URL that only takes a POST)."""
     script = bool(request.headers.get("HX-Request"))
-    back = request.headers.get("HX-Current-URL", "/") if script else request.get_full_path()
-    where = f"{reverse('login')}?{urlencode({'next': back})}" if request.method == "GET" else reverse("login")
-    return (
-        HttpResponse(status=204, headers={"HX-Redirect": where})
-        if script
-        else HttpResponse(status=302, headers={"Location": where})
-    )
+    back = request.get_full_path() if request.method == "GET" else _came_from(request)
+    back = request.headers.get("HX-Current-URL", "/") if script else back
+    where = f"{reverse('login')}?{urlencode({**query, 'next': back or '/'})}"
+    return HttpResponse(status=204, headers={"HX-Redirect": where}) if script else redirect(where)
 
 
 def _status(error: OpsError) -> int:

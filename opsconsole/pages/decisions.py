@@ -87,6 +87,8 @@ def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
 )
 def retry(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Ask for the same once more: a new operation with a new plan."""
+    if operation.self_confirmed:
+        reauth.prove(request, request.POST.get("password", ""))
     row = operations.retry(operation, account=account_of(request), confirm=_text(request, "confirm"))
     messages.success(request, f"Asked for again: this is operation {row.pk}, planned afresh.")
     return redirect(row)

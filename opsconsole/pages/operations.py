@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from opsconsole import approvals, kinds, reauth
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
-from opsconsole.models import AuditEvent, Environment, Operation, Vote
+from opsconsole.models import AuditEvent, Environment, Operation, Person, Vote
 from opsconsole.pages import looks
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
@@ -45,13 +45,15 @@ def operation_list(request: HttpRequest) -> HttpResponse:
 @page("operations/<int:pk>/", name="operation", permission="see", scope="operation")
 def operation_page(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Should I approve this? What is happening? What happened?"""
+    context = _context(request, operation)
     return show(
         request,
         "console/operation.html",
         title=looks.title_of(operation),
         crumbs=[("Operations", "/operations/")],
         crumb=str(operation.pk),
-        **_context(request, operation),
+        able=_able(operation, context),
+        **context,
         **_lines(operation, after=0),
     )
 
@@ -61,6 +63,7 @@ def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
     """What may have moved since the page was drawn; it asks for itself again until the operation has ended."""
     context = _context(request, operation)
     moved = request.GET.get("seen", "") != context["seen"]
+    context["able"] = _able(operation, context) if moved else []
     return fragment(
         request,
         "console/operation/live.html",
@@ -96,7 +99,6 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "evidence": looks.facts_of(_shown_evidence(plan)),
         "tally": tally,
         "taken": sum(1 for seat in tally.seats if seat.person),
-        "able": approvals.who_may(operation, tally.requirement, at=at) if waits else [],
         "waits": waits,
         "may_decide": waits and not hindrances,
         "hindrance": _hindrance(hindrances),
@@ -116,6 +118,11 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,
     }
+
+
+def _able(operation: Operation, context: dict[str, Any]) -> list[Person]:
+    """Who could sit down, while seats are free; asked only where it is shown, for it looks at everybody."""
+    return approvals.who_may(operation, context["tally"].requirement, at=now()) if context["waits"] else []
 
 
 def _lines(operation: Operation, *, after: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from opsconsole import approvals, kinds, operations
+from opsconsole import approvals, kinds, operations, reauth
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Usage
 from opsconsole.models import Database
@@ -17,6 +17,8 @@ from opsconsole.pages import looks
 from opsconsole.pages.base import account_of, fragment, page, show
 from opsconsole.plans import Plan
 from opsconsole.targets import plan_target
+
+NOT_PARAMETERS = frozenset({"reason", "confirm", "password"})
 
 
 class SuggestedField(forms.ChoiceField):
@@ -38,9 +40,11 @@ class SuggestedField(forms.ChoiceField):
 
 
 class RequestForm(forms.Form):
-    """The kind's parameters, a reason, and the typed name where nobody else is asked."""
+    """The kind's parameters, a reason, and, where nobody else is asked, the typed name and the password."""
 
-    def __init__(self, kind: kinds.Kind, database: Database, *args: Any, confirms: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, kind: kinds.Kind, database: Database, *args: Any, confirms: bool, proved: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         for parameter in kind.parameters:
             self.fields[parameter.name] = _field(kind, parameter, database)
@@ -59,9 +63,17 @@ class RequestForm(forms.Form):
                 widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
             )
 
+        if confirms and not proved:
+            self.fields["password"] = forms.CharField(
+                label="Your password",
+                strip=False,
+                help_text="It was not asked for in the last minutes.",
+                widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+            )
+
     def parameters(self) -> dict[str, str]:
         """What was asked for, without the reason and the confirmation."""
-        return {name: str(value) for name, value in self.cleaned_data.items() if name not in ("reason", "confirm")}
+        return {name: str(value) for name, value in self.cleaned_data.items() if name not in NOT_PARAMETERS}
 
 
 @page(
@@ -122,6 +134,8 @@ def _preview(plan: Plan, kind: kinds.Kind) -> dict[str, Any]:
 def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Database) -> HttpResponse | None:
     """Submit; a mistake in the form goes back into it, a refusal becomes a page."""
     try:
+        if "password" in form.fields:
+            reauth.prove(request, form.cleaned_data["password"])
         made = operations.request(
             kind.name,
             database,
@@ -134,19 +148,21 @@ def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Da
         form.add_error(None, f"{error.why} {error.next_step}")
         return None
     except OpsError as error:
-        if error.code != "confirmation_needed" or "confirm" not in form.fields:
+        wrong = {"confirmation_needed": "confirm", "password_wrong": "password"}.get(error.code, "")
+        if wrong not in form.fields:
             raise
-        form.add_error("confirm", f"This must be exactly {database.name}.")
+        form.add_error(wrong, f"This must be exactly {database.name}." if wrong == "confirm" else error.why)
         return None
     messages.success(request, f"Asked for as operation {made.pk}. This page is the link to share; its digest is below.")
     return redirect(made)
 
 
 def _form(request: HttpRequest, kind: kinds.Kind, database: Database, confirms: bool) -> RequestForm:
+    proved = reauth.proved_at(request) is not None
     if request.method == "POST":
-        return RequestForm(kind, database, request.POST, confirms=confirms)
-    given = {name: request.GET[name] for name in request.GET if name != "confirm"}
-    return RequestForm(kind, database, initial=given, confirms=confirms)
+        return RequestForm(kind, database, request.POST, confirms=confirms, proved=proved)
+    given = {name: request.GET[name] for name in request.GET if name not in ("confirm", "password")}
+    return RequestForm(kind, database, initial=given, confirms=confirms, proved=proved)
 
 
 def _kind(name: str, database: Database) -> kinds.Kind:

@@ -19,7 +19,7 @@ PAGES = {
         "/databases/ignition/request/restore/", "/tokens/", "/password/", "/nowhere/",
     ],
     "grace": ["/", "/approvals/?show=all", "/policies/", "/people/"],
-    "admin": ["/databases/add/", "/people/", "/environments/", "/policies/", "/admin/"],
+    "admin": ["/new-database/", "/new-person/", "/people/", "/environments/", "/policy-form/", "/system/", "/admin/"],
     "audrey": ["/audit/"],
 }  # fmt: skip
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from opsconsole.clock import now
 from opsconsole.models import Operation
+from opsconsole.reauth import PROVED_AT
 from opsconsole.states import State
 from tests.opsconsole.pages.conftest import Office
+from tests.support.people import PASSWORD
 
 SAVINGS, SANDBOX = "/databases/savings/request/scrub/", "/databases/sandbox/request/scrub/"
 
@@ -42,6 +47,23 @@ def test_on_an_unprotected_database_its_name_is_typed(office: Office) -> None:
     assert not Operation.objects.exists()
     client.post(SANDBOX, {"confirm": "sandbox"})
     assert Operation.objects.get().self_confirmed
+
+
+def test_without_a_second_person_the_password_must_be_fresh(office: Office) -> None:
+    client = office.at("ada")
+    session = client.session
+    session[PROVED_AT] = (now() - timedelta(minutes=11)).isoformat()
+    session.save()
+    assert 'name="password"' in client.get(SANDBOX).content.decode()
+    wrong = client.post(SANDBOX, {"confirm": "sandbox", "password": "not it"})
+    assert "That is not your password." in wrong.content.decode()
+    assert not Operation.objects.exists()
+    client.post(SANDBOX, {"confirm": "sandbox", "password": PASSWORD})
+    assert Operation.objects.get().self_confirmed
+
+
+def test_the_preview_never_carries_the_password(office: Office) -> None:
+    assert 'hx-params="not password,' in office.at("ada").get(SANDBOX).content.decode()
 
 
 def test_what_only_reads_needs_neither_a_name_nor_a_person(office: Office) -> None:

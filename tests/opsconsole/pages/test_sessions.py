@@ -69,6 +69,11 @@ def test_a_fragment_sends_the_whole_page_to_the_login_when_the_session_is_over(o
     assert answer.headers["HX-Redirect"].startswith("/login/?ended=idle")
 
 
+def test_who_was_signed_out_while_sending_a_form_comes_back_to_its_page(office: Office) -> None:
+    answer = Client().post("/operations/1/approve/", headers={"Referer": "http://testserver/operations/1/"})
+    assert answer.headers["Location"] == "/login/?next=%2Foperations%2F1%2F"
+
+
 def test_a_one_time_password_opens_nothing_but_the_page_that_changes_it(office: Office) -> None:
     Account.objects.filter(username="ada").update(must_change_password=True)
     client = office.at("ada")
