@@ -13,7 +13,7 @@ PASSWORD = "a password for tests only"
 
 @dataclass(frozen=True)
 class Cast:
-    """ada and bob ask, grace and linus approve, audrey audits, admin administers (a superuser too), mallory has no role."""
+    """ada and bob ask, grace and linus approve, audrey audits, admin (a superuser) administers, mallory has no role."""
 
     ada: Account
     bob: Account
