@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar, Protocol
 
 from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
 from lifecycle.formats.postgresql_refusals import Refusals, refusals
@@ -22,9 +23,16 @@ from opsconsole.engines.postgresql import (
     swap,
     tools,
 )
+from opsconsole.engines.postgresql.attending import Attendant, attending
 from opsconsole.engines.postgresql.connect import LONG, WRITE, Connection, Connector
 from opsconsole.engines.postgresql.lock import Label
 from opsconsole.exceptions import FenceLost, OperationFailed
+
+
+class Section(Protocol):
+    """Runs a section by name, with so many jobs; `tick` is called meanwhile and may raise to stop it."""
+
+    def __call__(self, section: str, *, jobs: int = 1, tick: Callable[[], None]) -> None: ...
 
 
 class PostgresFormat(Format):
@@ -66,7 +74,7 @@ class PostgresFormat(Format):
             target = Staging(connector, name, contents)
             self.fill(target, archive, contents, run)
             run.log("Proving the copy: statistics, counts, definitions.")
-            counted, same = target.prove(contents)
+            counted, same = target.prove(contents, run)
             databases.dress(session, name, model)
         if not same:
             run.log("The definitions of the copy read differently from those in the manifest.")
@@ -102,8 +110,10 @@ class PostgresFormat(Format):
             in_place.remove_large_objects(session)
             in_place.run_script(session, parts.before_rows)
             self.refill(target, session, archive, contents, run)
-            in_place.run_script(session, parts.after_rows)
-            compare(contents, target.count(session))
+            with target.attended(run, "Building indexes and keys") as attendant:
+                attendant.during(session, lambda: in_place.run_script(session, parts.after_rows))
+                counted = attendant.during(session, lambda: target.count(session))
+            compare(contents, counted)
             lock.confirm()
             witness = in_place.own_number(session)
             run.failpoint("restore.before_swap")
@@ -138,6 +148,7 @@ class Staging:
     def __init__(self, connector: Connector, name: str, contents: Contents) -> None:
         self.connector = connector
         self.name = name
+        self.maintenance = databases.maintenance_of(connector)
         with connector.session() as session:
             who = catalogue.identity(session)
             wanted = contents.source.get("roles", ())
@@ -148,11 +159,34 @@ class Staging:
         writer = int(contents.tool.get("version", "0").split(".")[0])
         self.tools = tools.choose(who.version_number, tls=connector.needs_tls, at_least=writer)
 
-    def prove(self, contents: Contents) -> tuple[dict[str, int], bool]:
+    def section(self, archive: int) -> Section:
+        """A function that runs one section of an archive in this database."""
+        return partial(
+            archives.restore_section,
+            self.tools,
+            self.connector,
+            self.name,
+            archive,
+            limits=self.limits,
+            settings=self.tool_settings,
+        )
+
+    def attended(self, run: Progress, step: str) -> AbstractContextManager[Attendant]:
+        """Watch over long work of ours on the server: reported as seconds, stopped when the run is cancelled."""
+
+        def report(seconds: int) -> None:
+            run.progress(seconds, 0, "seconds", step=step)
+
+        return attending(self.connector, self.maintenance, report=report, check=run.check_cancel)
+
+    def prove(self, contents: Contents, run: Progress) -> tuple[dict[str, int], bool]:
         """Statistics for the planner, then counts (which must equal the manifest's) and definitions."""
-        with self.connector.session(self.settings, database=self.name) as session:
-            session.execute("ANALYZE")
-            counted = self.count(session)
+        with (
+            self.connector.session(self.settings, database=self.name) as session,
+            self.attended(run, "Proving the copy") as attendant,
+        ):
+            attendant.during(session, lambda: session.execute("ANALYZE"))
+            counted = attendant.during(session, lambda: self.count(session))
             same = fingerprint.digest(session) == contents.schema_fingerprint
         compare(contents, counted)
         return counted, same

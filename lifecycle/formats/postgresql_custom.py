@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -25,6 +24,8 @@ from opsconsole.engines.postgresql.snapshot import Snapshot
 from opsconsole.engines.postgresql.tools import Tools
 from opsconsole.storage import CHUNK_BYTES, ObjectWriter
 
+TICK_SECONDS = 0.2
+SPARE_BYTES = 16 << 20
 PLAIN, PACKED = "database.dump", "database.dump.zst"  # packed by pg_dump itself, or by us
 
 
@@ -33,7 +34,8 @@ class PostgresCustom(PostgresFormat):
     label: ClassVar[str] = "pg_dump custom archive"
 
     def estimate_bytes(self, engine: Engine) -> int:
-        return engine.size_bytes()
+        with connector_of(engine).session() as session:
+            return catalogue.table_bytes(session) + SPARE_BYTES
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -52,7 +54,14 @@ class PostgresCustom(PostgresFormat):
         total = sum(table.size for table in moment.tables)
         with ThreadPoolExecutor(1) as beside:
             counting = beside.submit(catalogue.counts, moment.session, names)
-            stored = self._dump(engine, archive, run, found, archives.custom_argv(found, moment.id), total)
+            try:
+                stored = self._dump(engine, archive, run, found, archives.custom_argv(found, moment.id), total)
+                while not counting.done():
+                    wait([counting], TICK_SECONDS)
+                    run.check_cancel()
+            except BaseException:
+                moment.session.cancel_safe(timeout=5.0)
+                raise
             counted = counting.result()
         run.failpoint("backup.data_renamed")
         return Contents(
@@ -119,22 +128,15 @@ class PostgresCustom(PostgresFormat):
 
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
-            section = partial(
-                archives.restore_section,
-                target.tools,
-                target.connector,
-                target.name,
-                file,
-                limits=target.limits,
-                tick=run.check_cancel,
-                settings=target.tool_settings,
-            )
-            section("pre-data", jobs=1)
+            section = target.section(file)
+            section("pre-data", tick=run.check_cancel)
             run.log("Loading rows.")
-            section("data", jobs=2)
+            with target.attended(run, "Loading rows") as attendant:
+                section("data", jobs=2, tick=attendant.tick)
             run.failpoint("restore.staging_half")
             run.log("Building indexes and keys.")
-            section("post-data", jobs=2)
+            with target.attended(run, "Building indexes and keys") as attendant:
+                section("post-data", jobs=2, tick=attendant.tick)
 
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         (item,) = contents.objects

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, ClassVar
 
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
@@ -29,6 +28,7 @@ from opsconsole.exceptions import OperationFailed
 from opsconsole.storage import ObjectWriter
 
 SCHEMA = "schema.dump"
+SCHEMA_BYTES = 16 << 20  # far more than a schema needs
 LEVEL = 1  # of zstd: higher ones cost more time than they save space on COPY streams
 
 
@@ -37,7 +37,8 @@ class PostgresNative(PostgresFormat):
     label: ClassVar[str] = "PostgreSQL native: schema archive and compressed COPY streams"
 
     def estimate_bytes(self, engine: Engine) -> int:
-        return engine.size_bytes()
+        with connector_of(engine).session() as session:
+            return catalogue.table_bytes(session) + SCHEMA_BYTES
 
     # -- writing --------------------------------------------------------------------------------------------------
 
@@ -48,6 +49,8 @@ class PostgresNative(PostgresFormat):
             if reason := snapshot.unfit(moment.session, moment.tables):
                 run.log(f"The native format cannot carry {reason}; pg_dump's custom format is used.")
                 return PostgresCustom().write_snapshot(engine, archive, run, moment, fallback_reason=reason)
+            for name in catalogue.foreign_tables(moment.session):
+                run.log(f"The rows of {name} are kept on another server and are not in this backup.")
             found = tools.choose(who.version_number, tls=connector.needs_tls)
             argv = archives.schema_argv(found, moment.id)
             with archives.memory_file() as fd, archives.dumping(connector, argv, fd) as dump:
@@ -147,22 +150,14 @@ class PostgresNative(PostgresFormat):
 
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
-            section = partial(
-                archives.restore_section,
-                target.tools,
-                target.connector,
-                target.name,
-                file,
-                limits=target.limits,
-                tick=run.check_cancel,
-                settings=target.tool_settings,
-            )
-            section("pre-data", jobs=1)
+            section = target.section(file)
+            section("pre-data", tick=run.check_cancel)
             self._load(target, archive, contents, run)
             with target.connector.session(target.settings, database=target.name) as session:
                 set_sequences(session, contents)
             run.log("Building indexes and keys.")
-            section("post-data", jobs=2)
+            with target.attended(run, "Building indexes and keys") as attendant:
+                section("post-data", jobs=2, tick=attendant.tick)
 
     def _load(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         objects = {item.key: item for item in contents.objects}

@@ -162,7 +162,7 @@ def restore_section(
     archive: int,
     section: str,
     *,
-    jobs: int,
+    jobs: int = 1,
     limits: Limits,
     tick: Tick,
     settings: Mapping[str, str],

@@ -93,6 +93,24 @@ def size_bytes(session: Connection) -> int:
     return int(row[0]) if row else 0
 
 
+def table_bytes(session: Connection) -> int:
+    """What the rows of all user tables occupy, indexes left out."""
+    row = session.execute(
+        "SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint FROM pg_class c"
+        f" JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {USER_TABLES}"
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def foreign_tables(session: Connection) -> list[str]:
+    """Tables whose rows are kept on another server, by quoted name."""
+    rows = session.execute(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'f' ORDER BY 1"
+    ).fetchall()
+    return [str(row[0]) for row in rows]
+
+
 def unreadable(session: Connection) -> list[str]:
     """Tables whose rows this role could not back up in full: no right to read them, or row security in the way."""
     rows = session.execute(

@@ -42,7 +42,7 @@ LONG = {  # reads and loads that take as long as they take; the run's deadline b
     "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
 }
-WRITE = LONG | {"lock_timeout": "5s", "default_transaction_read_only": "off"}
+WRITE = LONG | {"lock_timeout": "5s", "default_transaction_read_only": "off", "synchronous_commit": "on"}
 
 _FAILURES = (  # libpq gives no SQLSTATE for a failed connection, so its words decide; the first match wins
     ("dns", r"could not translate host name|Name or service not known|name resolution|No address associated"),

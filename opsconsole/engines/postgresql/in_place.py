@@ -73,7 +73,7 @@ def transaction(connector: Connector, encoding: str) -> Iterator[Connection]:
 
 
 def run_script(session: Connection, text: str) -> None:
-    """Several statements, as they are."""
+    """Several statements, as they are. May run in a thread of its own, see `attending`."""
     session.execute("SET LOCAL search_path = ''")
     session.execute(text.encode(), prepare=False)
 

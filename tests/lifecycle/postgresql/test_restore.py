@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -235,3 +236,36 @@ def test_a_newer_client_serves_an_older_server(
         ledger.server.run(DAMAGE, ledger.name)
         worker.restore(url, base, worker.run_in(base, fence=fence), method=method)
         assert ledger.state() == NEW
+
+
+@methods
+def test_a_cancel_stops_long_work_on_the_server(damaged: tuple[Ledger, Path], method: str) -> None:
+    ledger, base = damaged
+    run = worker.run_in(base)
+
+    def progress(done: int, total: int, unit: str, *, step: str = "") -> None:
+        run.cancel = unit == "seconds"
+
+    run.progress = progress  # type: ignore[method-assign]
+    with slow_index(ledger, base), pytest.raises(Cancelled):
+        worker.restore(ledger.url, base, run, method=method)
+    assert ledger.state() == OLD
+    clean(ledger)
+
+
+@contextmanager
+def slow_index(ledger: Ledger, base: Path) -> Iterator[None]:
+    """Let the backup hold an index over a function that takes a minute."""
+    source = Ledger(ledger.server, ledger.server.create_database())
+    ledger.server.run(
+        "CREATE TABLE people (id int, name text); CREATE TABLE entries (id int, word text);"
+        " INSERT INTO entries VALUES (1, 'new');"
+        " CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS"
+        " 'BEGIN IF current_database() <> $$" + source.name + "$$ THEN PERFORM pg_sleep(60); END IF; RETURN 1; END';"
+        " CREATE INDEX ON entries (slow(id))",
+        source.name,
+    )
+    shutil.rmtree(base / "store")
+    worker.backup(source.url, base)
+    yield
+    source.drop()
