@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import base64
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from opsconsole import audit
 from opsconsole.audit.export import export
@@ -22,37 +19,6 @@ from tests.support.people import Cast
 
 def lines(text: Iterator[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in "".join(text).splitlines()]
-
-
-def check_as_the_docs_say(text: str, public_key_line: str) -> int:
-    """The recipe of docs/audit.md, with nothing of ours: the number of events that were proven."""
-    previous, hashes = bytes(32), {0: bytes(32)}
-    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key_line.split()[2]))
-    for line in text.splitlines():
-        if line.startswith('{"checkpoint":'):
-            note = json.loads(line)["checkpoint"]
-            body, _, signature = note.partition("\n— ")
-            key.verify(base64.b64decode(signature.split()[1]), body.encode())
-            _, seq, link, *_ = body.split("\n")
-            assert hashes[int(seq)] == base64.b64decode(link)
-            continue
-        payload, seal = line[len('{"event":') : line.rindex(',"seal":')], json.loads(line)["seal"]
-        leaf = hashlib.sha256(b"\x00" + payload.encode()).digest()
-        link = hashlib.sha256(b"\x01" + previous + seal["seq"].to_bytes(8, "big") + leaf).digest()
-        assert (seal["previous"], seal["hash"]) == (previous.hex(), link.hex())
-        previous = hashes[seal["seq"]] = link
-    return len(hashes) - 1
-
-
-def test_an_export_proves_itself_without_the_console(history: list[AuditEvent], console: Console) -> None:
-    text = "".join(export("jsonl"))
-    assert check_as_the_docs_say(text, (console.home / "keys" / "audit.pub").read_text()) == 30
-
-
-def test_an_export_that_was_edited_does_not(history: list[AuditEvent], console: Console) -> None:
-    text = "".join(export("jsonl")).replace("login 12", "login 13")
-    with pytest.raises(AssertionError):
-        check_as_the_docs_say(text, (console.home / "keys" / "audit.pub").read_text())
 
 
 def test_every_line_is_canonical(history: list[AuditEvent]) -> None:
