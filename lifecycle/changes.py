@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lifecycle import downloads
@@ -12,7 +13,9 @@ from opsconsole.changes.values import number
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.permissions import can
-from opsconsole.plans import Effect
+from opsconsole.plans import Effect, Plan
+
+WHOEVER = "Whoever asks"
 
 
 class DownloadBackup(Change):
@@ -21,12 +24,13 @@ class DownloadBackup(Change):
     name = downloads.ACTION
     label = "Download a backup"
     fields = ("backup",)
+    free_at_first = False  # it is about data, not about setting the console up
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         backup = _backup(number(parameters, "backup", default=0, least=0, most=2**53))
         database = backup.database
         return Draft(
-            summary=f"Whoever asks may download backup {backup.id} of {database.name}"
+            summary=f"{WHOEVER} may download backup {backup.id} of {database.name}"
             f" ({database.environment.name}) once, within {downloads.GRANT_MINUTES} minutes of the last approval.",
             parameters={"backup": backup.id, "manifest": backup.manifest_sha256, "database": database.id},
             effects=(
@@ -44,6 +48,13 @@ class DownloadBackup(Change):
             risk_reasons=(f"{backup.rows} rows of {database.name} leave the reach of masking and of the audit.",),
             way_back="None: what was downloaded stays where it went.",
         )
+
+    def plan(self, parameters: Mapping[str, Any], account: Account | None) -> Plan:
+        """The plan names who would get the data, for that is what others decide about."""
+        plan = super().plan(parameters, account)
+        assert account is not None  # refuse_strangers has seen to that
+        summary = plan.summary.replace(WHOEVER, account.person.name, 1)
+        return replace(plan, summary=summary, steps=tuple(replace(step, title=summary) for step in plan.steps))
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Whoever may download in that owner group may ask for it; a shell without a token is nobody to give it to."""

@@ -58,7 +58,7 @@ def _broker() -> Iterator[Line]:
         return
     try:
         with app.connection_for_write(connect_timeout=BROKER_SECONDS) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_SECONDS)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(BROKER_SECONDS))
     except Exception:  # any transport may be configured; each has its own errors
         sentence = "The broker does not answer: operations start when a ticker next looks, a few seconds later."
         yield Line(topic="broker", level=Level.WATCH, sentence=sentence)

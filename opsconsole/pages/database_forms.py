@@ -177,7 +177,7 @@ def _seen(given: Mapping[str, str]) -> dict[str, Any]:
     """What the address says of itself; warnings once an environment is chosen."""
     address = parse(given.get("url", "").strip() or url_from(given.get("url_env", "")))
     likely: Suggestion | None = suggest(address.display, given.get("name", ""))
-    seen: dict[str, Any] = {"display": address.display, "likely": likely, "environment": given.get("environment", "")}
+    seen: dict[str, Any] = {"display": address.display, "likely": likely, "read": bool(given.get("read_warnings"))}
     if likely:
         seen["likely_label"] = registration.environment_called(likely.environment).label
     if given.get("environment") and given.get("name"):

@@ -153,7 +153,7 @@ def _strictest(plan: Plan) -> Environment | None:
 
 
 def _shown_evidence(plan: Plan) -> dict[str, Any]:
-    hidden = ("requirement", "databases")  # how the kernel binds a change's votes; shown as seats
+    hidden = ("requirement", "seat", "demands", "databases")  # how the kernel binds a change's votes; shown as seats
     return {key: value for key, value in plan.evidence.items() if key not in hidden}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -181,7 +180,6 @@ def _with_password(request: HttpRequest, action: str, given: dict[str, Any], rea
     if operation.state not in (State.SUCCEEDED, State.PENDING_APPROVAL):
         tell(request, operation)
         return redirect("operation", pk=operation.pk)
-    messages.info(request, "Copy the password now: it is shown this once.")
     return show(
         request,
         "console/people/password.html",
