@@ -126,11 +126,20 @@ def test_a_sealer_that_dies_half_way_leaves_everything_pending(
     assert_chain_holds()
 
 
+def test_a_sealer_that_is_killed_half_way_leaves_a_chain_that_goes_on(
+    history: list[AuditEvent], console: Console
+) -> None:
+    killed = console.run("audit", "verify", env={"OPSCONSOLE_FAILPOINT": "seal.mid:kill9"})
+    assert killed.returncode == -9
+    assert (AuditSeal.objects.count(), AuditPending.objects.count()) == (30, 1)
+    assert audit.seal_all() == 1
+    assert audit.verify().exit_code == 0
+
+
 def test_a_long_queue_is_sealed_in_portions(console: Console) -> None:
     with transaction.atomic():
         for _ in range(25):
             audit.record("auth.login")
-        transaction.on_commit(lambda: None)
         assert audit.seal(limit=10) == 10
         assert audit.seal(limit=10) == 10
         assert AuditPending.objects.count() == 5
