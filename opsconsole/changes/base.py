@@ -49,6 +49,7 @@ class Change(ABC):
     name: ClassVar[str]  # NOUN.VERB
     label: ClassVar[str]  # the verb on a button: "Add a person"
     fields: ClassVar[tuple[str, ...]]
+    free_at_first: ClassVar[bool] = True  # nobody else is asked while the console is being set up
 
     @abstractmethod
     def draft(self, parameters: Mapping[str, Any]) -> Draft:

@@ -23,6 +23,7 @@ class Settle(Change):
     name = "operation.settle"
     label = "Settle an operation"
     fields = ("operation", "outcome", "reason")
+    free_at_first = False  # it is about data, not about setting the console up
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         settled = _indeterminate(int(text(parameters, "operation")))

@@ -13,13 +13,16 @@ from django.test import Client
 from lifecycle import downloads
 from lifecycle.archives import manifest_bytes, store
 from lifecycle.models import Backup, DownloadGrant
-from opsconsole import reauth
+from opsconsole import bootstrap, operations, reauth
 from opsconsole.exceptions import OperationFailed, Refused
 from opsconsole.models import AuditEvent, Operation
 from tests.opsconsole.approvals.scenes import approve, later
 from tests.opsconsole.pages.conftest import Office
 from tests.support.backups import list_backup
+from tests.support.cases import work
 from tests.support.people import PASSWORD
+from tests.support.registering import register
+from tests.support.shops import SqliteShop
 
 
 def fetch(client: Client, backup: Backup, password: str = PASSWORD) -> Any:
@@ -134,3 +137,11 @@ def test_bytes_that_are_not_those_that_were_signed_end_the_stream_early(office: 
 def test_an_object_is_streamed_in_small_pieces(office: Office) -> None:
     backup = list_backup(office.sandbox, office.ada, content=b"y" * (5 << 20))
     assert max(len(piece) for piece in downloads.stream_tar(backup)) <= 1 << 20
+
+
+def test_setting_the_console_up_frees_nobody_from_asking_for_protected_data(console, cast):
+    row = register("shop", SqliteShop.make(console.files).url, environment="production")
+    backup = work(console, operations.request("backup", row, {}, account=cast.ada)).backups.get()
+    assert bootstrap.is_open()
+    asked = operations.request_change("backup.download", {"backup": backup.id}, account=cast.ada)
+    assert asked.state == "pending_approval"
