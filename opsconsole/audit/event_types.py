@@ -87,7 +87,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
           sound="{who} verified the audit history: it is sound",
           tampered="{who} verified the audit history: IT WAS TAMPERED WITH",
           unproven="{who} verified the audit history: not all of it could be proven"),
-    event("console.started", "The console started ({object})", "fingerprint expected problems"),
+    event("console.started", "The console started ({object})", "fingerprint expected problems debug failpoints"),
     event("console.guards_changed", "The database's guards were not as the console had left them",
           "fingerprint problems"),
     event("console.guards_installed", "A migration put up the database's guards", "fingerprint guards"),

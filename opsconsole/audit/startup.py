@@ -6,6 +6,7 @@ import logging
 import socket
 from typing import Any
 
+from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 
 from opsconsole import triggers
@@ -28,7 +29,10 @@ def console_started(part: str) -> list[str]:
     if not AuditEvent.objects.filter(type=STARTED).exists():
         _tell_shipped_policies()
     problems, found = triggers.problems(), triggers.fingerprint()
-    told = {"fingerprint": found, "expected": triggers.expected_fingerprint(), "problems": problems}
+    told = {
+        "fingerprint": found, "expected": triggers.expected_fingerprint(), "problems": problems,
+        "debug": settings.DEBUG, "failpoints": settings.ALLOW_FAILPOINTS,
+    }  # fmt: skip
     with acting_as(Actor(kind="system", name=part, host=socket.gethostname())):
         record(STARTED, subject=part, outcome="failed" if problems else "ok", data=told)
     if problems:

@@ -154,6 +154,7 @@ def _console_rows() -> Iterator[Guard]:
         (Membership, "UPDATE", " OR ".join(deciding), confirmed, "Who approves and who administers is guarded"),
         (Membership, "DELETE", deciding[1], any_change, "Who approves and who administers is guarded"),
         (Policy, "INSERT", "1 = 1", confirmed, "A policy is guarded"),
+        (CredentialSeal, "INSERT", "NEW.how <> 'self'", confirmed, "A password that somebody else sets is guarded"),
         (Database, "INSERT", "1 = 1", confirmed, "A database is guarded"),
         (Database, "UPDATE", _differs(TARGET_COLUMNS), confirmed, "Where a database is, and who owns it, is guarded"),
         (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),

@@ -24,8 +24,9 @@ def drop_a_guard() -> None:
 
 def test_a_start_is_told_with_the_fingerprint_of_the_guards(console: Console) -> None:
     assert audit.console_started("web") == []
+    fingerprint = triggers.expected_fingerprint()
     assert told("console.started") == [
-        {"fingerprint": triggers.fingerprint(), "expected": triggers.expected_fingerprint(), "problems": []}
+        {"fingerprint": fingerprint, "expected": fingerprint, "problems": [], "debug": False, "failpoints": True}
     ]
 
 

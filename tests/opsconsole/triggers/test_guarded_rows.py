@@ -10,6 +10,7 @@ from opsconsole.clock import now
 from opsconsole.models import (
     Account,
     Bootstrap,
+    CredentialSeal,
     Database,
     Environment,
     Membership,
@@ -23,7 +24,7 @@ from opsconsole.states import State
 from tests.opsconsole.triggers.test_append_only import refused
 from tests.support.console import Console
 from tests.support.people import Cast, assemble
-from tests.support.rows import bring, only_on_postgresql, operation_of, sql
+from tests.support.rows import DIGEST, bring, only_on_postgresql, operation_of, sql
 
 
 def membership(cast: Cast, role: str, **fields: object) -> Membership:
@@ -145,6 +146,14 @@ def test_who_somebody_is_does_not_change_by_hand(cast: Cast) -> None:
     with refused("not_confirmed"):
         Account.objects.filter(pk=cast.mallory.pk).update(person=cast.grace.person)
     assert Person.objects.filter(pk=cast.grace.person_id).update(name="Grace Hopper") == 1
+
+
+def test_a_password_set_by_somebody_else_is_not_sealed_by_hand(cast: Cast) -> None:
+    seal = {"account": cast.grace, "fingerprint": DIGEST, "at": now()}
+    for how in ("bootstrap", "change"):
+        with refused("not_confirmed"):
+            CredentialSeal.objects.create(**seal, how=how)
+    assert CredentialSeal.objects.create(**seal, how="change", changed_by=running_change(cast))
 
 
 def test_a_fixture_is_refused_like_a_form(cast: Cast, tmp_path: object, console: Console) -> None:
