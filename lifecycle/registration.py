@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle import kept, posture
+from lifecycle import dashboard, kept, posture
 from lifecycle.changes import DownloadBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
@@ -10,6 +10,7 @@ from lifecycle.kinds.restore import RestoreKind
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
+from opsconsole.dashboard import register_panel
 from opsconsole.posture import register_reader
 
 
@@ -22,6 +23,7 @@ def register_all() -> None:
     tasks.register_chore("kept databases", kept.drop_expired)
     register_change(DownloadBackup())
     register_reader(posture.read)
+    register_panel(dashboard.PANEL)
     _declare_pages()
 
 

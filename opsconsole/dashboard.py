@@ -23,6 +23,37 @@ class Panel:
     content: Callable[[HttpRequest, Sequence[Database]], Mapping[str, Any] | None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of a chart: its label, its parts as (colour of console.css, amount), and the same in words."""
+
+    label: str
+    parts: tuple[tuple[str, int], ...]
+    words: str
+    link: str = ""
+
+    @property
+    def height(self) -> int:
+        return sum(amount for _, amount in self.parts)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Columns beside each other; the highest fills the frame. The words are what screen readers and no-script get."""
+
+    title: str
+    columns: tuple[Column, ...]
+
+    @property
+    def last_label(self) -> str:
+        return self.columns[-1].label if self.columns else ""
+
+    def drawn(self) -> list[tuple[Column, list[tuple[str, float]]]]:
+        """Each column with its parts in per cent of the frame."""
+        most = max((column.height for column in self.columns), default=0) or 1
+        return [(c, [(colour, round(amount * 100 / most, 2)) for colour, amount in c.parts]) for c in self.columns]
+
+
 _REGISTRY: dict[str, Panel] = {}
 
 

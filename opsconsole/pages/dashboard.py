@@ -13,7 +13,7 @@ from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 
 from opsconsole.clock import now
-from opsconsole.dashboard import Panel, panels, register_panel
+from opsconsole.dashboard import Chart, Column, Panel, panels, register_panel
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal, Database, Operation, WorkerHost
 from opsconsole.pages import looks
 from opsconsole.pages.approvals import Waiting, waiting_rows
@@ -24,6 +24,12 @@ from opsconsole.states import ACTIVE, FACES, OPEN, State
 
 DAYS = 30
 WORKER_SILENCE = timedelta(seconds=90)
+OUTCOMES = {
+    "green": "succeeded",
+    "red": "failed or rejected",
+    "violet": "indeterminate",
+    "grey": "ended before the start",
+}
 WORST = (
     State.INDETERMINATE,
     State.FAILED,
@@ -123,17 +129,23 @@ def _no_worker() -> bool:
 
 
 def _cards(databases: Sequence[Database]) -> list[Card]:
-    postures = posture_of(databases)
-    strips = _strips(databases)
-    cards = [Card(database=d, posture=postures[d.pk], days=strips[d.pk]) for d in databases]
+    postures, counted = posture_of(databases), _ended_by_day(databases)
+    cards = [
+        Card(database=d, posture=postures[d.pk], days=[_day(day, counted[d.pk].get(day, {})) for day in _days()])
+        for d in databases
+    ]
     return sorted(cards, key=lambda card: (-card.posture.level, card.database.name))
 
 
-def _strips(databases: Sequence[Database]) -> dict[int, list[Day]]:
+def _days() -> list[date]:
     today = now().date()
-    first = today - timedelta(days=DAYS - 1)
+    return [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
+
+
+def _ended_by_day(databases: Sequence[Database]) -> dict[int, dict[date, dict[str, int]]]:
+    """How many operations ended in which state, by database and day."""
     counted = (
-        Operation.objects.filter(database__in=databases, created_at__date__gte=first)
+        Operation.objects.filter(database__in=databases, created_at__date__gte=_days()[0])
         .exclude(state__in=OPEN - {State.INDETERMINATE})
         .annotate(day=TruncDate("created_at"))
         .values_list("database_id", "day", "state")
@@ -143,8 +155,7 @@ def _strips(databases: Sequence[Database]) -> dict[int, list[Day]]:
     found: dict[int, dict[date, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for pk, day, state, number in counted:
         found[pk][day][state] = number
-    days = [first + timedelta(days=n) for n in range(DAYS)]
-    return {d.pk: [_day(day, found[d.pk].get(day, {})) for day in days] for d in databases}
+    return found
 
 
 def _day(day: date, counts: dict[str, int]) -> Day:
@@ -158,6 +169,25 @@ def _panels(request: HttpRequest, databases: Sequence[Database]) -> list[dict[st
     return [{"panel": panel, "content": content} for panel, content in shown if content is not None]
 
 
+def _outcomes_panel(request: HttpRequest, databases: Sequence[Database]) -> dict[str, Any] | None:
+    total: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for days in _ended_by_day(databases).values():
+        for day, states in days.items():
+            for state, number in states.items():
+                total[day][FACES[State(state)].colour] += number
+    if not total:
+        return None
+    columns = [
+        Column(
+            label=f"{day:%d %B}",
+            parts=tuple((colour, total[day][colour]) for colour in OUTCOMES if total[day][colour]),
+            words=", ".join(f"{total[day][c]} {word}" for c, word in OUTCOMES.items() if total[day][c]) or "nothing",
+        )
+        for day in _days()
+    ]
+    return {"chart": Chart("How operations ended, day by day", tuple(columns))}
+
+
 def _audit_panel(request: HttpRequest, _: Sequence[Database]) -> dict[str, Any] | None:
     if not rights_of(request).can("see"):
         return None
@@ -168,6 +198,15 @@ def _audit_panel(request: HttpRequest, _: Sequence[Database]) -> dict[str, Any] 
     }
 
 
+register_panel(
+    Panel(
+        name="outcomes",
+        title="Outcomes of the last 30 days",
+        order=10,
+        template="console/dashboard/chart.html",
+        content=_outcomes_panel,
+    )
+)
 register_panel(
     Panel(name="audit", title="Audit history", order=90, template="console/dashboard/audit.html", content=_audit_panel)
 )

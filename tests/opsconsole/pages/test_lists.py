@@ -31,6 +31,8 @@ def test_the_dashboard_says_first_what_needs_somebody(office: Office, monkeypatc
 def test_the_dashboard_says_when_all_is_well(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(posture, "_READERS", [])
     assert "All is well" in read(office.at("ada"), "/")
+    office.waiting()
+    assert "The databases are well; 1 request waits for you" in read(office.at("grace"), "/")
 
 
 def test_the_worst_database_comes_first(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +75,15 @@ def test_a_panel_of_an_app_is_shown_and_registered_once(office: Office, monkeypa
     assert "Weather" in read(office.at("ada"), "/")
     with pytest.raises(TypeError):
         dashboard.register_panel(panel)
+
+
+def test_a_chart_says_in_words_what_it_draws(office: Office) -> None:
+    from opsconsole import operations
+
+    operations.cancel(office.waiting(), account=office.ada)
+    html = read(office.at("ada"), "/")
+    assert "1 ended before the start" in html
+    assert 'class="oc-grey" style="height: 100.0%"' in html
 
 
 def test_the_inbox_lists_what_one_may_decide_and_nothing_of_ones_own(office: Office) -> None:
