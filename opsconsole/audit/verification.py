@@ -68,7 +68,7 @@ def verify_and_record(from_seq: int = 1, anchors: Path | None = None) -> Report:
 def _walk(report: Report, anchors: Sequence[Anchors]) -> None:
     """Follow the chain link by link."""
     expected, previous = report.from_seq, _link_before(report.from_seq)
-    latest = datetime.fromtimestamp(0, UTC)
+    clock = _Clock(report)
     for row in _links(report.from_seq, report.to_seq):
         seq, payload = row["seq"], bytes(row["event__payload"])
         if seq != expected:
@@ -81,7 +81,7 @@ def _walk(report: Report, anchors: Sequence[Anchors]) -> None:
             report.add(
                 "payload", f"seq {seq}", f"The stored bytes of event {row['event_id']} are not those that were sealed."
             )
-        latest = _check_event(report, row, payload, latest)
+        _check_event(report, row, payload, clock)
         for source in anchors:
             source.meet(seq, following)
         expected, previous = seq + 1, bytes(row["hash"])
@@ -109,24 +109,40 @@ def _link_before(seq: int) -> bytes:
     return bytes(found) if found is not None else START
 
 
-def _check_event(report: Report, row: dict[str, Any], payload: bytes, latest: datetime) -> datetime:
-    """Compare one event's index columns with its payload, and its time with those before it; gives the latest time."""
+class _Clock:
+    """Time runs forward in the order in which events were written (their ids).
+
+    That is not quite the order of the chain: what a slow transaction wrote early is sealed late, when it commits.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._newest, self._latest = 0, datetime.fromtimestamp(0, UTC)
+
+    def see(self, event_id: int, at: datetime, where: str) -> None:
+        if event_id < self._newest:
+            return
+        if at < self._latest - CLOCK_SLACK:
+            why = f"Event {event_id} is {self._latest - at} older than one that was written before it."
+            self._report.add("time", where, why)
+        self._newest, self._latest = event_id, max(at, self._latest)
+
+
+def _check_event(report: Report, row: dict[str, Any], payload: bytes, clock: _Clock) -> None:
+    """Compare one event's index columns with its payload, and its time with those before it."""
     where = f"seq {row['seq']}"
     try:
         told = json.loads(payload)
         told_columns, is_canonical = columns(told), _is_canonical(payload, told)
+        clock.see(row["event_id"], told_columns["at"], where)
     except (ValueError, KeyError, TypeError):
         report.add("payload", where, f"Event {row['event_id']} holds no event in its payload.")
-        return latest
+        return
     if not is_canonical:
         report.add("payload", where, f"The payload of event {row['event_id']} is not in its canonical form.")
     wrong = sorted(name for name, value in told_columns.items() if row[f"event__{name}"] != value)
     if wrong:
         report.add("index", where, f"Columns of event {row['event_id']} differ from its payload: {', '.join(wrong)}.")
-    at: datetime = told_columns["at"]
-    if at < latest - CLOCK_SLACK:
-        report.add("time", where, f"Event {row['event_id']} is {latest - at} older than one that comes before it.")
-    return max(at, latest)
 
 
 def _is_canonical(payload: bytes, told: Any) -> bool:

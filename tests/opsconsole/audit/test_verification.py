@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 from opsconsole import audit, triggers
 from opsconsole.audit import checkpoints, notes
 from opsconsole.audit.findings import Report
+from opsconsole.audit.stamps import moment
 from opsconsole.exceptions import Usage
 from opsconsole.keys import SigningKey
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditPending, AuditSeal
@@ -249,6 +251,33 @@ def test_time_that_runs_backwards_is_found(history: list[AuditEvent], monkeypatc
             patch.setattr(RECORD, "now", lambda at=earlier: at)
             audit.record("auth.login")
         assert codes(audit.verify()) == expected
+
+
+def test_what_a_slow_transaction_wrote_early_is_sealed_late_and_sound(history: list[AuditEvent]) -> None:
+    """Its number and its time are both older than those of the events that are sealed before it."""
+    with guards_off():
+        first, second = history[-2].pk, history[-1].pk
+        for seq, event_id in ((29, 900000), (30, first), (29, second)):
+            sql("UPDATE opsconsole_auditseal SET event_id = %s WHERE seq = %s", event_id, seq)
+        early = AuditEvent.objects.get(pk=first)
+        told = json.loads(bytes(early.payload)) | {"at": moment(early.at - timedelta(minutes=1))}
+        AuditEvent.objects.filter(pk=first).update(payload=canonical_json(told), at=told["at"])
+        forge_chain(29)
+    assert codes(audit.verify()) == {"fork"}
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b"[]", b"{}", b'{"at":"2026-11-20"}', b"null"])
+def test_a_payload_that_is_no_event_is_found(history: list[AuditEvent], payload: bytes) -> None:
+    with guards_off():
+        AuditEvent.objects.filter(pk=history[11].pk).update(payload=payload)
+    assert "payload" in codes(audit.verify())
+
+
+def test_a_time_without_its_zone_is_found(history: list[AuditEvent]) -> None:
+    with guards_off():
+        exact = bytes(history[11].payload)
+        AuditEvent.objects.filter(pk=history[11].pk).update(payload=exact.replace(b'Z","before"', b'","before"'))
+    assert "payload" in codes(audit.verify())
 
 
 def test_a_payload_that_is_not_canonical_is_found(history: list[AuditEvent]) -> None:
