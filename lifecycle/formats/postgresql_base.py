@@ -104,7 +104,7 @@ class PostgresFormat(Format):
         live = tools.choose(engine.identity().version_number, tls=target.connector.needs_tls)
         with self.archive_file(archive, contents, run) as file:
             parts = in_place.scripts(target.connector, live, target.tools, file, target.limits)
-        with in_place.transaction(target.connector, str(contents.source["encoding"])) as session:
+        with in_place.transaction(target.connector) as session:
             run.recheck()
             in_place.run_script(session, parts.drops)
             in_place.remove_large_objects(session)
@@ -114,6 +114,7 @@ class PostgresFormat(Format):
                 attendant.during(session, lambda: in_place.run_script(session, parts.after_rows))
                 counted = attendant.during(session, lambda: target.count(session))
             compare(contents, counted)
+            same = fingerprint.digest(session) == contents.schema_fingerprint
             lock.confirm()
             witness = in_place.own_number(session)
             run.failpoint("restore.before_swap")
@@ -121,7 +122,7 @@ class PostgresFormat(Format):
             in_place.commit(session)
         run.after_commit()
         run.failpoint("restore.swapped")
-        return witness
+        return witness | {"schema_matches": same}
 
     # -- afterwards -----------------------------------------------------------------------------------------------
 

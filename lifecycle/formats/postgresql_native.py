@@ -22,7 +22,7 @@ from lifecycle.formats.postgresql_objects import damaged, digest, expected, open
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
 from opsconsole.engines.postgresql.connect import LONG, Connection
-from opsconsole.engines.postgresql.copying import CopyWorkers, Task
+from opsconsole.engines.postgresql.copying import CopyWorkers, Task, workers_for
 from opsconsole.engines.postgresql.snapshot import DataTable, Snapshot
 from opsconsole.exceptions import OperationFailed
 from opsconsole.storage import ObjectWriter
@@ -98,10 +98,13 @@ class PostgresNative(PostgresFormat):
             for table in moment.tables
             for key, statement in zip(names[table], table.statements(), strict=True)
         ]
+        count = workers_for(tasks)
         opening = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", f"SET TRANSACTION SNAPSHOT '{moment.id}'")
         settings = LONG | {"row_security": "off", "client_encoding": encoding, "synchronize_seqscans": "off"}
         try:
-            with CopyWorkers(tick=tick, connector=connector, settings=settings, statements=opening) as workers:
+            with CopyWorkers(
+                tick=tick, count=count, connector=connector, settings=settings, statements=opening
+            ) as workers:
                 for task, writer, facts in workers.run(tasks):
                     assert isinstance(writer, ObjectWriter)
                     writer.publish()
@@ -136,7 +139,7 @@ class PostgresNative(PostgresFormat):
             for item in contents.objects
             if item.key != SCHEMA
         ]
-        with CopyWorkers(tick=tick) as workers:
+        with CopyWorkers(tick=tick, count=workers_for(tasks)) as workers:
             for _, handle, _ in workers.run(tasks):
                 handle.close()
 
@@ -186,7 +189,9 @@ class PostgresNative(PostgresFormat):
 
         settings = dict(target.settings) | {"client_encoding": str(contents.source["encoding"])}
         half, loaded = (len(tasks) + 1) // 2, 0
-        workers = CopyWorkers(tick=tick, connector=target.connector, database=target.name, settings=settings)
+        workers = CopyWorkers(
+            tick=tick, count=workers_for(tasks), connector=target.connector, database=target.name, settings=settings
+        )
         with workers:
             for _, handle, _ in workers.run(tasks):
                 handle.close()
@@ -197,7 +202,7 @@ class PostgresNative(PostgresFormat):
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         objects = {item.key: item for item in contents.objects}
         total, done = sum(item.plain_size for item in contents.objects), 0
-        places = _places(session)
+        places, encoding = _places(session), str(contents.source["encoding"])
         pairs = [(table, key) for table in contents.tables for key in table.objects]
 
         def tick(plain: int) -> None:
@@ -207,7 +212,9 @@ class PostgresNative(PostgresFormat):
         for number, (table, key) in enumerate(pairs, 1):
             with archive.store.open(archive.key(key)) as stream:
                 statement = _load_statement(table, key, places)
-                in_place.load(session, statement, stream.fileno(), expected(objects[key]), tick)
+                in_place.load(
+                    session, statement, stream.fileno(), encoding=encoding, expected=expected(objects[key]), tick=tick
+                )
             done += objects[key].plain_size
             if number == (len(pairs) + 1) // 2:
                 run.failpoint("inplace.mid")

@@ -34,6 +34,9 @@ def _of_in_place(session: Connection) -> Refusals:
     if foreign := suitability.not_owned(session):
         names = ", ".join(foreign[:5])
         return [("not_owner", f"This role may not replace {names}.", "Use a role that is a member of their owner.")]
+    if closed := suitability.closed_schemas(session):
+        names = ", ".join(closed)
+        return [("schema_rights", f"This role may not create tables in {names}.", "GRANT CREATE ON SCHEMA to it.")]
     return []
 
 

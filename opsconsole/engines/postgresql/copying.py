@@ -8,7 +8,7 @@ import selectors
 import signal
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,8 @@ from opsconsole import process
 from opsconsole.engines.postgresql.connect import COMMON, Connector
 from opsconsole.exceptions import OperationFailed
 
-WORKERS = 2
+MOST_WORKERS = 2
+BYTES_A_WORKER = 4 << 20  # less is copied sooner than another process starts
 TICK_SECONDS = 0.25
 PROGRAM = Path(__file__).with_name("copy_worker.py")
 MESSAGE = 1 << 17
@@ -45,6 +46,11 @@ class Task:
     size: int = 0
 
 
+def workers_for(tasks: Sequence[Task]) -> int:
+    """How many processes these tasks are worth."""
+    return min(MOST_WORKERS, len(tasks), 1 + sum(task.size for task in tasks) // BYTES_A_WORKER)
+
+
 @dataclass(kw_only=True)
 class _Seat:
     """A worker process and what it is doing."""
@@ -66,7 +72,7 @@ class CopyWorkers:
     database: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     statements: tuple[str, ...] = ()
-    count: int = WORKERS
+    count: int = MOST_WORKERS
     done_bytes: int = 0
     _seats: list[_Seat] = field(default_factory=list)
 

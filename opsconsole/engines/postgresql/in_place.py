@@ -58,31 +58,38 @@ def scripts(connector: Connector, live: Tools, found: Tools, archive: int, limit
 
 
 @contextmanager
-def transaction(connector: Connector, encoding: str) -> Iterator[Connection]:
+def transaction(connector: Connector) -> Iterator[Connection]:
     """One transaction with every user table locked against writers. Committed by `commit`, rolled back otherwise."""
     with connector.session(WRITE | {"row_security": "off"}) as session:
         _lock(session)
-        session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
         try:
             yield session
         except psycopg.Error as error:
             found = problem(error)
             raise OperationFailed(
-                "restore_failed", f"The transaction was rolled back, nothing has changed. {found.why}", found.next_step
+                "restore_failed", f"The transaction of the restore failed. {found.why}", found.next_step
             ) from error
 
 
 def run_script(session: Connection, text: str) -> None:
     """Several statements, as they are. May run in a thread of its own, see `attending`."""
     session.execute("SET LOCAL search_path = ''")
+    session.execute("SET LOCAL client_encoding = 'UTF8'")
     session.execute(text.encode(), prepare=False)
 
 
 def load(
-    session: Connection, statement: bytes, descriptor: int, expected: Mapping[str, Any], tick: Callable[[int], None]
+    session: Connection,
+    statement: bytes,
+    descriptor: int,
+    *,
+    encoding: str,
+    expected: Mapping[str, Any],
+    tick: Callable[[int], None],
 ) -> int:
     """COPY one object in, checking its digests on the way; gives back the rows. Raises OperationFailed."""
     counted = Counted()
+    session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
     with _blocking(session) as connection:
         _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
         try:
@@ -251,4 +258,4 @@ def _finish(connection: pq.abc.PGconn) -> int:
 
 def _expect(result: pq.abc.PGresult, status: pq.ExecStatus) -> None:
     if result.status != status:
-        raise OperationFailed("restore_failed", f"Nothing has changed; the server said: {result.get_error_message()}")
+        raise OperationFailed("restore_failed", f"The server refused rows: {result.get_error_message()}")

@@ -72,16 +72,11 @@ class Place:
 
 
 class PostgresLock(TargetLock):
-    """Held by open sessions; `maintenance` is None where this role may not enter any maintenance database."""
+    """Held by open sessions; the outer one is None where this role may enter no maintenance database (nor swap)."""
 
     def __init__(self, inner: Place, outer: Place | None) -> None:
         self._inner: Place | None = inner
         self._outer = outer
-
-    @property
-    def covers_rename(self) -> bool:
-        """Whether the lock outlives the inner one, as a swap needs."""
-        return self._outer is not None
 
     def confirm(self) -> None:
         for place in filter(None, (self._inner, self._outer)):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 
 from opsconsole.engines.postgresql.address import is_local
+from opsconsole.engines.postgresql.catalogue import USER_TABLES
 from opsconsole.engines.postgresql.connect import Connection, Connector
 
 
@@ -85,9 +86,13 @@ def not_owned(session: Connection) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def may_create_schemas(session: Connection) -> bool:
-    row = session.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
-    return bool(row and row[0])
+def closed_schemas(session: Connection) -> list[str]:
+    """Schemas that hold user tables and in which this role may create none."""
+    rows = session.execute(
+        "SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE {USER_TABLES} AND NOT has_schema_privilege(n.oid, 'CREATE') ORDER BY 1"
+    ).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def free_bytes(connector: Connector, session: Connection) -> int | None:

@@ -105,5 +105,14 @@ def test_a_role_without_the_rights_of_either_method(ledger: Ledger, contents: Co
     assert NATIVE.methods(worker.engine(url)) == ("in_place",)
 
 
+def test_a_role_that_owns_the_tables_but_may_not_create_any(ledger: Ledger, contents: Contents) -> None:
+    role = ledger.server.create_role()
+    ledger.server.run(
+        f'ALTER TABLE people OWNER TO "{role.name}"; ALTER TABLE entries OWNER TO "{role.name}"', ledger.name
+    )
+    url = str(ledger.server.url(ledger.name, role=role))
+    assert codes(url, altered(contents, roles=[]), method="in_place") == ["schema_rights"]
+
+
 def test_a_destination_out_of_reach(ledger: Ledger, contents: Contents) -> None:
     assert codes(str(ledger.server.url("no_such_database")), contents) == ["missing"]

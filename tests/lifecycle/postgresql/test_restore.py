@@ -239,6 +239,20 @@ def test_a_newer_client_serves_an_older_server(
 
 
 @methods
+@pytest.mark.parametrize("format", ["native", "custom"])
+def test_another_encoding_survives(postgres: Any, base: Path, method: str, format: str) -> None:
+    name = postgres.fresh_name()
+    postgres.run(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    postgres.run("CREATE TABLE entries (word text DEFAULT U&'\\00fc'); INSERT INTO entries VALUES (chr(233))", name)
+    worker.backup(postgres.url(name), base, format=format)
+    postgres.run("DROP TABLE entries", name)
+    worker.restore(postgres.url(name), base, worker.run_in(base, fence=2), method=method)
+    postgres.run("INSERT INTO entries DEFAULT VALUES", name)
+    assert postgres.rows("SELECT word, length(word) FROM entries ORDER BY 1", name) == [("é", 1), ("ü", 1)]
+    Ledger(postgres, name).drop()
+
+
+@methods
 def test_a_cancel_stops_long_work_on_the_server(damaged: tuple[Ledger, Path], method: str) -> None:
     ledger, base = damaged
     run = worker.run_in(base)
