@@ -16,11 +16,16 @@ PAGES = {
     "ada": [
         "/", "/operations/", "/approvals/", "/databases/", "/databases/savings/", "/databases/savings/backups/",
         "/databases/savings/data/", "/databases/savings/history/", "/databases/savings/request/backup/",
-        "/databases/ignition/request/restore/", "/tokens/", "/password/", "/nowhere/",
+        "/databases/ignition/request/restore/", "/databases/savings/data/?table=public.users", "/tokens/", "/password/",
+        "/people/1/", "/policies/", "/policies/default/", "/environments/", "/system/", "/nowhere/",
     ],
     "grace": ["/", "/approvals/?show=all", "/policies/", "/people/"],
-    "admin": ["/new-database/", "/new-person/", "/people/", "/environments/", "/policy-form/", "/system/", "/admin/"],
-    "audrey": ["/audit/"],
+    "admin": [
+        "/new-database/", "/databases/savings/edit/", "/people/", "/people/1/", "/new-person/", "/new-service/",
+        "/policy-form/", "/policy-form/?policy=default", "/environments/", "/new-environment/", "/system/",
+        "/environments/production/edit/", "/admin/", "/admin/opsconsole/database/", "/admin/opsconsole/operation/",
+    ],
+    "audrey": ["/audit/", "/audit/1/", "/audit/?person=nobody", "/databases/savings/history/"],
 }  # fmt: skip
 
 
