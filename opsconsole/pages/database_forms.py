@@ -140,7 +140,7 @@ def edit_database(request: HttpRequest, database: Database) -> HttpResponse:
         except OpsError as error:
             form.refuse(error)
     context = {**header(request, database), "form": _without_url(form), "warnings": warnings}
-    return show(request, "console/databases/edit.html", **context | _titled(database, "Ask for a change of"))
+    return show(request, "console/databases/edit.html", **context | _titled(database))
 
 
 @page(
@@ -203,6 +203,6 @@ def _plain(value: Any) -> Any:
     return value.name if isinstance(value, Environment | OwnerGroup) else value
 
 
-def _titled(database: Database, words: str) -> dict[str, Any]:
+def _titled(database: Database) -> dict[str, Any]:
     crumbs = [("Databases", "/databases/"), (database.name, database.get_absolute_url())]
-    return {"title": f"{words} {database.name}", "crumb": words, "crumbs": crumbs}
+    return {"title": f"Settings of {database.name}", "crumb": "Settings", "crumbs": crumbs}

@@ -26,15 +26,17 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One event as it is read, with the words of a note."""
+    """One event as it is read, with the words of a note and the number of its operation."""
 
     told: looks.Told
     note: str
+    operation: int | None
 
     @classmethod
     def of(cls, event: AuditEvent) -> Entry:
         data = payload_of(event).get("data") or {}
-        return cls(looks.told(event), str(data.get("text", "")) if event.type == NOTED else "")
+        note = str(data.get("text", "")) if event.type == NOTED else ""
+        return cls(looks.told(event), note, event.operation_id)
 
 
 def history_content(request: HttpRequest, database: Database) -> Mapping[str, Any]:
