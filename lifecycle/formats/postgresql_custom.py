@@ -14,7 +14,7 @@ from backports import zstd
 
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
-from lifecycle.formats.postgresql_objects import damaged, expected
+from lifecycle.formats.postgresql_objects import damaged, expected, ticker
 from opsconsole import process
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
@@ -85,6 +85,7 @@ class PostgresCustom(PostgresFormat):
     def _dump(
         self, engine: Engine, archive: Archive, run: Progress, found: Tools, argv: Sequence[str | Path], total: int
     ) -> StoredObject:
+        tick = ticker(run, "Dumping", total)
         key = PLAIN if archives.packs_zstd(found) else PACKED
         with archive.store.create(archive.key(key), part=archive.part) as writer:
             sink = _Sink(writer, pack=key == PACKED)
@@ -92,8 +93,7 @@ class PostgresCustom(PostgresFormat):
                 assert dump.child.stdout is not None
                 for block in _blocks(dump.child.stdout.fileno()):
                     sink.take(block)
-                    run.progress(min(sink.counted.plain_size, total), total, "bytes", step="Dumping")
-                    run.check_cancel()
+                    tick(sink.counted.plain_size)
                 dump.finish(run.check_cancel)
             run.failpoint("backup.mid")
             sink.end()
@@ -105,11 +105,7 @@ class PostgresCustom(PostgresFormat):
 
     def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
         (item,) = contents.objects
-
-        def tick(done: int) -> None:
-            run.progress(done, item.plain_size, "bytes", step="Reading the backup through")
-            run.check_cancel()
-
+        tick = ticker(run, "Reading the backup through", item.plain_size)
         with archives.parsing(tools.newest()) as parser:
             assert parser.child.stdin is not None
             with parser.child.stdin as sink:
@@ -139,12 +135,7 @@ class PostgresCustom(PostgresFormat):
                 section("post-data", jobs=2, tick=attendant.tick)
 
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
-        (item,) = contents.objects
-
-        def tick(done: int) -> None:
-            run.progress(min(done, item.plain_size), item.plain_size, "bytes", step="Loading rows")
-            run.check_cancel()
-
+        tick = ticker(run, "Loading rows", contents.objects[0].plain_size)
         with self.archive_file(archive, contents, run) as file, archives.rows_as_sql(target.tools, file) as rows:
             assert rows.child.stdout is not None
             in_place.load_sql(session, rows.child.stdout, tick)

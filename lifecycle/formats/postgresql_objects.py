@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from lifecycle.formats.base import Archive, StoredObject
+from lifecycle.formats.base import Archive, Progress, StoredObject
 from opsconsole.exceptions import OperationFailed
 
 
@@ -35,3 +35,13 @@ def opener(archive: Archive, key: str) -> Callable[[], BinaryIO]:
 def digest(data: bytes) -> str:
     """`sha256:...` of bytes in memory."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def ticker(run: Progress, step: str, total: int) -> Callable[[int], None]:
+    """A function that reports bytes and stops when the run is cancelled."""
+
+    def tick(done: int) -> None:
+        run.progress(min(done, total), total, "bytes", step=step)
+        run.check_cancel()
+
+    return tick

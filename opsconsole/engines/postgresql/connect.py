@@ -125,8 +125,11 @@ def apply(connection: Connection, settings: Mapping[str, str]) -> None:
 
 
 def problem(error: psycopg.Error, secret: str = "") -> TargetProblem:
-    """The class, the server's own words in one line, and what to do about it."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    """The class, the server's own words in one line, and what to do about it.
+
+    Only the message itself: details and context of the server quote values of rows.
+    """
+    text = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
     if secret:
         text = text.replace(secret, "***")
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

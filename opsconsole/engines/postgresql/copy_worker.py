@@ -197,7 +197,7 @@ class Worker:
     @staticmethod
     def _expect(result: pq.abc.PGresult, status: pq.ExecStatus) -> None:
         if result.status != status:
-            raise psycopg.OperationalError(result.get_error_message())
+            raise psycopg.OperationalError(message_of(result))
 
 
 def unpacked(descriptor: int, counted: Counted) -> Iterator[bytes]:
@@ -218,6 +218,12 @@ def unpacked(descriptor: int, counted: Counted) -> Iterator[bytes]:
         raise Broken("it is cut off, or goes on after its end")
 
 
+def message_of(result: pq.abc.PGresult) -> str:
+    """What the server says, without details and context: these quote values of rows."""
+    text = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)
+    return text.decode(errors="replace") if text else f"an unexpected answer ({result.status})"
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
@@ -233,7 +239,7 @@ def answer(worker: Worker, task: dict[str, Any], descriptor: int | None) -> dict
     except (Broken, zstd.ZstdError) as error:
         return {"error": "backup_damaged", "text": str(error)}
     except psycopg.Error as error:
-        return {"error": "database", "text": " ".join(str(error).split())[:2000]}
+        return {"error": "database", "text": error.diag.message_primary or " ".join(str(error).split())}
     finally:
         if descriptor is not None:
             os.close(descriptor)

@@ -20,7 +20,7 @@ from psycopg import pq, sql
 from opsconsole.engines.postgresql import archives, catalogue
 from opsconsole.engines.postgresql.archives import plain_sql
 from opsconsole.engines.postgresql.connect import LOOK, WRITE, Connection, Connector, problem
-from opsconsole.engines.postgresql.copy_worker import Broken, Counted, unpacked
+from opsconsole.engines.postgresql.copy_worker import Broken, Counted, message_of, unpacked
 from opsconsole.engines.postgresql.swap import settled
 from opsconsole.engines.postgresql.tools import Tools
 from opsconsole.exceptions import OperationFailed
@@ -258,4 +258,4 @@ def _finish(connection: pq.abc.PGconn) -> int:
 
 def _expect(result: pq.abc.PGresult, status: pq.ExecStatus) -> None:
     if result.status != status:
-        raise OperationFailed("restore_failed", f"The server refused rows: {result.get_error_message()}")
+        raise OperationFailed("restore_failed", f"The server refused rows: {message_of(result)}")

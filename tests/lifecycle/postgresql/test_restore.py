@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from lifecycle.formats import format_of
-from opsconsole.engines.postgresql import connect, databases, swap
+from opsconsole.engines.postgresql import connect, databases, snapshot, swap
 from opsconsole.exceptions import Cancelled, FenceLost, Moved, OperationFailed, Stale
 from tests.lifecycle.postgresql.conftest import DAMAGE, NEW, OLD, Ledger
 from tests.support import postgres_worker as worker
@@ -125,6 +125,19 @@ def test_a_damaged_object_is_found_before_anything_is_published(damaged: tuple[L
     assert found.value.code == "backup_damaged"
     assert ledger.state() == OLD
     assert ledger.databases() == [""]
+
+
+@methods
+def test_an_error_of_the_server_shows_no_values_of_rows(
+    damaged: tuple[Ledger, Path], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    ledger, base = damaged
+    wrong = snapshot.load_statement("public", "people", ("name",), binary=False)
+    monkeypatch.setattr(snapshot, "load_statement", lambda *place, binary: wrong)
+    with pytest.raises(OperationFailed) as failed:
+        worker.restore(ledger.url, base, worker.run_in(base), method=method)
+    assert "person" not in failed.value.why
+    assert ledger.state() == OLD
 
 
 def test_sequences_go_on_where_they_were(damaged: tuple[Ledger, Path]) -> None:
