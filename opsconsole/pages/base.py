@@ -158,6 +158,7 @@ def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> H
     if declared.permission != ANYONE and not request.user.is_authenticated:
         return to_login(request)
     try:
+        _refuse_nul(request)
         with refusals():
             response = declared.view(request, *_found(declared, request, arguments), **arguments)
         if isinstance(response, TemplateResponse):
@@ -166,6 +167,12 @@ def _serve(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> H
         response = refusal(request, error, what=declared.act, back=_came_from(request))
     add_never_cache_headers(response)
     return response
+
+
+def _refuse_nul(request: HttpRequest) -> None:
+    """No text of ours holds a NUL character, and PostgreSQL could not store one."""
+    if any("\0" in text for given in (request.GET, request.POST) for _, texts in given.lists() for text in texts):
+        raise Usage("bad_text", "What was sent holds a NUL character.", "Type the text again.")
 
 
 def _found(declared: Page, request: HttpRequest, arguments: dict[str, Any]) -> tuple[Any, ...]:

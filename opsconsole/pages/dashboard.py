@@ -129,9 +129,10 @@ def _no_worker() -> bool:
 
 
 def _cards(databases: Sequence[Database]) -> list[Card]:
-    postures, counted = posture_of(databases), _ended_by_day(databases)
+    days, postures = _days(), posture_of(databases)
+    counted = _ended_by_day(databases, since=days[0])
     cards = [
-        Card(database=d, posture=postures[d.pk], days=[_day(day, counted[d.pk].get(day, {})) for day in _days()])
+        Card(database=d, posture=postures[d.pk], days=[_day(day, counted[d.pk].get(day, {})) for day in days])
         for d in databases
     ]
     return sorted(cards, key=lambda card: (-card.posture.level, card.database.name))
@@ -142,10 +143,10 @@ def _days() -> list[date]:
     return [today - timedelta(days=DAYS - 1 - n) for n in range(DAYS)]
 
 
-def _ended_by_day(databases: Sequence[Database]) -> dict[int, dict[date, dict[str, int]]]:
+def _ended_by_day(databases: Sequence[Database], *, since: date) -> dict[int, dict[date, dict[str, int]]]:
     """How many operations ended in which state, by database and day."""
     counted = (
-        Operation.objects.filter(database__in=databases, created_at__date__gte=_days()[0])
+        Operation.objects.filter(database__in=databases, created_at__date__gte=since)
         .exclude(state__in=OPEN - {State.INDETERMINATE})
         .annotate(day=TruncDate("created_at"))
         .values_list("database_id", "day", "state")
@@ -171,7 +172,8 @@ def _panels(request: HttpRequest, databases: Sequence[Database]) -> list[dict[st
 
 def _outcomes_panel(request: HttpRequest, databases: Sequence[Database]) -> dict[str, Any] | None:
     total: dict[date, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for days in _ended_by_day(databases).values():
+    shown = _days()
+    for days in _ended_by_day(databases, since=shown[0]).values():
         for day, states in days.items():
             for state, number in states.items():
                 total[day][FACES[State(state)].colour] += number
@@ -183,7 +185,7 @@ def _outcomes_panel(request: HttpRequest, databases: Sequence[Database]) -> dict
             parts=tuple((colour, total[day][colour]) for colour in OUTCOMES if total[day][colour]),
             words=", ".join(f"{total[day][c]} {word}" for c, word in OUTCOMES.items() if total[day][c]) or "nothing",
         )
-        for day in _days()
+        for day in shown
     ]
     return {"chart": Chart("How operations ended, day by day", tuple(columns))}
 

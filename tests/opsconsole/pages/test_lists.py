@@ -139,7 +139,7 @@ def test_the_list_of_operations_is_filtered_and_paged_by_key(office: Office, mon
 
 def test_nonsense_in_a_filter_is_no_error(office: Office) -> None:
     client = office.at("ada")
-    for query in ("state=nonsense", "before=x", "before=" + "9" * 40, "database=none", "kind=%00"):
+    for query in ("state=nonsense", "before=x", "before=" + "9" * 40, "database=none", "kind=none"):
         assert client.get(f"/operations/?{query}").status_code == 200, query
 
 

@@ -39,6 +39,15 @@ def test_a_missing_role_is_named_and_the_denial_recorded(office: Office) -> None
     assert event.outcome == "denied"
 
 
+def test_a_nul_character_is_refused_wherever_it_is_sent(office: Office) -> None:
+    operation, client = office.waiting(), office.at("ada")
+    answers = [
+        client.get("/operations/?kind=%00"),
+        client.post(f"/operations/{operation.pk}/cancel/", {"reason": "a\0b"}),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400]
+
+
 def test_what_one_may_not_see_does_not_exist(office: Office) -> None:
     operation, client = office.waiting(), office.at("mallory")
     seen = [client.get(path) for path in (f"/operations/{operation.pk}/", "/operations/999999/")]
