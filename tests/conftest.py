@@ -17,6 +17,10 @@ from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer
 
 
+# These look at the same rows through pages and commands; `--console-db postgresql` runs them there as well.
+ONE_BACKEND_IS_ENOUGH = ("tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--console-db", choices=["sqlite", "postgresql", "both"], default="sqlite", help="the console's own database"
@@ -101,12 +105,15 @@ def cast(console: Console) -> Cast:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """With `--console-db both`, the kernel's tests run on each backend of the console's own database."""
+    """With `--console-db both`, tests of the kernel's rows run on each backend of the console's own database."""
     wanted = metafunc.config.getoption("--console-db")
     own = any("console_backend" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if "console" not in metafunc.fixturenames or wanted == "sqlite" or own:
         return
-    of_the_kernel = metafunc.module.__name__.startswith(("tests.opsconsole", "tests.support"))
+    name = metafunc.module.__name__
+    of_the_kernel = name.startswith(("tests.opsconsole", "tests.support")) and not name.startswith(
+        ONE_BACKEND_IS_ENOUGH
+    )
     backends = [wanted] if wanted != "both" else ["sqlite", "postgresql"] if of_the_kernel else ["sqlite"]
     metafunc.parametrize("console_backend", backends)
 
