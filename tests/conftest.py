@@ -16,7 +16,6 @@ from tests.support.console import Console, Template, build_template, fresh_conso
 from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer
 
-
 # These look at the same rows through pages and commands; `--console-db postgresql` runs them there as well.
 ONE_BACKEND_IS_ENOUGH = ("tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running")
 
