@@ -37,6 +37,17 @@ class Column:
         return sum(amount for _, amount in self.parts)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bar:
+    """One rectangle of a drawn chart, 8 wide."""
+
+    x: int
+    y: float
+    height: float
+    colour: str
+    column: Column
+
+
 @dataclass(frozen=True)
 class Chart:
     """Columns beside each other; the highest fills the frame. The words are what screen readers and no-script get."""
@@ -48,10 +59,22 @@ class Chart:
     def last_label(self) -> str:
         return self.columns[-1].label if self.columns else ""
 
-    def drawn(self) -> list[tuple[Column, list[tuple[str, float]]]]:
-        """Each column with its parts in per cent of the frame."""
+    @property
+    def width(self) -> int:
+        """Of the drawing, ten a column; its height is 100."""
+        return 10 * max(len(self.columns), 12)
+
+    def bars(self) -> list[Bar]:
+        """The parts of all columns, each as a rectangle."""
         most = max((column.height for column in self.columns), default=0) or 1
-        return [(c, [(colour, round(amount * 100 / most, 2)) for colour, amount in c.parts]) for c in self.columns]
+        drawn = []
+        for place, column in enumerate(self.columns):
+            top = 100.0
+            for colour, amount in column.parts:
+                height = round(amount * 100 / most, 2)
+                top = round(top - height, 2)
+                drawn.append(Bar(x=place * 10 + 1, y=top, height=height, colour=colour, column=column))
+        return drawn
 
 
 _REGISTRY: dict[str, Panel] = {}

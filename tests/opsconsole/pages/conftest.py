@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from opsconsole import kinds
+from opsconsole import urls as _every_page_is_declared_by_now  # noqa: F401
 from opsconsole.models import Account, Database, Operation
 from tests.opsconsole.approvals.scenes import Copy, Scrub, add_database, approve, ask
 from tests.support.console import Console

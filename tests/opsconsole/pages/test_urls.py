@@ -8,7 +8,6 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from opsconsole import urls as _every_page_is_declared_by_now  # noqa: F401
 from opsconsole.admin.site import URLS
 from opsconsole.models import AuditEvent, Database, Operation, Policy, Vote
 from opsconsole.pages.base import PAGES, SCOPES, page
