@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_date, parse_datetime
 
 from opsconsole.audit.chain import leaf_of, link
 from opsconsole.audit.sentences import payload_of
 from opsconsole.exceptions import Usage
 from opsconsole.models import Account, AuditCheckpoint, AuditEvent, AuditPending, AuditSeal, Person
+
+DISORDER = timedelta(seconds=60)  # by how much the times of two events may contradict their ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +54,11 @@ class Filters:
         """The rows that fit."""
         exact = {
             "actor": actor_key(self.person) if self.person else "", "database_name": self.database, "kind": self.kind,
-            "outcome": self.outcome, "operation_id": self.operation, "at__gte": self.since, "at__lt": self.until,
+            "outcome": self.outcome, "operation_id": self.operation,
             "type__startswith" if self.type.endswith(".") else "type": self.type,
         }  # fmt: skip
-        return rows.filter(**{column: value for column, value in exact.items() if value not in ("", None)})
+        fitting = rows.filter(**{column: value for column, value in exact.items() if value not in ("", None)})
+        return _between(fitting, self.since, self.until)
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,24 @@ def moment_of(text: str) -> datetime | None:
     if at is None:
         raise Usage("bad_time", f"{text!r} is no time.", "Write 2026-11-20 or 2026-11-20T10:30:00Z.")
     return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _between(rows: QuerySet[AuditEvent], since: datetime | None, until: datetime | None) -> QuerySet[AuditEvent]:
+    """Rows of a stretch of time, which pages by id can walk at any size.
+
+    Ids follow times but for what happens at the same moment. So the nearest events that are surely outside, found by
+    the index on time, bound the ids; the exact times are then compared row by row (COALESCE keeps that off the index,
+    which would gather the whole stretch to sort it).
+    """
+    outside = AuditEvent.objects.values_list("id", flat=True)
+    rows = rows.alias(moment=Coalesce("at", "at"))
+    if since is not None:
+        before = outside.filter(at__lt=since - DISORDER).order_by("-at", "-id").first()
+        rows = rows.filter(moment__gte=since, id__gt=before or 0)
+    if until is not None:
+        after = outside.filter(at__gte=until + DISORDER).order_by("at", "id").first()
+        rows = rows.filter(moment__lt=until, **({"id__lt": after} if after else {}))
+    return rows
 
 
 def _text(value: Any) -> str:

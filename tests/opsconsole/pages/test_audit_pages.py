@@ -6,12 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.test import Client
 
 from opsconsole import audit
+from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Operation
-from tests.opsconsole.approvals.scenes import approve
+from tests.opsconsole.approvals.scenes import approve, later
 from tests.opsconsole.pages.conftest import Office
 
 
@@ -47,6 +49,17 @@ def test_the_history_is_filtered_by_person_database_kind_outcome_and_time(office
     assert set(shown(client, f"operation={operation.pk}")) == {"op.planned", "op.submitted"}
     assert shown(client, "until=2020-01-01") == []
     assert len(shown(client, "since=2020-01-01")) > 5
+
+
+def test_a_stretch_of_time_holds_what_happened_in_it_whatever_was_written_first(office: Office) -> None:
+    with later(seconds=30):
+        audit.record("database.noted", subject="written first, happened last")
+    audit.record("database.noted", subject="written last, happened first")
+    middle = now() + timedelta(seconds=15)
+    client, text = office.at("audrey"), middle.isoformat().replace("+", "%2B")
+    assert shown(client, f"since={text}") == ["database.noted"]
+    assert "happened first" in client.get(f"/audit/?type=database.&until={text}").content.decode()
+    assert "happened last" not in client.get(f"/audit/?type=database.&until={text}").content.decode()
 
 
 def test_a_filter_that_makes_no_sense_is_told_in_place(office: Office) -> None:
