@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.checks import run_checks
+from django.db import connection
 
 from opsconsole import triggers
 from opsconsole.audit.reading import head
@@ -57,8 +58,8 @@ def _broker() -> Iterator[Line]:
         )
         return
     try:
-        with app.connection_for_write(connect_timeout=BROKER_SECONDS) as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=int(BROKER_SECONDS))
+        with app.connection_for_write(connect_timeout=BROKER_SECONDS) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=int(BROKER_SECONDS))
     except Exception:  # any transport may be configured; each has its own errors
         sentence = "The broker does not answer: operations start when a ticker next looks, a few seconds later."
         yield Line(topic="broker", level=Level.WATCH, sentence=sentence)
@@ -74,12 +75,22 @@ def _guards() -> Iterator[Line]:
         sentence = f"The guards in the console's database are those of this version ({triggers.fingerprint()[:19]}…)."
         yield Line(topic="guards", level=Level.GOOD, sentence=sentence)
     if triggers.could_be_switched_off():
-        yield Line(
-            topic="guards",
-            level=Level.WATCH,
-            sentence="The console works under the role that owns its tables, so whoever takes it over could switch the "
-            "guards off. The audit would show it. Name the owner in MIGRATE_DATABASE_URL, and use another role here.",
+        yield _unguarded()
+
+
+def _unguarded() -> Line:
+    """Whoever takes the console over could switch its guards off: it owns the tables that they guard."""
+    if connection.vendor == "sqlite":
+        sentence = (
+            "The console's own database is a file, so whoever may write to it could switch the guards off; the audit "
+            "would show it. PostgreSQL with an owner role of its own prevents it."
         )
+        return Line(topic="guards", level=Level.UNKNOWN, sentence=sentence)
+    sentence = (
+        "The console works under the role that owns its tables, so whoever takes it over could switch the guards off; "
+        "the audit would show it. Name the owner in MIGRATE_DATABASE_URL, and use another role here."
+    )
+    return Line(topic="guards", level=Level.WATCH, sentence=sentence)
 
 
 def _audit() -> Iterator[Line]:

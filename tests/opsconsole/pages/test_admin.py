@@ -147,3 +147,9 @@ def test_an_import_opens_no_file_that_it_did_not_keep_itself(office: Office, nam
 def _upload(client: Client, content: str) -> Any:
     file = SimpleUploadedFile("databases.csv", content.encode(), content_type="text/csv")
     return client.post("/admin/opsconsole/database/import/", {"format": "0", "resource": "", "import_file": file})
+
+
+def test_times_are_exact_and_in_utc(office: Office) -> None:
+    operation = office.waiting()
+    html = office.at("admin").get("/admin/opsconsole/operation/").content.decode()
+    assert f"{operation.created_at:%Y-%m-%d %H:%M:%S} UTC" in html

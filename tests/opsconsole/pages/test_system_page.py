@@ -64,3 +64,9 @@ def test_a_broker_that_does_not_answer_is_no_disaster(office: Office, monkeypatc
 def test_old_programs_are_told_as_information(office: Office) -> None:
     assert sentences("programs", Level.BAD) == []
     assert any("pg_dump" in sentence for sentence in sentences("programs"))
+
+
+def test_a_console_that_could_switch_its_own_guards_off_says_so(office: Office) -> None:
+    told = [sentence for sentence in sentences("guards") if "could switch the guards off" in sentence]
+    assert len(told) == 1
+    assert ("is a file" in told[0]) == (connection.vendor == "sqlite")
