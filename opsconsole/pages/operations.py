@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from zlib import crc32
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -60,18 +61,17 @@ def operation_page(request: HttpRequest, operation: Operation) -> HttpResponse:
 
 @page("operations/<int:pk>/live/", name="operation-live", permission="see", scope="operation", background=True)
 def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
-    """What may have moved since the page was drawn; it asks for itself again until the operation has ended."""
+    """What may have moved since the page was drawn; it asks for itself again until the operation has ended.
+
+    204 while there is nothing new, so that nothing on the page is touched.
+    """
     context = _context(request, operation)
     moved = request.GET.get("seen", "") != context["seen"]
+    lines = _lines(operation, after=0 if moved else _number(request.GET.get("after", "")))
+    if not (moved or lines["lines"] or context["progress"]):
+        return HttpResponse(status=204)
     context["able"] = _able(operation, context) if moved else []
-    return fragment(
-        request,
-        "console/operation/live.html",
-        polled=True,
-        moved=moved,
-        **context,
-        **_lines(operation, after=0 if moved else _number(request.GET.get("after", ""))),
-    )
+    return fragment(request, "console/operation/live.html", polled=True, moved=moved, **context, **lines)
 
 
 @page("operations/<int:pk>/plan.json", name="operation-plan", permission="see", scope="operation")
@@ -113,7 +113,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "may_ask_again": _may_ask_again(request, operation),
         "may_settle": operation.state == State.INDETERMINATE and rights_of(request).can("request", operation),
         "events": [looks.told(event) for event in events],
-        "seen": f"{operation.state}.{len(events)}",
+        "seen": f"{operation.state}.{len(events)}.{crc32(operation.waiting_for.encode()):x}",
         "may_audit": rights_of(request).can("audit", operation),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,

@@ -75,13 +75,15 @@ def relative(moment: datetime) -> str:
 
 @register.filter
 def until(moment: datetime | None) -> SafeString | str:
-    """`3 h 12 min left`, or `over`, with the exact time on focus and hover."""
+    """`3 h 12 min left`, or `over`, with the exact time on focus and hover; console.js keeps it true."""
     if moment is None:
         return ""
     left = (moment - timezone.now()).total_seconds()
     exact = moment.astimezone(timezone.get_fixed_timezone(0)).strftime("%Y-%m-%d %H:%M:%S UTC")
     words = f"{duration(left)} left" if left > 0 else "over"
-    return format_html('<time datetime="{}" title="{}" tabindex="0">{}</time>', moment.isoformat(), exact, words)
+    return format_html(
+        '<time class="oc-until" datetime="{}" title="{}" tabindex="0">{}</time>', moment.isoformat(), exact, words
+    )
 
 
 @register.filter

@@ -15,7 +15,20 @@
     return away > 0 ? `in ${words}` : `${words} ago`;
   }
 
+  function left(moment) {
+    const minutes = Math.floor((moment.getTime() - Date.now()) / 60000);
+    if (minutes < 0) return "over";
+    if (minutes < 60) return `${minutes} min left`;
+    if (minutes < 1440) return `${Math.floor(minutes / 60)} h ${minutes % 60} min left`;
+    const days = Math.floor(minutes / 1440);
+    return `${days} day${days === 1 ? "" : "s"} ${Math.floor((minutes % 1440) / 60)} h left`;
+  }
+
   function keepTimesTrue() {
+    document.querySelectorAll("time.oc-until").forEach((element) => {
+      const words = left(new Date(element.dateTime));
+      if (element.textContent !== words) element.textContent = words;
+    });
     document.querySelectorAll("time.oc-when").forEach((element) => {
       const words = relative(new Date(element.dateTime));
       if (element.textContent !== words) element.textContent = words;

@@ -54,6 +54,15 @@ def test_the_dashboard_shows_an_approver_what_waits_and_ada_what_she_waits_for(o
     assert f"/operations/{operation.pk}/" in mine
 
 
+def test_the_dashboard_is_left_alone_while_nothing_has_changed(office: Office) -> None:
+    client = office.at("grace")
+    office.waiting()
+    seen = client.get("/dashboard/now/").context["seen"]
+    assert client.get("/dashboard/now/", {"seen": seen}).status_code == 204
+    office.waiting()
+    assert client.get("/dashboard/now/", {"seen": seen}).status_code == 200
+
+
 def test_the_dashboard_costs_the_same_for_ten_databases_as_for_two(
     founding: Office, queries: Callable[[Client, str], int]
 ) -> None:
