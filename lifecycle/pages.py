@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from lifecycle import archives, downloads, pins
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptDatabase
-from lifecycle.shields import shields_of
+from lifecycle.shields import restores_of, shields_of
 from opsconsole import kinds, reauth
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
@@ -35,8 +35,12 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     found = list(rows.order_by("-pk")[: BACKUPS_A_PAGE + 1])
     shown = found[:BACKUPS_A_PAGE]
     largest = max((backup.stored_bytes for backup in shown), default=0) or 1
+    restores = restores_of(shown)
     return {
-        "backups": [(backup, shields_of(backup), round(backup.stored_bytes * 100 / largest)) for backup in shown],
+        "backups": [
+            (backup, shields_of(backup, restores.get(backup.pk)), round(backup.stored_bytes * 100 / largest))
+            for backup in shown
+        ],
         "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
         "kept": KeptDatabase.objects.filter(database=database, dropped_at=None),
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
@@ -71,7 +75,7 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
         ],
         "backup": backup,
         "previous": previous,
-        "shields": shields_of(backup),
+        "shields": shields_of(backup, restores_of([backup]).get(backup.pk)),
         "can_download": rights.can("download", backup.database),
         "can_request": rights.can("request", backup.database),
         "can_restore": rights.can("request", backup.database) and _has_kind("restore"),

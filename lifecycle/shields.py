@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from lifecycle.models import Backup
+from opsconsole.models import Operation
+from opsconsole.states import State
 
 PROVEN, MISSING, BROKEN = "proven", "missing", "broken"
 
@@ -30,7 +32,14 @@ class Shield:
         return {PROVEN: "verified_user", MISSING: "shield", BROKEN: "gpp_bad"}[self.state]
 
 
-def shields_of(backup: Backup) -> list[Shield]:
+def restores_of(backups: Iterable[Backup]) -> dict[int, Operation]:
+    """By backup, the newest operation that restored it: its rows were counted before they went live."""
+    wanted = [backup.pk for backup in backups]
+    rows = Operation.objects.filter(kind="restore", state=State.SUCCEEDED, result__backup__in=wanted)
+    return {row.result["backup"]: row for row in rows.order_by("id").defer("plan_text", "requirement")}
+
+
+def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shield]:
     """Complete, read through, restored: from the checks that were recorded, the newest of each level counting."""
     newest = {str(check["level"]): check for check in backup.checks}
     complete = Shield(
@@ -61,6 +70,13 @@ def shields_of(backup: Backup) -> list[Shield]:
             sentence="No drill has restored it yet, and only a restore proves a backup.",
         ),
     )
+    if restored_by is not None and restored.state != BROKEN:
+        restored = Shield(
+            word="restored",
+            state=PROVEN,
+            at=restored_by.finished_at,
+            sentence=f"Operation {restored_by.pk} restored it, and its rows were counted before they went live.",
+        )
     return [complete, read, restored]
 
 

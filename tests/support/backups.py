@@ -28,7 +28,7 @@ def list_backup(
     from opsconsole.clock import now
     from opsconsole.keys import SigningKey
 
-    operation = _operation(database, account)
+    operation = planned_operation(database, account, "backup")
     started: datetime = now() - age
     folder, digest = f"backups/{database.name}/{operation.pk}-1", "sha256:" + hashlib.sha256(content).hexdigest()
     contents = Contents(
@@ -70,13 +70,14 @@ def list_backup(
     return Backup.objects.create(**{**values, **more})
 
 
-def _operation(database: Any, account: Any) -> Any:
+def planned_operation(database: Any, account: Any, kind: str) -> Any:
+    """A row that nobody asked anybody about."""
     from opsconsole.clock import now
     from opsconsole.models import Operation
     from opsconsole.plans import Plan
 
-    plan = Plan(kind="backup", summary=f"There is a backup of {database.name}.")
+    plan = Plan(kind=kind, summary=f"There is a {kind} of {database.name}.")
     return Operation.objects.create(
-        kind="backup", database=database, requester=account, requester_person=account.person, gated=False,
+        kind=kind, database=database, requester=account, requester_person=account.person, gated=False,
         plan_text=plan.to_bytes().decode(), digest=plan.digest, plan_format=plan.format, created_at=now(),
     )  # fmt: skip

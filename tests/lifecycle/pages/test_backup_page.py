@@ -11,8 +11,10 @@ from django.test import Client
 from lifecycle.archives import differences, manifest_of, store
 from lifecycle.models import Backup
 from opsconsole.models import AuditEvent
+from opsconsole.states import State
+from opsconsole.transitions import move
 from tests.opsconsole.pages.conftest import Office
-from tests.support.backups import list_backup
+from tests.support.backups import list_backup, planned_operation
 
 
 def read(client: Client, path: str) -> str:
@@ -26,6 +28,18 @@ def test_the_page_says_what_it_holds_and_what_is_proven(office: Office) -> None:
     assert "Every byte was read back" in html
     assert "never restored" in html
     assert backup.manifest_sha256 in html
+
+
+def test_a_restore_that_succeeded_proves_it(office: Office) -> None:
+    backup = list_backup(office.savings, office.ada)
+    operation = planned_operation(office.savings, office.ada, "restore")
+    for state in (State.QUEUED, State.RUNNING):
+        move(operation, state)
+    move(operation, State.SUCCEEDED, result={"summary": "Done.", "backup": backup.pk})
+    for path in (f"/backups/{backup.pk}/", "/databases/savings/backups/"):
+        html = read(office.at("ada"), path)
+        assert f"Operation {operation.pk} restored it" in html
+        assert "never restored" not in html
 
 
 def test_a_check_that_failed_is_told_in_its_own_words(office: Office) -> None:
