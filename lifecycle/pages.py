@@ -18,7 +18,7 @@ from lifecycle.shields import restores_of, shields_of
 from opsconsole import kinds, reauth
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
-from opsconsole.pages.asking import ask
+from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
@@ -92,7 +92,7 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
 @page("backups/<int:pk>/pin/", name="backup-pin", permission="request", scope="backup", methods=("POST",))
 def pin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     """Keep it until somebody says otherwise, with the reason."""
-    pins.pin(backup, account=request.user, reason=request.POST.get("reason", ""))  # type: ignore[arg-type]
+    pins.pin(backup, account=request.user, reason=said(request, "reason"))  # type: ignore[arg-type]
     messages.success(request, f"Backup {backup.id} is pinned: nothing of ours will delete it.")
     return redirect("backup", pk=backup.pk)
 
@@ -100,7 +100,7 @@ def pin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
 @page("backups/<int:pk>/unpin/", name="backup-unpin", permission="request", scope="backup", methods=("POST",))
 def unpin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     """Treat it like any other backup again."""
-    pins.unpin(backup, account=request.user, reason=request.POST.get("reason", ""))  # type: ignore[arg-type]
+    pins.unpin(backup, account=request.user, reason=said(request, "reason"))  # type: ignore[arg-type]
     messages.success(request, f"Backup {backup.id} is no longer pinned.")
     return redirect("backup", pk=backup.pk)
 
@@ -114,7 +114,7 @@ def unpin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
 )
 def ask_download(request: HttpRequest, backup: Backup) -> HttpResponse:
     """On a protected database, another person agrees before a copy of its data leaves the console."""
-    return ask(request, downloads.ACTION, {"backup": backup.id}, reason=request.POST.get("reason", ""))
+    return ask(request, downloads.ACTION, {"backup": backup.id}, reason=said(request, "reason"))
 
 
 @page("backups/<int:pk>/download/", name="backup-download", permission="download", scope="backup", methods=("POST",))

@@ -52,6 +52,11 @@ class ReasonField(forms.CharField):
         )
 
 
+def said(request: HttpRequest, name: str) -> str:
+    """A text of a small form, without blanks around it."""
+    return request.POST.get(name, "").strip()
+
+
 def ask(request: HttpRequest, action: str, parameters: Mapping[str, Any], *, reason: str) -> HttpResponse:
     """Raise the change and go to its operation, which says what it waits for. Raises OpsError when it is refused."""
     operation = operations.request_change(action, parameters, account=request.user, reason=reason)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from opsconsole.databases.addresses import parse, url_from
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Database, Environment, OwnerGroup
 from opsconsole.models.databases import NAME
-from opsconsole.pages.asking import PLAIN, AskingForm, Names, ReasonField, ask
+from opsconsole.pages.asking import PLAIN, AskingForm, Names, ReasonField, ask, said
 from opsconsole.pages.base import fragment, page, show
 from opsconsole.pages.tabs import header
 
@@ -152,13 +152,13 @@ def edit_database(request: HttpRequest, database: Database) -> HttpResponse:
 )
 def remove_database(request: HttpRequest, database: Database) -> HttpResponse:
     """Ask for a database to be taken off the list; its name is typed."""
-    if request.POST.get("confirm", "").strip() != database.name:
+    if said(request, "confirm") != database.name:
         raise Refused(
             "confirmation_needed",
             f"Taking {database.name} off the list needs its name, typed.",
             f"Go back and type {database.name} in the field beside the button.",
         )
-    return ask(request, "database.remove", registration.removal(database), reason=request.POST.get("reason", ""))
+    return ask(request, "database.remove", registration.removal(database), reason=said(request, "reason"))
 
 
 def _addition(data: Mapping[str, Any]) -> dict[str, Any]:

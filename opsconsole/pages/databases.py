@@ -18,6 +18,7 @@ from opsconsole.engines.base import Table
 from opsconsole.exceptions import OpsError
 from opsconsole.kinds import Kind
 from opsconsole.models import Database, Environment, Membership, Role
+from opsconsole.pages.asking import said
 from opsconsole.pages.base import fragment, page, rights_of, show
 from opsconsole.pages.history import history_content
 from opsconsole.pages.tabs import OVERVIEW, Tab, find_tab, register_tab, show_tab, verbs_for
@@ -68,7 +69,7 @@ def test_connection(request: HttpRequest, database: Database) -> HttpResponse:
 @page("databases/<slug:name>/notes/", name="database-notes", permission="note", scope="database", methods=("POST",))
 def add_note(request: HttpRequest, database: Database) -> HttpResponse:
     """Write a note into the history."""
-    write_note(database, request.POST.get("text", ""), account=request.user)  # type: ignore[arg-type]
+    write_note(database, said(request, "text"), account=request.user)  # type: ignore[arg-type]
     messages.success(request, f"Your note about {database.name} is in its history.")
     return redirect("database-history", name=database.name)
 

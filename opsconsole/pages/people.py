@@ -12,7 +12,7 @@ from opsconsole import bootstrap, operations
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Operation, OwnerGroup, Person, Role
-from opsconsole.pages.asking import PLAIN, AskingForm, ReasonField, ask, tell
+from opsconsole.pages.asking import PLAIN, AskingForm, ReasonField, ask, said, tell
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.people import credential_ok, one_time_password
 from opsconsole.states import State
@@ -140,16 +140,16 @@ def add_service(request: HttpRequest) -> HttpResponse:
 @page("people/<int:pk>/roles/", name="person-roles", permission="administer", scope="person", methods=("POST",))
 def change_role(request: HttpRequest, person: Person) -> HttpResponse:
     """Ask for a role to be given or taken away."""
-    given = {name: request.POST.get(name, "") for name in ("role", "owner_group")}
-    action = "membership.remove" if request.POST.get("act") == "remove" else "membership.add"
-    return ask(request, action, {"login": _login_of(person), **given}, reason=request.POST.get("reason", ""))
+    given = {name: said(request, name) for name in ("role", "owner_group")}
+    action = "membership.remove" if said(request, "act") == "remove" else "membership.add"
+    return ask(request, action, {"login": _login_of(person), **given}, reason=said(request, "reason"))
 
 
 @page("people/<int:pk>/email/", name="person-email", permission="administer", scope="person", methods=("POST",))
 def change_email(request: HttpRequest, person: Person) -> HttpResponse:
     """Ask for another e-mail address."""
-    given = {"login": _login_of(person), "email": request.POST.get("email", "")}
-    return ask(request, "person.email", given, reason=request.POST.get("reason", ""))
+    given = {"login": _login_of(person), "email": said(request, "email")}
+    return ask(request, "person.email", given, reason=said(request, "reason"))
 
 
 @page(
@@ -159,7 +159,7 @@ def change_email(request: HttpRequest, person: Person) -> HttpResponse:
 def reset_password(request: HttpRequest, person: Person, login: str) -> HttpResponse:
     """Ask for a one-time password; it works once the change is confirmed."""
     given = {"login": _own_login(person, login)}
-    return _with_password(request, "account.reset_password", given, request.POST.get("reason", ""))
+    return _with_password(request, "account.reset_password", given, said(request, "reason"))
 
 
 @page(
@@ -168,8 +168,8 @@ def reset_password(request: HttpRequest, person: Person, login: str) -> HttpResp
 )  # fmt: skip
 def switch_login(request: HttpRequest, person: Person, login: str) -> HttpResponse:
     """Ask for a login to be switched off, or on again."""
-    action = "account.activate" if request.POST.get("act") == "on" else "account.deactivate"
-    return ask(request, action, {"login": _own_login(person, login)}, reason=request.POST.get("reason", ""))
+    action = "account.activate" if said(request, "act") == "on" else "account.deactivate"
+    return ask(request, action, {"login": _own_login(person, login)}, reason=said(request, "reason"))
 
 
 def _with_password(request: HttpRequest, action: str, given: dict[str, Any], reason: str) -> HttpResponse:

@@ -15,7 +15,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Environment, Policy, Role
 from opsconsole.models.databases import NAME
-from opsconsole.pages.asking import AskingForm, Names, ReasonField, ask
+from opsconsole.pages.asking import AskingForm, Names, ReasonField, ask, said
 from opsconsole.pages.base import fragment, page, rights_of, show
 from opsconsole.plans import Plan
 
@@ -188,7 +188,7 @@ def policy_form(request: HttpRequest) -> HttpResponse:
 @page("policy-form/preview/", name="policy-preview", permission="administer", methods=("POST",), background=True)
 def policy_preview(request: HttpRequest) -> HttpResponse:
     """What the form says so far: the sentence, what it weakens, and what it would have asked for in 90 days."""
-    known = request.POST.get("known", "")
+    known = said(request, "known")
     form = PolicyForm(
         {**request.POST.dict(), **_lists(request), "reason": "-"}, known=bool(known), default=known == approvals.DEFAULT
     )
@@ -204,7 +204,7 @@ def policy_preview(request: HttpRequest) -> HttpResponse:
 @page("policies/<slug:policy>/off/", name="policy-off", permission="administer", methods=("POST",))
 def policy_off(request: HttpRequest, policy: str) -> HttpResponse:
     """Ask for a policy to be switched off."""
-    return ask(request, "policy.disable", {"name": policy}, reason=request.POST.get("reason", ""))
+    return ask(request, "policy.disable", {"name": policy}, reason=said(request, "reason"))
 
 
 def told_of(row: Policy) -> Told:
