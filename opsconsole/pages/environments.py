@@ -58,6 +58,7 @@ def environment_list(request: HttpRequest) -> HttpResponse:
         crumbs=[],
         environments=Environment.objects.annotate(count=there).order_by("-protected", "-order", "name"),
         may_change=rights_of(request).can("administer"),
+        may_audit=rights_of(request).can("audit"),
     )
 
 

@@ -36,6 +36,7 @@ TRUST = (
     Item(title="People", icon="group", link="/people/"),
     Item(title="Environments", icon="layers", link="/environments/"),
     Item(title="This console", icon="monitor_heart", link="/system/"),
+    Item(title="All rows", icon="table_rows", link="/admin/"),
     Item(title="My tokens", icon="key", link="/tokens/"),
 )
 GROUPS = (("", WORK), ("Rules and records", TRUST))

@@ -81,6 +81,7 @@ def people_list(request: HttpRequest) -> HttpResponse:
         meanings=[(role.label, role.value, text) for role, text in MEANINGS.items()],
         bootstrap_open=bootstrap.is_open(),
         may_change=rights_of(request).can("administer"),
+        may_audit=rights_of(request).can("audit"),
         at=now(),
     )
 

@@ -138,6 +138,7 @@ def policy_list(request: HttpRequest) -> HttpResponse:
         digest=in_force.digest,
         environments=Environment.objects.all(),
         may_change=rights_of(request).can("administer"),
+        may_audit=rights_of(request).can("audit"),
     )
 
 

@@ -149,3 +149,9 @@ def test_an_export_is_asked_for_by_post_and_only_by_readers(office: Office) -> N
     assert office.at("ada").post("/audit/export/csv/").status_code == 403
     assert office.at("audrey").post("/audit/export/xlsx/").status_code == 400
     assert not Operation.objects.exists()
+
+
+def test_lists_of_rules_lead_auditors_to_their_history(office: Office) -> None:
+    for path, family in (("/people/", "membership."), ("/policies/", "policy."), ("/environments/", "environment.")):
+        assert f"/audit/?type={family}" in read(office.at("audrey"), path)
+        assert "/audit/?type=" not in read(office.at("ada"), path)
