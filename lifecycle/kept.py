@@ -23,7 +23,7 @@ def drop_expired() -> int:
         try:
             engine = engine_for(row.database, session_label=f"opsconsole/kept/{row.id}")
             with engine.hold():
-                formats_for(row.database.engine)[0].drop_kept(engine, row.name)
+                formats_for(row.database.engine)[0].drop_kept(engine, row.name, row.incarnation)
         except TargetBusy:
             continue  # an operation works on the target; the next tick tries again
         except OpsError as error:

@@ -6,6 +6,7 @@ whatever happens to this process. Used by the kind `backup` and for the safety c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +27,9 @@ from opsconsole.instance import instance_id
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.kinds import Run
 from opsconsole.models import Database, Operation
+from opsconsole.states import TERMINAL
+
+_FOLDER = re.compile(r"backups/(?P<database>[^/]+)/(?P<operation>\d+)-(?P<fence>\d+)(?P<safety>-safety)?")
 
 
 @dataclass(frozen=True)
@@ -177,15 +181,39 @@ def published(spot: Spot) -> Manifest | None:
 
 def sweep(spot: Spot) -> None:
     """Remove what an unpublished backup left; adopt a published one that is not listed yet."""
-    made = published(spot)
+    archive, made = spot.archive, published(spot)
+    archive.store.sweep(archive.folder, part=archive.part)
     if made is not None:
         enlist(made, spot)
         return
-    archive = spot.archive
-    archive.store.sweep(archive.folder, part=archive.part)
     for key in archive.store.keys(archive.folder):
         archive.store.delete(key)
     archive.store.remove_folder(archive.folder)
+
+
+def tidy() -> int:
+    """Look after the backup folders of operations that are over: list what was published, remove the rest.
+
+    Gives back how many folders were looked at closely; those of listed backups and of open operations are not.
+    """
+    listed = set(Backup.objects.values_list("key", flat=True))
+    looked_at = 0
+    for folder in store().folders("backups", depth=2):
+        spot = None if folder in listed else _spot_of(folder)
+        if spot is not None and Operation.objects.filter(pk=spot.operation_id, state__in=TERMINAL).exists():
+            sweep(spot)
+            looked_at += 1
+    return looked_at
+
+
+def _spot_of(folder: str) -> Spot | None:
+    """The spot whose folder this is; None for one that is not ours to look after."""
+    match = _FOLDER.fullmatch(folder)
+    database = Database.objects.filter(name=match["database"]).first() if match else None
+    if match is None or database is None:
+        return None
+    purpose = Backup.Purpose.SAFETY if match["safety"] else Backup.Purpose.REQUESTED
+    return Spot(database, int(match["operation"]), int(match["fence"]), purpose)
 
 
 def sound(backup: Backup) -> None:

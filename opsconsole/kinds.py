@@ -139,8 +139,13 @@ class Kind(ABC):
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
         """On which side of the commit point did the crash fall? With DONE, the result to record (if known)."""
 
-    def suggestions(self, parameter: str, database: Database) -> tuple[tuple[str, str], ...]:
-        """Values worth offering for a parameter in a form, as (value, label); others stay allowed."""
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        """Values worth offering for a parameter in a form, as (value, label); others stay allowed.
+
+        `visible` are the databases that the asking account may see; no other one is named.
+        """
         return ()
 
     def clean_up(self, recovery: Recovery) -> None:

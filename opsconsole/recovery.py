@@ -57,7 +57,7 @@ def sweep() -> int:
     swept = 0
     for folder in folders:
         operation_id, _, fence = folder.name.partition(".")
-        if not Operation.objects.filter(pk=operation_id, fence=fence, state__in=ACTIVE).exists():
+        if not Operation.objects.filter(pk=operation_id, runner_fence=fence, state__in=ACTIVE).exists():
             process.kill_marked(folder.name, instance=instance_id())
             shutil.rmtree(folder, ignore_errors=True)
             swept += 1
@@ -65,28 +65,61 @@ def sweep() -> int:
 
 
 def recover(row: Operation, *, reason: str) -> Operation:
-    """Take over a lost operation under a new fence and bring it to its end."""
-    old_fence = int(row.fence or 0)
+    """Take over a lost operation under a new fence and bring it to its end.
+
+    What cannot be asked now is asked again by the next tick; after PATIENCE since the loss, a human is.
+    """
     row = _take_over(row, reason)
-    process.kill_marked(f"{row.id}.{old_fence}", instance=instance_id())
-    label = session_label(row.id, int(row.fence or 0))
-    kind = kinds.get(row.kind)
+    dead = int(row.runner_fence or 0)
+    process.kill_marked(f"{row.id}.{dead}", instance=instance_id())
     try:
-        with ExitStack() as stack:
-            engines = _engines(row, label)
-            for role in sorted(engines, key=lambda r: row.plan.target(r).identity):
-                if role != "shared":
-                    stack.enter_context(engines[role].hold())
-            case = Recovery(operation_id=row.id, fence=old_fence, plan=row.plan, witness=row.witness, engines=engines)
-            witness, result = _judge(kind, case, row)
-            shutil.rmtree(workdir_of(row.id, old_fence), ignore_errors=True)
-    except (OpsError, TargetBusy) as error:
-        return _try_later(row, error)
-    return _conclude(row, kind, witness, result, reason)
+        witness, result = _ask(row, dead)
+    except Exception as error:
+        if not isinstance(error, OpsError | TargetBusy):
+            log.exception("operation %s could not be recovered now", row.id)
+        if now() - (row.lost_at or row.created_at) < PATIENCE:
+            return _wait(row, error)
+        witness, result = _without_target(row, dead)
+        reason = f"{reason} The target could not be asked: {_words(error)}"
+    shutil.rmtree(workdir_of(row.id, dead), ignore_errors=True)
+    return _conclude(row, kinds.get(row.kind), witness, result, reason)
+
+
+def _ask(row: Operation, dead: int) -> tuple[Witness, Result | None]:
+    """Under the locks: clean up what the dead runner left, and read the witness."""
+    with ExitStack() as stack:
+        case = _case(row, dead)
+        for role in sorted(case.engines, key=lambda r: row.plan.target(r).identity):
+            if role != "shared":
+                stack.enter_context(case.engines[role].hold())
+        return _judge(kinds.get(row.kind), case, row)
+
+
+def _without_target(row: Operation, dead: int) -> tuple[Witness, Result | None]:
+    """What is known of an operation whose target stays silent: a kind that only reads has its witness elsewhere."""
+    kind = kinds.get(row.kind)
+    return (Witness.UNKNOWN, None) if kind.mutates else kind.witness(_case(row, dead))
+
+
+def _case(row: Operation, dead: int) -> Recovery:
+    engines = _engines(row, session_label(row.id, int(row.fence or 0)))
+    return Recovery(operation_id=row.id, fence=dead, plan=row.plan, witness=row.witness, engines=engines)
+
+
+def _wait(row: Operation, error: Exception) -> Operation:
+    audit.record("op.recovery_delayed", operation=row, outcome="failed", reason=_words(error))
+    return row
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OpsError):
+        return error.why
+    return str(error) if isinstance(error, TargetBusy) else f"an unexpected error ({type(error).__name__})"
 
 
 def _take_over(row: Operation, reason: str) -> Operation:
-    lease = now() + timedelta(seconds=settings.LEASE_SECONDS)
+    at, fence = now(), next_fence()
+    lease = at + timedelta(seconds=settings.LEASE_SECONDS)
     if row.state != State.RECOVERING:
         return move(
             row,
@@ -94,14 +127,12 @@ def _take_over(row: Operation, reason: str) -> Operation:
             frm=HELD_BY_WORKER,
             held=row.fence,
             reason=reason,
-            fence=next_fence(),
+            fence=fence,
             lease_until=lease,
+            lost_at=at,
         )
-    fence = next_fence()
-    taken = Operation.objects.filter(pk=row.pk, state=State.RECOVERING, fence=row.fence).update(
-        fence=fence, lease_until=lease
-    )
-    if taken != 1:
+    held = Operation.objects.filter(pk=row.pk, state=State.RECOVERING, fence=row.fence)
+    if held.update(fence=fence, lease_until=lease) != 1:
         raise FenceLost("fence_lost", f"Another worker recovers operation {row.id}.")
     row.refresh_from_db()
     return row
@@ -183,20 +214,4 @@ def _conclude(row: Operation, kind: kinds.Kind, witness: Witness, result: Result
         failure_why=f"{reason} Nothing was changed in the target.",
         failure_next="Ask for the operation again.",
         data=dict(data),
-    )
-
-
-def _try_later(row: Operation, error: OpsError | TargetBusy) -> Operation:
-    """The target cannot be asked now; after a while of that, nobody knows, and a human is asked."""
-    waited = now() - (row.started_at or row.created_at)
-    text = error.why if isinstance(error, OpsError) else str(error)
-    if waited < timedelta(seconds=settings.LEASE_SECONDS) + PATIENCE:
-        audit.record("op.recovery_delayed", operation=row, outcome="failed", reason=text)
-        return row
-    return move(
-        row,
-        State.INDETERMINATE,
-        frm=[State.RECOVERING],
-        held=row.fence,
-        reason=f"The target could not be asked: {text}",
     )

@@ -107,6 +107,11 @@ class LiveRun:
         for part in line.splitlines():
             self._channel.send({"line": _CONTROL.sub("", part)[:4096]})
 
+    def give_reason(self, error: Exception) -> None:
+        """Tell the supervisor why the run stopped at its commit point; recovery puts it into the row."""
+        why = error.why if isinstance(error, OpsError) else f"an unexpected error ({type(error).__name__})"
+        self._channel.send({"reason": f"It stopped at its commit point: {why}"})
+
     def check_cancel(self) -> None:
         if self._cancel.is_set() and not self.announced:
             raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
@@ -148,7 +153,7 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
         with contextlib.ExitStack() as stack:
             _take_locks(run, stack)
             failpoints.hit("lock.acquired")
-            result = kinds.get(operation.kind).run(run)
+            result = _run(kinds.get(operation.kind), run)
     except FenceLost:
         raise
     except TargetBusy as busy:
@@ -156,6 +161,7 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
     except Exception as error:
         if run.announced:
             log.exception("operation %s failed past its announcement", operation.id)
+            run.give_reason(error)
             return LEFT_TO_RECOVERY
         return _end_badly(operation, run, error)
     failpoints.hit("finish.before")
@@ -169,6 +175,29 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
     )
     failpoints.hit("finish.committed")
     return 0
+
+
+def _run(kind: kinds.Kind, run: LiveRun) -> kinds.Result:
+    """Carry the plan out; what ends without its effect is cleaned up while the locks are still held."""
+    try:
+        return kind.run(run)
+    except FenceLost:
+        raise  # whoever has taken over cleans up
+    except Exception:
+        if not run.announced:
+            _clean_up(kind, run)
+        raise
+
+
+def _clean_up(kind: kinds.Kind, run: LiveRun) -> None:
+    case = kinds.Recovery(
+        operation_id=run.operation_id, fence=run.fence, plan=run.plan, witness={}, engines=run.engines
+    )
+    try:
+        kind.clean_up(case)
+    except Exception as error:
+        log.exception("operation %s could not be cleaned up", run.operation_id)
+        run.log(f"Something of this run may be left behind: {error}")
 
 
 def _take_locks(run: LiveRun, stack: contextlib.ExitStack) -> None:

@@ -75,6 +75,10 @@ class Store(ABC):
         """Published keys below a folder, sorted."""
 
     @abstractmethod
+    def folders(self, prefix: str, *, depth: int) -> list[str]:
+        """The folders exactly `depth` levels below one, sorted; empty when it does not exist."""
+
+    @abstractmethod
     def delete(self, key: str) -> None: ...
 
     @abstractmethod
@@ -117,6 +121,10 @@ class FolderStore(Store):
         folder = self.path(prefix)
         found = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".part"))
         return sorted(str(path.relative_to(self.root)) for path in found)
+
+    def folders(self, prefix: str, *, depth: int) -> list[str]:
+        found = self.path(prefix).glob("/".join("*" * depth))
+        return sorted(str(path.relative_to(self.root)) for path in found if path.is_dir())
 
     def delete(self, key: str) -> None:
         path = self.path(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -32,11 +33,26 @@ def tick() -> None:
     tick_once()
 
 
-def register_chore(name: str, chore: Callable[[], object]) -> None:
-    """Add something that every tick does; it must be safe to run twice at once. Raises TypeError for a duplicate."""
+def register_chore(name: str, chore: Callable[[], object], *, every: float = 0.0) -> None:
+    """Add something that ticks do, at most every so many seconds; it must be safe to run twice at once.
+
+    Raises TypeError for a duplicate.
+    """
     if name in _CHORES:
         raise TypeError(f"the chore {name} is registered twice")
-    _CHORES[name] = chore
+    _CHORES[name] = _spaced(chore, every) if every else chore
+
+
+def _spaced(chore: Callable[[], object], every: float) -> Callable[[], object]:
+    due = 0.0
+
+    def sometimes() -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + every
+            chore()
+
+    return sometimes
 
 
 def tick_once() -> None:

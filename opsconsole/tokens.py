@@ -51,7 +51,7 @@ def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> 
 def owner_of(text: str) -> tuple[Account, Token]:
     """Whose token this is. Raises Refused, and records it, for one that is unknown, revoked or expired."""
     form = _FORM.fullmatch(text.strip())
-    token = Token.objects.select_related("account__person").filter(prefix=form[1]).first() if form else None
+    token = Token.objects.select_related("account__person__owner").filter(prefix=form[1]).first() if form else None
     why = _why_not(token, text.strip())
     if token is None or why:
         audit.record("auth.token_refused", outcome="denied", data={"prefix": form[1] if form else "", "why": why})
@@ -79,7 +79,12 @@ def _why_not(token: Token | None, text: str) -> str:
         return "it was revoked"
     if token.expires_at is not None and token.expires_at <= now():
         return "its time is over"
-    return "" if token.account.is_active else "its account is switched off"
+    if not token.account.is_active:
+        return "its account is switched off"
+    owner = token.account.person.owner
+    if token.account.person.is_service and not (owner and owner.accounts.filter(is_active=True).exists()):
+        return "its service's owner has no login that is on"
+    return ""
 
 
 def _digest(text: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from opsconsole import approvals, audit, failpoints, kinds, process, recovery
 from opsconsole.clock import now
@@ -60,13 +61,16 @@ def claim(operation_id: int) -> Operation | None:
             row = Operation.objects.select_for_update(of=("self",)).filter(pk=operation_id, state=State.QUEUED).first()
             if row is None or not _is_due(row):
                 return None
-            at = now()
+            at, fence = now(), next_fence()
             deadline = at + timedelta(seconds=kinds.get(row.kind).deadline_seconds)
             return move(
                 row,
                 State.RUNNING,
                 frm=[State.QUEUED],
-                fence=next_fence(),
+                fence=fence,
+                runner_fence=fence,
+                lost_at=None,
+                committed_at=None,
                 worker=host_name(),
                 claim_nonce=secrets.token_hex(16),
                 lease_until=at + timedelta(seconds=settings.LEASE_SECONDS),
@@ -198,9 +202,11 @@ class Supervisor:
             message = json.loads(raw)
             if "line" in message:
                 self._lines.append(message["line"])
+            elif "reason" in message:
+                self._stop_reason = message["reason"]
             elif message != {key: self._progress.get(key) for key in message}:
                 same = message.get("step") == self._progress.get("step")
-                self._progress = message | {"since": self._progress["since"] if same else now().isoformat()}
+                self._progress = message | {"since": self._progress["since"] if same else timezone.now().isoformat()}
                 self._moved_at = time.monotonic()
 
     def _beat(self, control_fd: int) -> None:

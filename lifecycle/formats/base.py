@@ -163,5 +163,6 @@ class Format(ABC):
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
         """Drop staging databases, files and sessions of one operation up to that fence; never anything live."""
 
-    def drop_kept(self, engine: Engine, name: str) -> None:
-        """Drop what a swap replaced and kept under that name; nothing when the engine keeps nothing."""
+    @abstractmethod
+    def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
+        """Drop what a swap replaced and kept under that name, if it still is that incarnation; gone is fine too."""

@@ -142,6 +142,9 @@ class PostgresFormat(Format):
             lock.end_sessions(session, prefix, operation_id, lost)
             databases.drop_staging(session, connector.database, operation_id, fence)
 
+    def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
+        databases.drop_kept(connector_of(engine), name, incarnation)
+
 
 class Staging:
     """A database that is being built: where it is, and with which client and settings."""

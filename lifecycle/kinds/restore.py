@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from lifecycle import archives, taking
 from lifecycle.formats import format_of, formats_for
@@ -168,9 +169,11 @@ class RestoreKind(Kind):
         for chosen in formats_for(database.engine):
             chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 
-    def suggestions(self, parameter: str, database: Database) -> tuple[tuple[str, str], ...]:
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
         if parameter == "source":
-            others = Database.objects.filter(engine=database.engine, removed_at=None).exclude(pk=database.pk)
+            others = visible.filter(engine=database.engine).exclude(pk=database.pk).order_by("name")
             return (("", f"{database.name} itself"), *((name, name) for name in others.values_list("name", flat=True)))
         if parameter != "backup":
             return ()

@@ -16,6 +16,7 @@ from opsconsole.plans import Plan, Target
 
 CHANGE = "change"  # the kind of operations that change the console itself
 CHANGE_MINUTES = 24 * 60  # a request for one stays open for a day
+UNNAMED = "It was asked for on a shell, where nobody is known"  # how the sentence of such a change begins
 CONFIRMING = (Role.ADMINISTRATOR.value, Role.APPROVER.value)
 
 
@@ -37,6 +38,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     The plan's evidence holds the databases whose protection it touches (`databases`; the strictest policy of any kind
     counts), what it weakens (`demands`), and the seat of the other person where neither asks for anybody (`seat`).
     Windows say when databases may be touched, so they do not hold back a change, which is done with the last vote.
+    A change that nobody in particular asked for (`unnamed`) needs one person more than that.
     """
     rules = in_force(at)
     touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
@@ -46,7 +48,8 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     weakened = Requirement.from_json(plan.evidence["demands"])
     asked = strictest_of([weakened, *demands, *general])
     seat = Requirement.from_json(plan.evidence["seat"])
-    return replace(asked if asked.gated else seat, windows=(), policy_digest=rules.digest)
+    needed = replace(asked if asked.gated else seat, windows=(), policy_digest=rules.digest)
+    return _for_nobody(needed, needed.votes_needed + 1) if plan.evidence.get("unnamed") else needed
 
 
 def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
@@ -56,8 +59,12 @@ def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
     """
     then = Requirement.from_json(operation.requirement)
     plan = operation.plan
+    if operation.kind == CHANGE and not then.gated:
+        return then
     if operation.kind == CHANGE:
-        return strictest(then, requirement_for_change(plan, at=at)) if then.gated else then
+        both = strictest(then, requirement_for_change(plan, at=at))
+        seats = sum(clause.count for clause in both.clauses)
+        return _for_nobody(both, max(both.votes_needed, seats + 1)) if plan.evidence.get("unnamed") else both
     return strictest(then, requirement_for(kinds.get(operation.kind), plan.targets, at=at))
 
 
@@ -86,6 +93,14 @@ def seat_of_another(owner_groups: Sequence[str], *, besides: int | None) -> Requ
         valid_minutes=CHANGE_MINUTES,
         sentences=(f"A change of the console needs 1 other person of {clause.words}",),
     )
+
+
+def _for_nobody(requirement: Requirement, people: int) -> Requirement:
+    """So many people, one of whom may be whoever asked unseen; the seat beyond the clauses' is for any who fit one."""
+    enough = "one is" if people == 2 else f"{people - 1} are"
+    sentence = f"{UNNAMED}, so {people} people must agree; with OPSCONSOLE_TOKEN {enough} enough"
+    others = (text for text in requirement.sentences if not text.startswith(UNNAMED))
+    return replace(requirement, votes_needed=people, sentences=(*others, sentence))
 
 
 def _with_twins(rows: Iterable[Database]) -> list[Place]:

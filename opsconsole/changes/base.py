@@ -84,6 +84,7 @@ class Change(ABC):
                 "seat": seat.as_json(),
                 "demands": draft.demands.as_json(),
                 "databases": list(draft.databases),
+                "unnamed": account is None and not bootstrap.is_open(),
             },
             way_back=draft.way_back or "Ask for the opposite change; it is confirmed in the same way.",
         )

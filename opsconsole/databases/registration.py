@@ -64,7 +64,8 @@ def addition(
 def edition(database: Database, changes: Mapping[str, Any], *, url: str = "", url_env: str = "") -> dict[str, Any]:
     """The parameters of `database.edit`: `changes` as {field: {"old", "new"}}, and where it is when that changes.
 
-    `changes` given holds wanted values by field name (EDITABLE). Raises Usage, Refused or TargetProblem.
+    `changes` given holds wanted values by field name (EDITABLE). Raises Usage, TargetProblem, or Refused, also while
+    an operation on the database is open and its address would change.
     """
     if unknown := sorted(set(changes) - set(EDITABLE)):
         raise Usage("unknown_field", f"{unknown[0]} cannot be edited.", f"These can: {', '.join(EDITABLE)}.")
@@ -72,6 +73,8 @@ def edition(database: Database, changes: Mapping[str, Any], *, url: str = "", ur
     wanted = {field: _checked(field, value) for field, value in changes.items()}
     moved = {field: {"old": now_is[field], "new": value} for field, value in wanted.items() if value != now_is[field]}
     where = _whereabouts(url, url_env) if url or url_env else {}
+    if where:
+        _refuse_while_open(database)
     if where and where["engine"] != database.engine:
         raise Refused(
             "wrong_engine", f"{database.name} is a {database.engine} database; that URL names {where['engine']}.",
@@ -109,7 +112,8 @@ def add(operation: Operation, parameters: Mapping[str, Any]) -> Database:
 
 
 def edit(operation: Operation, parameters: Mapping[str, Any]) -> Database:
-    """Do a confirmed `database.edit`. Raises Refused when a setting has moved since the plan was made."""
+    """Do a confirmed `database.edit`. Raises Refused when a setting has moved since the plan was made, or an
+    operation that is open now would be led to another address."""
     database = Database.objects.select_related("environment", "owner_group").get(pk=parameters["database"])
     now_is = settings_of(database)
     changes, where = parameters["changes"], parameters["where"]
@@ -117,6 +121,8 @@ def edit(operation: Operation, parameters: Mapping[str, Any]) -> Database:
     if moved or database.removed_at or database.display != parameters["display_before"]:
         what = ", ".join(moved) or "removed or moved"
         raise Refused("stale", f"{database.name} was changed meanwhile ({what}).", "Ask again.")
+    if where:
+        _refuse_while_open(database)
     values: dict[str, Any] = {field: change["new"] for field, change in changes.items()}
     if "environment" in values:
         values["environment"] = environment_called(values["environment"])
@@ -240,7 +246,9 @@ def _cleaned(values: Sequence[str]) -> list[str]:
 
 
 def _refuse_while_open(database: Database) -> None:
-    if database.operations.filter(state__in=OPEN).exists():
+    """Refuse while an open operation touches the database in any role: its plan names this row and what is there."""
+    touched = database.operation_targets.filter(operation__state__in=OPEN)
+    if touched.exists() or database.operations.filter(state__in=OPEN).exists():
         raise Refused(
             "in_use", f"An operation on {database.name} is open.", "Wait for its end, or cancel it, then ask again."
         )

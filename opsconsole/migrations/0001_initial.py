@@ -180,6 +180,8 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(null=True)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('fence', models.BigIntegerField(null=True)),
+                ('runner_fence', models.BigIntegerField(null=True)),
+                ('lost_at', models.DateTimeField(null=True)),
                 ('worker', models.CharField(blank=True, max_length=120)),
                 ('claim_nonce', models.CharField(blank=True, max_length=40)),
                 ('lease_until', models.DateTimeField(null=True)),

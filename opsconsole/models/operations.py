@@ -48,6 +48,8 @@ class Operation(models.Model):
 
     # the lease
     fence = models.BigIntegerField(null=True)
+    runner_fence = models.BigIntegerField(null=True)  # of the last claim; recovery takes new fences and leaves it alone
+    lost_at = models.DateTimeField(null=True)  # when its worker was first missed
     worker = models.CharField(max_length=120, blank=True)
     claim_nonce = models.CharField(max_length=40, blank=True)
     lease_until = models.DateTimeField(null=True)

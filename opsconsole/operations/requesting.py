@@ -104,11 +104,14 @@ def request_change(
 ) -> Operation:
     """Ask for a change of the console itself (people, policies, databases); it is done when another person agrees.
 
-    `account` is None for somebody at a shell, who is nobody in particular: then any confirmer is another person.
+    `account` is None for somebody at a shell, who is nobody in particular and might be whoever confirms it: then one
+    person more must agree. Raises Refused where there are not so many.
     While the console is being set up, it is done at once and recorded as bootstrap.
     """
     plan = change_runs.plan_change(action, parameters, account)
     requirement = change_runs.requirement_for_change(plan, at=now())
+    if requirement.gated and plan.evidence["unnamed"]:
+        _enough_people(requirement)
     return _submit(plan, requirement, account=account, reason=reason)
 
 
@@ -196,6 +199,18 @@ def _accountable(account: Account | None) -> Person | None:
     if account is None:
         return None
     return account.person.owner if account.person.is_service else account.person
+
+
+def _enough_people(requirement: approvals.Requirement) -> None:
+    """Raises Refused when fewer people could agree than must, for something that nobody in particular asks for."""
+    able = len(approvals.who_may(Operation(kind=approvals.CHANGE), requirement, at=now()))
+    if able < requirement.votes_needed:
+        raise Refused(
+            "too_few_people",
+            f"On a shell nobody is known, so {requirement.votes_needed} people must agree, and there "
+            f"{'is' if able == 1 else 'are'} {able or 'none'} who could.",
+            "Ask in the browser, or with OPSCONSOLE_TOKEN set to your token: then one person fewer is needed.",
+        )
 
 
 def _may_request(account: Account, database: Database) -> None:

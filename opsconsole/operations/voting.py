@@ -15,6 +15,8 @@ from opsconsole.operations.rows import locked, queue
 from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
 
+WITHDRAWABLE = (State.PENDING_APPROVAL, State.QUEUED, State.RUNNING)  # running: until it is armed
+
 
 def approve(
     operation: Operation,
@@ -46,7 +48,7 @@ def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Ope
     """Take one's own approval back; possible until the operation is armed."""
     with transaction.atomic():
         row = locked(operation)
-        if row.state not in (State.PENDING_APPROVAL, State.QUEUED) or hasattr(row, "grant"):
+        if row.state not in WITHDRAWABLE or hasattr(row, "grant"):
             raise Overtaken(row)
         mine = row.votes.filter(person_id=account.person_id).last()
         if mine is None or mine.decision != Vote.Decision.APPROVE:
@@ -54,9 +56,19 @@ def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Ope
                 "no_vote", "You have no approval here that could be withdrawn.", "Open the operation to see who voted."
             )
         _record_vote(row, Vote.Decision.WITHDRAW, account, reason, mine.auth_at, mine.ip)
-        if row.state == State.QUEUED and not approvals.tally(row, at=now()).satisfied:
+        if row.state == State.PENDING_APPROVAL or approvals.tally(row, at=now()).satisfied:
+            return row
+        if row.state == State.QUEUED:
             return move(row, State.CANCELLED, reason=f"{account.person.name} withdrew the approval before it ran.")
-        return row
+        why = f"{account.person.name} withdrew the approval before anything was changed."
+        return move(
+            row,
+            State.CANCELLING,
+            frm=[State.RUNNING],
+            reason=why,
+            cancel_requested_at=now(),
+            cancel_requested_by=account,
+        )
 
 
 def _vote(

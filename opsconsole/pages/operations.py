@@ -13,6 +13,7 @@ from opsconsole import approvals, kinds, reauth
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Environment, Operation, Person, Vote
+from opsconsole.operations.voting import WITHDRAWABLE
 from opsconsole.pages import looks
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
@@ -162,7 +163,7 @@ def _hindrance(found: list[Refused]) -> Refused | None:
 
 
 def _may_withdraw(request: HttpRequest, operation: Operation) -> bool:
-    if operation.state not in (State.PENDING_APPROVAL, State.QUEUED):
+    if operation.state not in WITHDRAWABLE or hasattr(operation, "grant"):
         return False
     mine = operation.votes.filter(person_id=account_of(request).person_id, digest=operation.digest).last()
     return mine is not None and mine.decision == Vote.Decision.APPROVE

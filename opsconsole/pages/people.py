@@ -11,10 +11,11 @@ from django.shortcuts import redirect
 from opsconsole import bootstrap, operations
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
-from opsconsole.models import Account, Operation, OwnerGroup, Person, Role
+from opsconsole.models import Account, OwnerGroup, Person, Role
 from opsconsole.pages.asking import PLAIN, AskingForm, ReasonField, ask, said, tell
-from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
+from opsconsole.pages.base import Scope, account_of, page, register_scope, rights_of, show
 from opsconsole.people import credential_ok, one_time_password
+from opsconsole.permissions import visible_operations
 from opsconsole.states import State
 
 MEANINGS = {
@@ -103,7 +104,7 @@ def person_page(request: HttpRequest, person: Person) -> HttpResponse:
         roles=Role.choices,
         groups=OwnerGroup.objects.all(),
         services=person.services.all(),
-        last_asked=Operation.objects.filter(requester_person=person).select_related("database").order_by("-id")[:8],
+        last_asked=visible_operations(account_of(request)).filter(requester_person=person).order_by("-id")[:8],
         may_change=rights_of(request).can("administer"),
         may_audit=rights_of(request).can("audit"),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
@@ -15,6 +16,7 @@ from opsconsole.exceptions import OpsError, Usage
 from opsconsole.models import Database
 from opsconsole.pages import looks
 from opsconsole.pages.base import account_of, fragment, page, show
+from opsconsole.permissions import visible_databases
 from opsconsole.plans import Plan
 from opsconsole.targets import plan_target
 
@@ -43,11 +45,18 @@ class RequestForm(forms.Form):
     """The kind's parameters, a reason, and, where nobody else is asked, the typed name and the password."""
 
     def __init__(
-        self, kind: kinds.Kind, database: Database, *args: Any, confirms: bool, proved: bool, **kwargs: Any
+        self,
+        kind: kinds.Kind,
+        database: Database,
+        *args: Any,
+        visible: QuerySet[Database],
+        confirms: bool,
+        proved: bool,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         for parameter in kind.parameters:
-            self.fields[parameter.name] = _field(kind, parameter, database)
+            self.fields[parameter.name] = _field(kind, parameter, database, visible)
         self.fields["reason"] = forms.CharField(
             label="Why",
             required=False,
@@ -158,11 +167,15 @@ def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Da
 
 
 def _form(request: HttpRequest, kind: kinds.Kind, database: Database, confirms: bool) -> RequestForm:
-    proved = reauth.proved_at(request) is not None
+    known: dict[str, Any] = {
+        "visible": visible_databases(account_of(request)),
+        "confirms": confirms,
+        "proved": reauth.proved_at(request) is not None,
+    }
     if request.method == "POST":
-        return RequestForm(kind, database, request.POST, confirms=confirms, proved=proved)
+        return RequestForm(kind, database, request.POST, **known)
     given = {name: request.GET[name] for name in request.GET if name not in ("confirm", "password")}
-    return RequestForm(kind, database, initial=given, confirms=confirms, proved=proved)
+    return RequestForm(kind, database, initial=given, **known)
 
 
 def _kind(name: str, database: Database) -> kinds.Kind:
@@ -175,7 +188,9 @@ def _kind(name: str, database: Database) -> kinds.Kind:
     return found
 
 
-def _field(kind: kinds.Kind, parameter: kinds.Parameter, database: Database) -> forms.Field:
+def _field(
+    kind: kinds.Kind, parameter: kinds.Parameter, database: Database, visible: QuerySet[Database]
+) -> forms.Field:
     shared: dict[str, Any] = {
         "label": parameter.label,
         "help_text": parameter.help[:1].upper() + parameter.help[1:],
@@ -184,6 +199,6 @@ def _field(kind: kinds.Kind, parameter: kinds.Parameter, database: Database) -> 
     }
     if parameter.choices:
         return forms.ChoiceField(choices=parameter.choices, **shared)
-    if suggested := kind.suggestions(parameter.name, database):
+    if suggested := kind.suggestions(parameter.name, database, visible):
         return SuggestedField(suggested=suggested, **shared)
     return forms.CharField(max_length=300, widget=forms.TextInput(attrs={"autocomplete": "off"}), **shared)

@@ -262,8 +262,8 @@ def drop_staging(session: Connection, database: str, operation: int, up_to_fence
     return doomed
 
 
-def drop_kept(connector: Connector, name: str) -> None:
-    """Drop a database that a swap has kept. Raises Refused for any other name."""
+def drop_kept(connector: Connector, name: str, incarnation: str) -> None:
+    """Drop a database that a swap has kept, `incarnation` being its oid. Raises Refused for any other one."""
     match = re.fullmatch(r".*__old_(\d+)(?:_(\d+))?", name)
     if not match or name != old_name(connector.database, int(match[1]), int(match[2] or 1)):
         raise Refused(
@@ -275,6 +275,15 @@ def drop_kept(connector: Connector, name: str) -> None:
     if maintenance is None:
         raise Refused("no_maintenance", "This role may enter no database from which another one can be dropped.")
     with connector.session(WRITE, database=maintenance) as session:
+        found = session.execute("SELECT oid::text FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        if found is None:
+            return
+        if found[0] != incarnation:
+            raise Refused(
+                "not_kept",
+                f"{name} is not the database that the restore has kept: it was made anew, or is on another server.",
+                "Look at it on the server, and drop it by hand if nobody needs it.",
+            )
         try:
             drop(session, name)
         except psycopg.errors.ObjectInUse as error:

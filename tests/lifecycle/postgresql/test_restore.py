@@ -13,7 +13,7 @@ import pytest
 
 from lifecycle.formats import format_of
 from opsconsole.engines.postgresql import connect, databases, snapshot, swap
-from opsconsole.exceptions import Cancelled, FenceLost, Moved, OperationFailed, Stale
+from opsconsole.exceptions import Cancelled, FenceLost, Moved, OperationFailed, Refused, Stale
 from tests.lifecycle.postgresql.conftest import DAMAGE, NEW, OLD, Ledger
 from tests.support import postgres_worker as worker
 from tests.support.fake_run import stored_witness
@@ -152,14 +152,18 @@ def test_the_swapped_out_database_keeps_the_old_content_until_it_is_dropped(dama
     worker.restore(ledger.url, base, worker.run_in(base))
     old = Ledger(ledger.server, ledger.name + "__old_7")
     assert old.state() == OLD
-    databases.drop_kept(worker.engine(ledger.url).connector, old.name)
+    connector = worker.engine(ledger.url).connector
+    oid = ledger.server.rows(f"SELECT oid::text FROM pg_database WHERE datname = '{old.name}'")[0][0]
+    with pytest.raises(Refused, match="made anew"):
+        databases.drop_kept(connector, old.name, str(int(oid) + 1))
+    databases.drop_kept(connector, old.name, oid)
     assert ledger.databases() == [""]
 
 
 @pytest.mark.parametrize("suffix", ["", "__oc_7_2", "_other", "__old_7x"])
 def test_only_a_kept_copy_can_be_dropped(ledger: Ledger, suffix: str) -> None:
     with pytest.raises(Exception, match="not a copy"):
-        databases.drop_kept(worker.engine(ledger.url).connector, ledger.name + suffix)
+        databases.drop_kept(worker.engine(ledger.url).connector, ledger.name + suffix, "1")
     assert ledger.state() == NEW
 
 

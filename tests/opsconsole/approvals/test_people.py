@@ -43,7 +43,7 @@ def test_one_address_is_one_person_in_any_case(console: Any) -> None:
 def test_what_makes_no_sense_is_refused_and_adds_nobody(founders: Any, given: dict[str, Any], code: str) -> None:
     before = Account.objects.count()
     with pytest.raises(OpsError) as refused:
-        people.add_person(given.pop("login"), **given)
+        people.add_person(**given)
     assert (refused.value.code, Account.objects.count()) == (code, before)
 
 

@@ -91,7 +91,7 @@ def test_staging_copies_are_leftovers_and_kept_ones_are_not(
     for name in (databases.staging_name(database, 7, 2), databases.old_name(database, 7)):
         postgres.create_database(name)
     assert open_database().leftovers() == [f"database {database}__oc_7_2"]
-    databases.drop_kept(open_database().connector, databases.old_name(database, 7))
+    postgres.drop_database(databases.old_name(database, 7))
     postgres.drop_database(f"{database}__oc_7_2")
     assert postgres.rows(f"SELECT count(*) FROM pg_database WHERE datname LIKE '{database}_%'") == [(0,)]
 
