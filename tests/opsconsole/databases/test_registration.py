@@ -11,7 +11,7 @@ import pytest
 from opsconsole import operations
 from opsconsole.databases import registration
 from opsconsole.exceptions import Refused, TargetProblem, Usage
-from opsconsole.models import AuditEvent, Database, Operation
+from opsconsole.models import AuditEvent, Database, Operation, OperationTarget
 from opsconsole.states import State
 from tests.opsconsole.databases.conftest import Shop
 from tests.support import people
@@ -146,6 +146,34 @@ def test_a_database_is_not_removed_under_an_open_operation(ignition: Any, team: 
     with pytest.raises(Refused) as caught:
         registration.removal(ignition)
     assert caught.value.code == "in_use"
+
+
+def test_an_address_is_not_changed_under_an_open_operation(ignition: Any, team: Cast, shop_file: Path) -> None:
+    operations.request("backup", ignition, {}, account=team.ada)
+    with pytest.raises(Refused) as caught:
+        registration.edition(ignition, {}, url=f"sqlite:///{shop_file}?flavour=d1")
+    assert caught.value.code == "in_use"
+    assert registration.edition(ignition, {"tags": ["core"]})["where"] == {}
+
+
+def test_a_database_is_not_removed_under_an_operation_that_only_reads_there(ignition: Any, team: Cast) -> None:
+    other = Database.objects.get(pk=ignition.pk)
+    operation = operations.request("backup", ignition, {}, account=team.ada)
+    other.pk, other.name = None, "spark"
+    other.save()
+    OperationTarget.objects.create(operation=operation, database=other, identity="sqlite:1:2:/x", role="shared")
+    with pytest.raises(Refused) as caught:
+        registration.removal(other)
+    assert caught.value.code == "in_use"
+
+
+def test_an_agreed_change_of_address_is_not_done_under_an_operation_that_opened_meanwhile(
+    ignition: Any, team: Cast, shop_file: Path
+) -> None:
+    wanted = registration.edition(ignition, {}, url=f"sqlite:///{shop_file}")
+    operations.request("backup", ignition, {}, account=team.ada)
+    late = operations.request_change("database.edit", wanted, account=team.admin)
+    assert (late.state, late.failure_code) == (State.FAILED, "in_use")
 
 
 @pytest.mark.parametrize(
