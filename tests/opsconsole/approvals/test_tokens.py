@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from opsconsole import tokens
+from opsconsole import operations, tokens
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Account, AuditEvent, Token
-from tests.opsconsole.approvals.scenes import later
+from tests.opsconsole.approvals.scenes import approve, later
 
 
 def minted(account: Any, **more: Any) -> tuple[Token, str]:
@@ -80,3 +80,13 @@ def test_nobody_mints_with_a_password_that_somebody_else_has_seen(team: Any) -> 
     team.ada.must_change_password = True
     with pytest.raises(OpsError, match="one-time"):
         minted(team.ada)
+
+
+def test_a_service_s_token_ends_with_its_owner_s_last_login(team: Any) -> None:
+    given = {"login": "robot", "name": "Robot", "service_owner": "ada"}
+    approve(team.grace, operations.request_change("person.add", given, account=team.admin))
+    _, text = minted(Account.objects.get(username="robot"))
+    assert tokens.owner_of(text)[0].username == "robot"
+    Account.objects.filter(pk=team.ada.pk).update(is_active=False)
+    with pytest.raises(Refused, match="owner has no login"):
+        tokens.owner_of(text)
