@@ -361,6 +361,10 @@ class Migration(migrations.Migration):
             model_name='auditevent',
             index=models.Index(fields=['at', 'id'], name='audit_by_time'),
         ),
+        migrations.AddIndex(
+            model_name='auditevent',
+            index=models.Index(fields=['outcome', '-id'], name='audit_by_outcome'),
+        ),
         migrations.AddField(
             model_name='auditseal',
             name='event',

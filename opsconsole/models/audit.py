@@ -29,6 +29,7 @@ class AuditEvent(models.Model):
             models.Index(fields=["type", "-id"], name="audit_by_type"),
             models.Index(fields=["kind", "-id"], name="audit_by_kind"),
             models.Index(fields=["at", "id"], name="audit_by_time"),
+            models.Index(fields=["outcome", "-id"], name="audit_by_outcome"),
         ]
 
 
