@@ -38,7 +38,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     The plan's evidence holds the databases whose protection it touches (`databases`; the strictest policy of any kind
     counts), what it weakens (`demands`), and the seat of the other person where neither asks for anybody (`seat`).
     Windows say when databases may be touched, so they do not hold back a change, which is done with the last vote.
-    A change that nobody in particular asked for (`unnamed`) needs one person more than that.
+    A change that nobody in particular asked for (`asked_by` says so) needs one person more than that.
     """
     rules = in_force(at)
     touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
@@ -49,7 +49,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     asked = strictest_of([weakened, *demands, *general])
     seat = Requirement.from_json(plan.evidence["seat"])
     needed = replace(asked if asked.gated else seat, windows=(), policy_digest=rules.digest)
-    return _for_nobody(needed, needed.votes_needed + 1) if plan.evidence.get("unnamed") else needed
+    return _for_nobody(needed, needed.votes_needed + 1) if "asked_by" in plan.evidence else needed
 
 
 def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
@@ -64,7 +64,7 @@ def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
     if operation.kind == CHANGE:
         both = strictest(then, requirement_for_change(plan, at=at))
         seats = sum(clause.count for clause in both.clauses)
-        return _for_nobody(both, max(both.votes_needed, seats + 1)) if plan.evidence.get("unnamed") else both
+        return _for_nobody(both, max(both.votes_needed, seats + 1)) if "asked_by" in plan.evidence else both
     return strictest(then, requirement_for(kinds.get(operation.kind), plan.targets, at=at))
 
 

@@ -20,6 +20,8 @@ from opsconsole.models import Account, Membership, Operation, Role
 from opsconsole.permissions import can
 from opsconsole.plans import Effect, Plan, Precondition, Step
 
+NOBODY = "somebody on a shell, where nobody is known"  # in the evidence of a change that one more person must confirm
+
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
@@ -84,7 +86,7 @@ class Change(ABC):
                 "seat": seat.as_json(),
                 "demands": draft.demands.as_json(),
                 "databases": list(draft.databases),
-                "unnamed": account is None and not bootstrap.is_open(),
+                **({"asked_by": NOBODY} if account is None and not bootstrap.is_open() else {}),
             },
             way_back=draft.way_back or "Ask for the opposite change; it is confirmed in the same way.",
         )

@@ -101,6 +101,8 @@ def operation_sentence(operation: Operation) -> str:
     if operation.state == State.PENDING_APPROVAL:
         others = "one other person" if operation.votes_needed == 1 else f"{operation.votes_needed} other people"
         lines.append(f"It waits for {others}: {address_of(operation.get_absolute_url())}")
+        if "asked_by" in operation.plan.evidence:
+            lines.append(f"{operation.requirement['sentences'][-1]}.")
     elif operation.state == State.FAILED:
         lines.append(f"{operation.failure_why} {operation.failure_next}".strip())
     elif operation.state_reason:

@@ -110,7 +110,7 @@ def request_change(
     """
     plan = change_runs.plan_change(action, parameters, account)
     requirement = change_runs.requirement_for_change(plan, at=now())
-    if requirement.gated and plan.evidence["unnamed"]:
+    if requirement.gated and "asked_by" in plan.evidence:
         _enough_people(requirement)
     return _submit(plan, requirement, account=account, reason=reason)
 

@@ -50,6 +50,15 @@ def test_after_the_set_up_a_person_waits_for_another_one(say: Say, team: Cast) -
     assert not Account.objects.filter(username="zoe").exists()
 
 
+def test_a_shell_without_a_token_needs_one_person_more_and_says_so(say: Say, team: Cast) -> None:
+    people.close_bootstrap()
+    alone = say(*ZOE[:-1])
+    assert "waits for 2 other people" in alone.out
+    assert "with OPSCONSOLE_TOKEN one is enough" in alone.out
+    named = say(*ZOE[:-1], account=team.admin)
+    assert "waits for one other person" in named.out and "OPSCONSOLE_TOKEN" not in named.out
+
+
 def test_an_owner_group_may_be_named(say: Say) -> None:
     assert say(*ZOE, "--groups", "engineers", "--owner-group", "payments").code == 0
     assert Membership.objects.get().owner_group.name == "payments"
