@@ -7,8 +7,9 @@ from typing import Any
 
 from django.test import Client
 
+from opsconsole.clock import now
 from opsconsole.models import Account, AuditEvent, Membership, Operation, Person
-from tests.opsconsole.approvals.scenes import approve
+from tests.opsconsole.approvals.scenes import add_database, approve, ask
 from tests.opsconsole.pages.conftest import Office
 from tests.support.people import PASSWORD
 
@@ -129,3 +130,13 @@ def test_a_password_that_nobody_confirmed_is_pointed_out(office: Office) -> None
     Account.objects.filter(username="grace").update(password="argon2$something-else")
     html = office.at("admin").get(f"/people/{office.grace.person.pk}/").content.decode()
     assert "its votes do not count" in html
+
+
+def test_what_somebody_asked_for_elsewhere_is_not_named_to_others(founding: Office) -> None:
+    elsewhere = add_database("elsewhere", "production", owner_group="another-team")
+    theirs = {"owner_group": elsewhere.owner_group, "role": "engineers", "counts_from": now()}
+    Membership.objects.create(person=founding.ada.person, **theirs)
+    ask(founding.ada, elsewhere)
+    path = f"/people/{founding.ada.person.pk}/"
+    assert "elsewhere" not in founding.at("grace").get(path).content.decode()
+    assert "elsewhere" in founding.at("audrey").get(path).content.decode()

@@ -8,6 +8,7 @@ from opsconsole.clock import now
 from opsconsole.models import Operation
 from opsconsole.reauth import PROVED_AT
 from opsconsole.states import State
+from tests.opsconsole.approvals.scenes import add_database
 from tests.opsconsole.pages.conftest import Office
 from tests.support.people import PASSWORD
 
@@ -93,3 +94,10 @@ def test_a_second_request_is_a_second_operation_with_its_own_digest(office: Offi
     client.post(SAVINGS, {})
     client.post(SAVINGS, {})
     assert len(set(Operation.objects.values_list("digest", flat=True))) == 2
+
+
+def test_no_database_is_offered_as_a_source_that_one_may_not_see(founding: Office) -> None:
+    add_database("elsewhere", owner_group="another-team")
+    html = founding.at("ada").get("/databases/savings/request/restore/").content.decode()
+    assert "sandbox" in html
+    assert "elsewhere" not in html
