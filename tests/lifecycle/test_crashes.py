@@ -108,3 +108,19 @@ def test_the_engines_of_the_matrix_are_all_there_are():
 
     assert set(ENGINES) == {"sqlite", "postgresql"}
     assert all(issubclass(engine, Engine) for engine in ENGINES.values())
+
+
+IN_PLACE = ["arm.committed", "inplace.mid", "restore.before_swap", "restore.swapped", "finish.before"]
+
+
+@pytest.mark.parametrize("victim", ["runner", "worker"])
+@pytest.mark.parametrize("point", IN_PLACE)
+def test_a_restore_in_place_that_dies_leaves_the_old_content_or_the_new(console, cast, postgres_shop, point, victim):
+    shop, row = postgres_shop
+    work(console, operations.request("backup", row, {}, account=cast.ada))
+    shop.lose(KEPT)
+    asked = operations.request("restore", row, {"method": "in_place"}, account=cast.ada, confirm="shop")
+    operation = die_at(console, asked, point, victim)
+    assert operation.state in (State.SUCCEEDED, State.FAILED)
+    assert shop.orders() == (200 if operation.state == State.SUCCEEDED else KEPT)
+    assert_nothing_left(console, shop, operation)
