@@ -6,17 +6,21 @@ from collections.abc import Mapping
 
 from django.db import transaction
 
-from opsconsole import approvals, audit, kinds
+from opsconsole import approvals, audit, databases, kinds
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Cancelled, FenceLost, Moved, Refused, Stale
-from opsconsole.models import ExecutionGrant, Operation
+from opsconsole.models import Database, ExecutionGrant, Operation
 from opsconsole.plans import Plan, Precondition, digest_of
 from opsconsole.states import State
 
 
 def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, str]:
-    """Probe every precondition of a plan; gives back what was read. Raises Stale with each difference."""
+    """Probe every precondition of a plan; gives back what was read. Raises Stale with each difference.
+
+    Every target and its other names are asked again who they are, so that the votes are then counted against the rules
+    of all of them, as they are now.
+    """
     kind = kinds.get(plan.kind)
     read: dict[str, str] = {}
     moved = []
@@ -27,6 +31,8 @@ def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, 
             moved.append(Moved(f"{condition.probe} of {condition.subject}", condition.value, value))
     if moved:
         raise Stale(moved)
+    for target in plan.targets:
+        databases.recognise(Database.objects.get(pk=target.database_id), engines[target.role].identity())
     return read
 
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 from opsconsole import kinds
 from opsconsole.approvals.requirement import Clause, Requirement, strictest, strictest_of
 from opsconsole.approvals.rules import Place, Verb, in_force
+from opsconsole.databases import twins_of
 from opsconsole.models import Database, Membership, Operation, Role
 from opsconsole.plans import Plan, Target
 
@@ -23,8 +24,8 @@ CONFIRMING = (Role.ADMINISTRATOR.value, Role.APPROVER.value)
 def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime) -> Requirement:
     """The strictest of all policies that match the kind on any of its targets, source and destination alike.
 
-    A target answers for every registered database that has its identity, so a second row under a milder label changes
-    nothing. Without a matching policy, a gated kind needs the default policy on protected databases.
+    A target answers for every registered database that is, or may be, the same one, so a second row under a milder
+    label changes nothing. Without a matching policy, a gated kind needs the default policy on protected databases.
     """
     rules = in_force(at)
     verb = Verb(name=kind.name, gated=kind.gated)
@@ -69,7 +70,7 @@ def requirement_of(operation: Operation, *, at: datetime) -> Requirement:
 
 
 def places_of(targets: Iterable[Target]) -> list[Place]:
-    """Where the targets are, by every registered database of the same identity."""
+    """Where the targets are, by every registered name of each."""
     targets = list(targets)
     named = Q(pk__in=[target.database_id for target in targets])
     known = Q(identity__in=[target.identity for target in targets if target.identity], removed_at=None)
@@ -104,10 +105,6 @@ def _for_nobody(requirement: Requirement, people: int) -> Requirement:
 
 
 def _with_twins(rows: Iterable[Database]) -> list[Place]:
-    rows = list(rows)
-    identities = {row.identity for row in rows if row.identity}
-    twins = Database.objects.filter(identity__in=identities, removed_at=None)
-    every = Database.objects.filter(Q(pk__in=[row.pk for row in rows]) | Q(pk__in=twins.values("pk")))
     return [
         Place(
             environment=row.environment.name,
@@ -115,5 +112,5 @@ def _with_twins(rows: Iterable[Database]) -> list[Place]:
             owner_group=row.owner_group.name,
             tags=frozenset(row.tags),
         )
-        for row in every.select_related("environment", "owner_group")
+        for row in twins_of(rows)
     ]

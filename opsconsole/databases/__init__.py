@@ -14,9 +14,10 @@ from opsconsole.databases.identities import (
 )
 from opsconsole.databases.notes import write_note
 from opsconsole.databases.suggestions import Suggestion, contradictions, suggest
+from opsconsole.databases.twins import twins_of
 
 __all__ = [
     "DataPage", "Suggestion", "check", "contradictions", "data_page", "data_tables", "engine_for",
-    "environments_of", "probe", "protected", "recognise", "refuse_own", "same_target", "strictest", "suggest", "url_of",
-    "write_note",
+    "environments_of", "probe", "protected", "recognise", "refuse_own", "same_target", "strictest", "suggest",
+    "twins_of", "url_of", "write_note",
 ]  # fmt: skip

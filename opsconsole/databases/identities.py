@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, transaction
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.databases.addresses import engine_for
+from opsconsole.databases.twins import Answer, ask_again, twins_of
 from opsconsole.engines.base import Check, Identity
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Database, Environment
@@ -28,15 +29,40 @@ def probe(database: Database) -> Identity:
 
 
 def recognise(database: Database, identity: Identity) -> Identity:
-    """Keep what the target has just said of itself. Raises Refused("own_database") when it is the console itself."""
+    """Keep what the target has just said of itself, and what its other names say now when they are asked.
+
+    Raises Refused: own_database when it is the console itself; twin_unknown when it has become another database and a
+    name that was the same one gives no answer. Then what was known is kept.
+    """
     refuse_own(identity.key)
-    if database.identity and database.identity != identity.key:
-        audit.record("database.identity_changed", database=database, before=database.identity, after=identity.key)
+    for answer in ask_again(database, identity):
+        _keep_answer(answer, identity)
+    _keep_identity(database, identity)
+    return identity
+
+
+def _keep_answer(answer: Answer, target: Identity) -> None:
+    """Keep what another name said. One that cannot be asked, at the same address, is the same target."""
+    if answer.identity is not None:
+        _keep_identity(answer.database, answer.identity)
+    elif answer.same_place:
+        _note_change(answer.database, target.key)
+        _keep(answer.database, identity=target.key, incarnation=target.incarnation, problem=answer.problem)
+    else:
+        _keep(answer.database, problem=answer.problem)
+
+
+def _keep_identity(database: Database, identity: Identity) -> None:
+    _note_change(database, identity.key)
     _keep(
         database, identity=identity.key, incarnation=identity.incarnation, server_version=identity.server_version,
         problem="",
     )  # fmt: skip
-    return identity
+
+
+def _note_change(database: Database, key: str) -> None:
+    if database.identity and database.identity != key:
+        audit.record("database.identity_changed", database=database, before=database.identity, after=key)
 
 
 def check(database: Database) -> list[Check]:
@@ -75,8 +101,8 @@ def environments_of(identity: str) -> list[Environment]:
 
 
 def strictest(database: Database) -> Environment:
-    """The environment that counts for this database: the strictest of all rows of the same target."""
-    found = {database.environment, *environments_of(database.identity)}
+    """The environment that counts for this database: the strictest of all rows that are, or may be, this target."""
+    found = {database.environment, *(row.environment for row in twins_of([database]))}
     return max(found, key=lambda environment: (environment.protected, environment.order))
 
 

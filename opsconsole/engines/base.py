@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,6 +39,14 @@ class Identity:
     server_version: str  # as the vendor writes it: "16.14", "3.40.1"
     version_number: int  # 160014, 3040001
     details: Mapping[str, str] = field(default_factory=dict)  # encoding, collation, host, role, D1 flavour, ...
+
+
+class Likeness(Enum):
+    """Whether two addresses lead to one database."""
+
+    SAME = "same"
+    POSSIBLE = "possible"  # the addresses alone cannot tell
+    OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +125,11 @@ class Engine(ABC):
     @abstractmethod
     def parse(cls, url: str, *, roots: Sequence[Path] = ()) -> Address:
         """Check a URL's form (no connection). Raises TargetProblem; SQLite files must lie under one of `roots`."""
+
+    @classmethod
+    @abstractmethod
+    def likeness(cls, one: str, other: str, *, look: bool = False) -> Likeness:
+        """Compare two addresses by their `display`. Only with `look`, names are resolved and files looked for."""
 
     @abstractmethod
     def identity(self) -> Identity: ...

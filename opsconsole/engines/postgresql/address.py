@@ -6,6 +6,7 @@ console's back (service, passfile, sslkey, options, hostaddr, ...) is refused by
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from opsconsole.engines.base import Address
+from opsconsole.engines.base import Address, Likeness
 from opsconsole.exceptions import TargetProblem
 
 SCHEMES = frozenset({"postgres", "postgresql"})
@@ -24,6 +25,7 @@ KEYS = frozenset(
 TLS_MODES = frozenset({"require", "verify-ca", "verify-full"})
 SYSTEM_SOCKETS = (Path("/run/postgresql"), Path("/var/run/postgresql"))
 SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+LOOPBACK = "loopback"
 LONGEST_NAME = 63  # bytes of an identifier; the server silently cuts longer ones, which would be another database
 
 
@@ -67,6 +69,43 @@ def is_local(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def likeness(one: str, other: str, *, look: bool = False) -> Likeness:
+    """Whether two displays lead to one database, as far as host, port and name tell.
+
+    A pooler or a second name of a server can lead to it from elsewhere, so only another database name, or hosts that
+    are known to be different machines, rule it out.
+    """
+    try:
+        ours, theirs = _given(one), _given(other)
+    except TargetProblem:
+        return Likeness.POSSIBLE
+    if ours.get("dbname") != theirs.get("dbname"):
+        return Likeness.OTHER
+    hosts = _machines(ours.get("host", ""), look), _machines(theirs.get("host", ""), look)
+    named_alike = ours.get("host") == theirs.get("host") or bool(hosts[0] & hosts[1])
+    if named_alike and ours.get("port", "5432") == theirs.get("port", "5432"):
+        return Likeness.SAME
+    elsewhere = hosts[0] and hosts[1] and not hosts[0] & hosts[1]
+    return Likeness.OTHER if elsewhere and LOOPBACK not in hosts[0] | hosts[1] else Likeness.POSSIBLE
+
+
+def _machines(host: str, look: bool) -> set[str]:
+    """The IP addresses of a host, LOOPBACK for this machine's own; empty when they are not known."""
+    if host.startswith("/"):
+        return set()
+    if is_local(host):
+        return {LOOPBACK}
+    try:
+        return {str(ip_address(host))}
+    except ValueError:
+        pass
+    try:
+        found = {str(item[4][0]) for item in socket.getaddrinfo(host, None)} if look else set()
+    except (OSError, UnicodeError):
+        return set()
+    return {LOOPBACK if is_local(machine) else machine for machine in found}
 
 
 def _given(url: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from opsconsole.engines.base import Address, Check, Engine, Identity, Page, Table
+from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows
 from opsconsole.engines.postgresql.connect import LONG, Connector
 from opsconsole.engines.postgresql.lock import PostgresLock
@@ -24,6 +24,10 @@ class PostgresEngine(Engine):
     @classmethod
     def parse(cls, url: str, *, roots: Sequence[Path] = ()) -> Address:
         return address.parse(url, roots)
+
+    @classmethod
+    def likeness(cls, one: str, other: str, *, look: bool = False) -> Likeness:
+        return address.likeness(one, other, look=look)
 
     @cached_property
     def connector(self) -> Connector:

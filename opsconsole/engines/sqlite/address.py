@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from opsconsole.engines.base import Address
+from opsconsole.engines.base import Address, Likeness
 from opsconsole.exceptions import TargetProblem
 
 FLAVOURS = frozenset({"", "d1"})
@@ -30,7 +30,7 @@ def parse(url: str, roots: Sequence[Path]) -> SqliteAddress:
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or not path.startswith("//") or parts.fragment or "\0" in path:
         raise TargetProblem("refused", "This is not the URL of an SQLite file.", _FORM)
-    path = os.path.normpath("/" + path.lstrip("/"))
+    path = _normal(path)
     flavour = _flavour(parts.query)
     allowed = tuple(os.path.realpath(root) for root in roots)
     root_of(os.path.realpath(path), allowed)
@@ -44,6 +44,24 @@ def parse(url: str, roots: Sequence[Path]) -> SqliteAddress:
         roots=allowed,
         flavour=flavour,
     )
+
+
+def likeness(one: str, other: str, *, look: bool = False) -> Likeness:
+    """Whether two displays name one file; with `look`, also through symlinks and other mounts."""
+    ours, theirs = (_normal(unquote(urlsplit(display).path)) for display in (one, other))
+    same = ours == theirs or (look and _same_file(ours, theirs))
+    return Likeness.SAME if same else Likeness.OTHER
+
+
+def _same_file(ours: str, theirs: str) -> bool:
+    try:
+        return os.path.realpath(ours) == os.path.realpath(theirs) or os.path.samefile(ours, theirs)
+    except OSError:
+        return False  # one of them is not there
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))
 
 
 def root_of(real: str, roots: Sequence[str]) -> str:

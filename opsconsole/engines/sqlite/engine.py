@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from opsconsole.engines.base import Address, Check, Engine, Identity, Page, Table
+from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.sqlite import catalogue, connections, locks, probe
-from opsconsole.engines.sqlite.address import SqliteAddress, parse
+from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
 from opsconsole.exceptions import OpsError, TargetProblem
 
@@ -37,6 +37,10 @@ class SqliteEngine(Engine):
     @classmethod
     def parse(cls, url: str, *, roots: Sequence[Path] = ()) -> SqliteAddress:
         return parse(url, roots)
+
+    @classmethod
+    def likeness(cls, one: str, other: str, *, look: bool = False) -> Likeness:
+        return likeness(one, other, look=look)
 
     def identity(self) -> Identity:
         with self.reading() as connection, self.spot() as spot:
