@@ -40,7 +40,8 @@ def test_it_says_why_it_needs_two(team: Any) -> None:
     seats = approvals.tally(on_a_shell(), at=now())
     assert [seat.clause.words for seat in seats.seats] == ["administrators or approvers of default"] * 2
     assert seats.requirement.sentences[-1] == (
-        "It was asked for on a shell, where nobody is known, so 2 people must agree; with OPSCONSOLE_TOKEN one is enough"
+        "It was asked for on a shell, where nobody is known, so 2 people must agree; "
+        "with OPSCONSOLE_TOKEN one is enough"
     )
 
 
