@@ -19,7 +19,7 @@ from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal, Database, 
 from opsconsole.pages import looks
 from opsconsole.pages.approvals import Waiting, waiting_rows
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
-from opsconsole.permissions import visible_databases, visible_operations
+from opsconsole.permissions import Rights, visible_databases, visible_operations
 from opsconsole.posture import Level, Posture, posture_of
 from opsconsole.states import ACTIVE, FACES, OPEN, State
 
@@ -58,6 +58,7 @@ class Card:
     database: Database
     posture: Posture
     days: list[Day]
+    may_request: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ class Running:
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The first page."""
     databases = list(visible_databases(account_of(request)))
-    cards = _cards(databases)
+    cards = _cards(databases, rights_of(request))
     needy = [card for card in cards if card.posture.level >= Level.WATCH]
     return show(
         request,
@@ -145,11 +146,16 @@ def _no_worker() -> bool:
     return not WorkerHost.objects.filter(seen_at__gt=now() - WORKER_SILENCE).exists()
 
 
-def _cards(databases: Sequence[Database]) -> list[Card]:
+def _cards(databases: Sequence[Database], rights: Rights) -> list[Card]:
     days, postures = _days(), posture_of(databases)
     counted = _ended_by_day(databases, since=days[0])
     cards = [
-        Card(database=d, posture=postures[d.pk], days=[_day(day, counted[d.pk].get(day, {})) for day in days])
+        Card(
+            database=d,
+            posture=postures[d.pk],
+            days=[_day(day, counted[d.pk].get(day, {})) for day in days],
+            may_request=rights.can("request", d),
+        )
         for d in databases
     ]
     return sorted(cards, key=lambda card: (-card.posture.level, card.database.name))

@@ -84,21 +84,26 @@ def lost_rows(rows: Iterable[EffectRow]) -> int:
 
 def act_of(plan: Plan) -> str:
     """What approving lets happen, for the button: `replace 7 tables, remove 1 table`, or the kind's verb."""
+    if not plan.targets:
+        return "make this change"
     counts: dict[str, int] = {}
     for effect in plan.effects:
         if effect.action in VERBS:
             counts[effect.action] = counts.get(effect.action, 0) + 1
     if counts:
         return ", ".join(f"{VERBS[a]} {n} {'table' if n == 1 else 'tables'}" for a, n in counts.items())
-    if plan.targets:
-        return f"{kinds.get(plan.kind).label.lower()} {plan.targets[0].database}"
-    return plan.summary[:1].lower() + plan.summary[1:].rstrip(".")
+    return f"{kinds.get(plan.kind).label.lower()} {plan.targets[0].database}"
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """What was asked for, by name; what is kept encrypted in the plan is nothing to read."""
+    return {name: value for name, value in plan.parameters.items() if value and not name.endswith("_sealed")}
 
 
 def headline_of(operation: Operation, missing: Iterable[str] = ()) -> str:
     """Where the operation stands, in one sentence."""
     state = State(operation.state)
-    asked = str(operation.requester.person.name) if operation.requester else "The console"
+    asked = str(operation.requester.person.name) if operation.requester else "Somebody on the server"
     if state == State.PENDING_APPROVAL:
         return f"{asked} asked for it. It waits for {' and '.join(missing) or 'its approvals to be counted'}."
     if state == State.QUEUED:

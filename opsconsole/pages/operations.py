@@ -93,6 +93,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     return {
         "operation": operation,
         "plan": plan,
+        "settings": looks.settings_of(plan),
         "frame": _strictest(plan),
         "effects": effects,
         "touching": any(row.effect.action != "read" for row in effects),

@@ -42,6 +42,11 @@ def test_the_worst_database_comes_first(office: Office, monkeypatch: pytest.Monk
     assert [card.database.name for card in cards] == ["savings", "sandbox"]
 
 
+def test_the_dashboard_offers_a_backup_only_to_those_who_may_ask_for_one(office: Office) -> None:
+    assert "/request/backup/" in office.at("ada").get("/").content.decode()
+    assert "/request/backup/" not in office.at("audrey").get("/").content.decode()
+
+
 def test_an_empty_dashboard_teaches_the_first_step(office: Office) -> None:
     assert "ask for a role" in read(office.at("mallory"), "/")
 
