@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -155,63 +155,39 @@ def _judge(kind: kinds.Kind, case: Recovery, row: Operation) -> tuple[Witness, R
 
 
 def _conclude(row: Operation, kind: kinds.Kind, witness: Witness, result: Result | None, reason: str) -> Operation:
-    held = row.fence
-    data: Mapping[str, str] = {"witness": str(witness), "code": "worker_lost"}
-    if witness is Witness.DONE:
-        found = result or Result(summary=f"{row.plan.summary} It was done before its worker was lost.")
-        return move(
-            row,
-            State.SUCCEEDED,
-            frm=[State.RECOVERING],
-            held=held,
-            event="op.recovered",
-            reason=reason,
-            data=dict(data),
-            result={"summary": found.summary, **found.data},
-            committed_at=row.committed_at or now(),
-        )
-    if witness is Witness.UNKNOWN:
-        return move(
-            row,
-            State.INDETERMINATE,
-            frm=[State.RECOVERING],
-            held=held,
-            data=dict(data),
-            reason=f"{reason} Whether it took effect cannot be read from the target.",
-        )
-    if row.cancel_requested_at is not None:
-        return move(
-            row,
-            State.CANCELLED,
-            frm=[State.RECOVERING],
-            held=held,
-            event="op.recovered",
-            reason=f"{reason} Nothing was changed.",
-            data=dict(data),
-        )
-    if kind.repeatable and row.attempts < MOST_ATTEMPTS:
-        wait = timedelta(seconds=settings.REAPER_SECONDS * 2 ** (row.attempts - 1))
-        return move(
-            row,
-            State.QUEUED,
-            frm=[State.RECOVERING],
-            held=held,
-            event="op.recovered",
-            reason=f"{reason} It is tried again.",
-            data=dict(data),
-            run_after=now() + wait,
-            lease_until=None,
-            published_at=None,
-        )
+    """Write the end that the witness calls for."""
+    to, said, fields = _end(row, kind, witness, result, reason)
     return move(
         row,
-        State.FAILED,
+        to,
         frm=[State.RECOVERING],
-        held=held,
-        event="op.recovered",
-        reason=f"{reason} Nothing was changed.",
-        failure_code="worker_lost",
-        failure_why=f"{reason} Nothing was changed in the target.",
-        failure_next="Ask for the operation again.",
-        data=dict(data),
+        held=row.fence,
+        event="" if to is State.INDETERMINATE else "op.recovered",
+        reason=f"{reason} {said}".strip(),
+        data={"witness": str(witness), "code": "worker_lost"},
+        **fields,
     )
+
+
+def _end(
+    row: Operation, kind: kinds.Kind, witness: Witness, result: Result | None, reason: str
+) -> tuple[State, str, dict[str, Any]]:
+    """The state that a witness leads to, what to say of it, and the columns that go with it."""
+    if witness is Witness.DONE:
+        found = result or Result(summary=f"{row.plan.summary} It was done before its worker was lost.")
+        ended = {"result": {"summary": found.summary, **found.data}, "committed_at": row.committed_at or now()}
+        return State.SUCCEEDED, "", ended
+    if witness is Witness.UNKNOWN:
+        return State.INDETERMINATE, "Whether it took effect cannot be read from the target.", {}
+    if row.cancel_requested_at is not None:
+        return State.CANCELLED, "Nothing was changed.", {}
+    if kind.repeatable and row.attempts < MOST_ATTEMPTS:
+        wait = timedelta(seconds=settings.REAPER_SECONDS * 2 ** (row.attempts - 1))
+        again = {"run_after": now() + wait, "lease_until": None, "published_at": None}
+        return State.QUEUED, "It is tried again.", again
+    failure = {
+        "failure_code": "worker_lost",
+        "failure_why": f"{reason} Nothing was changed in the target.",
+        "failure_next": "Ask for the operation again.",
+    }
+    return State.FAILED, "Nothing was changed.", failure

@@ -124,3 +124,15 @@ def test_a_restore_in_place_that_dies_leaves_the_old_content_or_the_new(console,
     assert operation.state in (State.SUCCEEDED, State.FAILED)
     assert shop.orders() == (200 if operation.state == State.SUCCEEDED else KEPT)
     assert_nothing_left(console, shop, operation)
+
+
+@pytest.mark.parametrize("kind", ["backup", "restore"])
+def test_a_worker_that_dies_right_after_its_claim_has_done_nothing(console, cast, any_shop, kind):
+    shop, row = any_shop
+    work(console, operations.request("backup", row, {}, account=cast.ada))
+    shop.lose(KEPT)
+    asked = operations.request(kind, row, {}, account=cast.ada, confirm="shop")
+    operation = die_at(console, asked, "claim.committed", "runner")
+    assert operation.state == (State.QUEUED if kind == "backup" else State.FAILED)
+    assert (shop.orders(), row.backups.count()) == (KEPT, 1)
+    assert_nothing_left(console, shop, operation)

@@ -1,0 +1,81 @@
+"""The recipes of docs/backups.md: the store's bytes and public tools are enough, without any code of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from backports import zstd
+from psycopg import sql
+
+from opsconsole import operations, process
+from opsconsole.engines.postgresql import tools
+from opsconsole.states import State
+from tests.support.cases import count_orders, work
+from tests.support.console import Console
+
+
+def folder_of_a_backup(console: Console, row: Any, cast: Any, chosen: str = "native") -> tuple[Path, dict[str, Any]]:
+    """Where a fresh backup lies, and what its manifest says of its contents."""
+    operation = work(console, operations.request("backup", row, {"format": chosen}, account=cast.ada))
+    assert operation.state == State.SUCCEEDED, operation.failure_why
+    folder = console.home / "store" / row.backups.get().key
+    return folder, json.loads((folder / "manifest.json").read_bytes())["manifest"]["contents"]
+
+
+def pg_restore(url: str, *words: str) -> None:
+    """Run pg_restore into the database at `url`; it must find nothing to complain about."""
+    at = psycopg.conninfo.conninfo_to_dict(url)
+    env = {"PGHOST": at["host"], "PGPORT": str(at["port"]), "PGUSER": at["user"], "PGPASSWORD": at["password"]}
+    program = tools.choose(160000).pg_restore
+    done = process.run([program, "--no-owner", "-d", str(at["dbname"]), *words], env=env)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def copy_in(db: psycopg.Connection[Any], folder: Path, table: dict[str, Any]) -> None:
+    schema, _, name = table["name"].partition(".")
+    columns = sql.SQL(", ").join(map(sql.Identifier, table["columns"]))
+    for key in table["objects"]:
+        kind = sql.SQL("binary" if ".bin." in key else "text")
+        statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})")
+        with db.cursor().copy(statement.format(sql.Identifier(schema, name), columns, kind)) as copy:
+            copy.write(zstd.decompress((folder / key).read_bytes()))
+
+
+def test_the_native_archive_of_postgresql_restores_by_the_recipe(console, cast, postgres_shop, postgres):
+    shop, row = postgres_shop
+    folder, contents = folder_of_a_backup(console, row, cast)
+    shop.name = postgres.create_database(postgres.fresh_name("by_hand"))
+    pg_restore(shop.url, "--section=pre-data", str(folder / "schema.dump"))
+    with psycopg.connect(shop.url) as db:
+        for table in contents["tables"]:
+            copy_in(db, folder, table)
+        for name, state in contents["sequences"].items():
+            last, called = state.split(",")
+            db.execute("SELECT setval(%s::regclass, %s, %s)", (name, int(last), called))
+    pg_restore(shop.url, "--section=post-data", str(folder / "schema.dump"))
+    assert shop.orders() == 200
+    with psycopg.connect(shop.url) as db:
+        assert db.execute("INSERT INTO orders (customer_id) VALUES (1) RETURNING id").fetchone() == (201,)
+
+
+def test_the_custom_archive_of_postgresql_is_one_pg_restore(console, cast, postgres_shop, postgres, tmp_path):
+    shop, row = postgres_shop
+    folder, contents = folder_of_a_backup(console, row, cast, "custom")
+    (stored,) = [folder / item["key"] for item in contents["objects"]]
+    plain = tmp_path / "database.dump"
+    data = stored.read_bytes()
+    plain.write_bytes(zstd.decompress(data) if stored.suffix == ".zst" else data)
+    shop.name = postgres.create_database(postgres.fresh_name("by_hand"))
+    pg_restore(shop.url, str(plain))
+    assert shop.orders() == 200
+
+
+def test_the_backup_of_sqlite_is_the_file_itself(console, cast, sqlite_shop, tmp_path):
+    _, row = sqlite_shop
+    folder, _ = folder_of_a_backup(console, row, cast)
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes(zstd.decompress((folder / "database.sqlite.zst").read_bytes()))
+    assert count_orders(copy) == 200
