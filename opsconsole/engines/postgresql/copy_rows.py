@@ -1,0 +1,108 @@
+"""The rows inside a COPY stream, taken apart without a server: raw rows, and the fields of one.
+
+The forms are those of the PostgreSQL manual, COPY, "File Formats". It imports nothing but the standard library, so
+that the copy worker can use it too. Memory is one block and one row.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
+_HEADER = len(SIGNATURE) + 8  # the signature, flags, and the length of the extension that follows
+_COUNT, _LENGTH = struct.Struct("!h"), struct.Struct("!i")
+_ESCAPED = re.compile(rb"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_LETTERS = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+
+
+class NotACopyStream(ValueError):
+    """The bytes are no COPY stream of that form, or it is cut off."""
+
+
+def raw_rows(blocks: Iterable[bytes], *, binary: bool) -> Iterator[bytes]:
+    """Each row's bytes as they travel, without the stream's head and end. Raises NotACopyStream."""
+    return _binary_rows(blocks) if binary else _text_rows(blocks)
+
+
+def fields_of(row: bytes, *, binary: bool) -> list[bytes | None]:
+    """The fields of one raw row in the order of the stream's columns; None is NULL."""
+    return _binary_fields(row) if binary else [_text_field(field) for field in row.split(b"\t")]
+
+
+def _binary_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    buffer, begun = bytearray(), False
+    for block in blocks:
+        buffer += block
+        at = 0
+        if not begun:
+            at = _after_header(buffer)
+            if not at:
+                continue
+            begun = True
+        while (end := _row_end(buffer, at)) > at:
+            yield bytes(buffer[at:end])
+            at = end
+        del buffer[:at]
+    if not begun or bytes(buffer) != b"\xff\xff":
+        raise NotACopyStream("the stream is cut off, or goes on after its end")
+
+
+def _after_header(buffer: bytearray) -> int:
+    """Where the first row begins; 0 while the head is not complete."""
+    if len(buffer) < _HEADER:
+        return 0
+    if not buffer.startswith(SIGNATURE):
+        raise NotACopyStream("the stream does not begin as a binary COPY does")
+    end = _HEADER + int(_LENGTH.unpack_from(buffer, _HEADER - 4)[0])
+    return end if len(buffer) >= end else 0
+
+
+def _row_end(buffer: bytearray, at: int) -> int:
+    """The end of the row that begins at `at`; `at` itself where it is incomplete, or the stream has ended."""
+    try:
+        (fields,) = _COUNT.unpack_from(buffer, at)
+        end = at + 2
+        for _ in range(fields):
+            (length,) = _LENGTH.unpack_from(buffer, end)
+            end += 4 + max(length, 0)
+    except struct.error:
+        return at
+    return end if fields >= 0 and end <= len(buffer) else at
+
+
+def _binary_fields(row: bytes) -> list[bytes | None]:
+    (count,) = _COUNT.unpack_from(row, 0)
+    found: list[bytes | None] = []
+    at = 2
+    for _ in range(count):
+        (length,) = _LENGTH.unpack_from(row, at)
+        at += 4
+        found.append(None if length < 0 else row[at : at + length])
+        at += max(length, 0)
+    return found
+
+
+def _text_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for block in blocks:
+        *rows, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
+        yield from rows
+    if rest:
+        raise NotACopyStream("the stream is cut off in the middle of a row")
+
+
+def _text_field(field: bytes) -> bytes | None:
+    if field == b"\\N":
+        return None
+    return _ESCAPED.sub(_unescaped, field) if b"\\" in field else field
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    found = match[1]
+    if found[:1] == b"x" and len(found) > 1:
+        return bytes([int(found[1:], 16)])
+    if found[:1].isdigit():
+        return bytes([int(found, 8) & 0xFF])
+    return _LETTERS.get(found, found)
