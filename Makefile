@@ -8,12 +8,13 @@ RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 
-.PHONY: help install run test lint clean test-servers
+.PHONY: help install run test nightly lint clean test-servers
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run [PORT=8000]   install, load the demo and start the console"
 	@echo "make test              install and run every test"
+	@echo "make nightly           install and run the tests that take minutes"
 	@echo "make lint              formatting, types, imports, templates"
 	@echo "make install           only prepare .venv"
 	@echo "make clean             remove .venv and caches (never var/, the console's state)"
@@ -25,6 +26,9 @@ run: $(RUNTIME)
 
 test: $(DEVELOPMENT) test-servers $(AXE)
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup --console-db both -q $(ARGS)
+
+nightly: $(DEVELOPMENT) test-servers $(AXE)
+	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff check .
