@@ -65,7 +65,7 @@ define install_with
 endef
 
 # axe-core finds barriers on pages; without npm the tests that read it are skipped
-$(AXE): tests/browser/package.json
+$(AXE): tests/browser/package.json | test-servers
 	@if command -v npm >/dev/null 2>&1; then \
 	    (cd tests/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent) && touch $@ \
 	        || echo "npm could not install axe-core; the tests that need it will be skipped."; \
@@ -83,6 +83,3 @@ test-servers:
 	    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } \
 	        >.venv/apt.log 2>&1 || { tail -5 .venv/apt.log; echo "The tests that need$$missing will be skipped."; }; \
 	else echo "Tests that need$$missing will be skipped (not root, or no apt-get)."; fi
-	@if [ ! -e tests/browser/node_modules/axe-core/axe.min.js ] && command -v npm >/dev/null 2>&1; then \
-	    (cd tests/browser && npm install --no-audit --no-fund --no-package-lock --loglevel=error >/dev/null) \
-	        || echo "axe-core could not be installed; the checks for barriers will be skipped."; fi

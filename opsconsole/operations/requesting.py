@@ -172,26 +172,34 @@ def _submit(
         submitted_at=at,
         expires_at=at + timedelta(minutes=requirement.valid_minutes) if requirement.gated or self_confirmed else None,
     )
-    for target in sealed.targets:
+    _name_targets(operation, sealed)
+    _record_plan(operation, sealed, requirement)
+    if requirement.gated:
+        return move(operation, State.PENDING_APPROVAL)
+    return enqueue(operation, event="op.self_confirmed" if self_confirmed else "op.queued")
+
+
+def _name_targets(operation: Operation, plan: Plan) -> None:
+    for target in plan.targets:
         OperationTarget.objects.create(
             operation=operation, database_id=target.database_id, identity=target.identity, role=target.role
         )
+
+
+def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requirement) -> None:
     audit.record(
         "op.planned",
         operation=operation,
-        reason=reason,
+        reason=operation.reason,
         data={
             "digest": operation.digest,
             "gated": requirement.gated,
             "votes_needed": requirement.votes_needed,
-            "self_confirmed": self_confirmed,
-            "summary": sealed.summary,
+            "self_confirmed": operation.self_confirmed,
+            "summary": plan.summary,
             "policies": list(requirement.policies),
         },
     )
-    if requirement.gated:
-        return move(operation, State.PENDING_APPROVAL)
-    return enqueue(operation, event="op.self_confirmed" if self_confirmed else "op.queued")
 
 
 def _accountable(account: Account | None) -> Person | None:
