@@ -11,6 +11,7 @@ from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import TargetBusy
 from opsconsole.exceptions import OpsError
+from opsconsole.instance import instance_id
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def drop_expired() -> int:
     dropped = 0
     for row in due.order_by("id")[:5]:
         try:
-            engine = engine_for(row.database, session_label=f"opsconsole/kept/{row.id}")
+            engine = engine_for(row.database, session_label=f"opsconsole/{instance_id()}/kept/{row.id}")
             with engine.hold():
                 formats_for(row.database.engine)[0].drop_kept(engine, row.name, row.incarnation)
         except TargetBusy:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
 from lifecycle.formats.postgresql_refusals import Refusals, refusals
 from opsconsole.engines.base import Engine, Identity, TargetLock
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import (
     PostgresEngine,
     archives,
@@ -25,7 +27,6 @@ from opsconsole.engines.postgresql import (
 )
 from opsconsole.engines.postgresql.attending import Attendant, attending
 from opsconsole.engines.postgresql.connect import LONG, WRITE, Connection, Connector
-from opsconsole.engines.postgresql.lock import Label
 from opsconsole.exceptions import FenceLost, OperationFailed
 
 
@@ -66,7 +67,7 @@ class PostgresFormat(Format):
         if method == "in_place":
             return Prepared(method=method, tables={table.name: table.rows for table in contents.tables})
         connector, maintenance = connector_of(engine), _maintenance(connector_of(engine))
-        name = databases.staging_name(connector.database, run.operation_id, run.fence)
+        name = databases.staging_name(connector.database, connector.label(run.operation_id, run.fence))
         with connector.session(WRITE, database=maintenance) as session, _dropped_on_failure(session, name):
             model = databases.like(session, connector.database)
             databases.drop(session, name)
@@ -134,13 +135,11 @@ class PostgresFormat(Format):
 
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
         connector = connector_of(engine)
-        label = connector.parameters["application_name"]
-        ours = Label.of(label)
-        prefix = ours.prefix if ours else label
-        lost = fence - 1 if ours == Label(prefix, operation_id, fence) else fence
+        lost = connector.label(operation_id, fence)
+        is_own = Label.of(connector.parameters["application_name"]) == lost
         with connector.session(LONG, database=databases.maintenance_of(connector)) as session:
-            lock.end_sessions(session, prefix, operation_id, lost)
-            databases.drop_staging(session, connector.database, operation_id, fence)
+            lock.end_sessions(session, lost if is_own else replace(lost, fence=fence + 1))
+            databases.drop_staging(session, connector.database, lost)
 
     def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
         databases.drop_kept(connector_of(engine), name, incarnation)

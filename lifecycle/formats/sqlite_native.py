@@ -21,6 +21,7 @@ from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
 from lifecycle.formats.sqlite_refusals import require_space
 from lifecycle.formats.streams import CompressingWriter, plain_bytes
 from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.engines.labels import Label
 from opsconsole.engines.sqlite import SqliteEngine, copying, examine, files, locks, staging
 from opsconsole.engines.sqlite.examine import Examination
 from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
@@ -79,7 +80,7 @@ class SqliteNative(Format):
             raise Refused(*refusal)
         token = secrets.token_hex(16)
         with target.spot() as spot:
-            name = files.staging_name(spot.name, run.operation_id, run.fence)
+            name = files.staging_name(spot.name, Label.beside(target.session_label, run.operation_id, run.fence))
             path = Path(spot.folder, name)
             try:
                 _unpack(archive, contents, spot.create(name), run)
@@ -124,12 +125,12 @@ class SqliteNative(Format):
         """Nothing: the content of a file is replaced, and the safety backup is what is kept."""
 
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
+        dead = Label.beside(engine.session_label, operation_id, fence)
         with _own(engine).spot() as spot:
             for entry in spot.beside():
-                owner = files.staging_owner(spot.name, entry)
-                if owner and owner[0] == operation_id and owner[1] <= fence:
+                if files.staged_by(spot.name, entry, dead):
                     spot.remove(entry)
-            locks.discard(spot, operation_id, fence)
+            locks.discard(spot, dead)
         _settle(engine)
 
 

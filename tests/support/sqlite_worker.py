@@ -16,6 +16,7 @@ from lifecycle.formats.base import Archive, Contents
 from lifecycle.formats.sqlite_native import SqliteNative
 from lifecycle.manifest import contents_from
 from opsconsole import process
+from opsconsole.engines.labels import Label
 from opsconsole.storage import FolderStore
 from tests.support import sqlite_files as files
 from tests.support.fake_run import FakeRun
@@ -23,6 +24,7 @@ from tests.support.fake_run import FakeRun
 FORMAT = SqliteNative()
 OPERATION = 1_000_000 + os.getpid()  # its own in every test process: superseded workers are ended by this number
 PART = f"{OPERATION}.2"
+LABEL = Label("opsconsole", OPERATION, 2)
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from opsconsole.engines.base import Address
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql.address import TLS_MODES, parameters
 from opsconsole.exceptions import TargetProblem
 
@@ -84,6 +85,10 @@ class Connector:
             "keepalives_count": "3",
             "client_encoding": "UTF8",
         }
+
+    def label(self, operation: int, fence: int = 0) -> Label:
+        """The label of a run of this console, whose sessions these are."""
+        return Label.beside(self.parameters["application_name"], operation, fence)
 
     @property
     def needs_tls(self) -> bool:

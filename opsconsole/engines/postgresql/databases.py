@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from psycopg import sql
 
+from opsconsole.engines.labels import TAG, Label
 from opsconsole.engines.postgresql.address import LONGEST_NAME
 from opsconsole.engines.postgresql.connect import WRITE, Connection, Connector
-from opsconsole.engines.postgresql.lock import Label
 from opsconsole.exceptions import Refused, TargetProblem
 
 MAINTENANCE = ("postgres", "template1")
@@ -48,12 +48,14 @@ class Like:
 # -- names ------------------------------------------------------------------------------------------------------
 
 
-def staging_name(database: str, operation: int, fence: int) -> str:
-    return _named(database, f"__oc_{operation}_{fence}")
+def staging_name(database: str, label: Label) -> str:
+    """The copy that one run builds: `DATABASE__oc_CONSOLE_OPERATION_FENCE`."""
+    return _named(database, f"__oc_{label.tag}_{label.operation}_{label.fence}")
 
 
-def old_name(database: str, operation: int, attempt: int = 1) -> str:
-    return _named(database, f"__old_{operation}" + (f"_{attempt}" if attempt > 1 else ""))
+def old_name(database: str, label: Label, attempt: int = 1) -> str:
+    """What the swap of an operation replaced: `DATABASE__old_CONSOLE_OPERATION`."""
+    return _named(database, f"__old_{label.tag}_{label.operation}" + (f"_{attempt}" if attempt > 1 else ""))
 
 
 def _named(database: str, suffix: str) -> str:
@@ -183,13 +185,24 @@ def leftovers(session: Connection, database: str, own_label: str) -> list[str]:
 
 
 def _is_staging(name: str, database: str) -> bool:
-    match = re.fullmatch(r".*__oc_(\d+)_(\d+)", name, re.DOTALL)
-    return match is not None and name == staging_name(database, int(match[1]), int(match[2]))
+    """Of whatever console; names of the first version, which carried none, are told too."""
+    match = re.search(rf"__oc(_{TAG})?_\d+_\d+\Z", name)
+    return match is not None and name == _named(database, match[0])
 
 
-def _staged_by(name: str, database: str, operation: int, up_to_fence: int) -> bool:
+def _is_kept(name: str, database: str) -> bool:
+    match = re.search(rf"__old(_{TAG})?_\d+(_\d+)?\Z", name)
+    return match is not None and name == _named(database, match[0])
+
+
+def _staged_by(name: str, database: str, label: Label) -> bool:
+    """Whether `label`, or an earlier run of the same operation, gave that name to a copy."""
     fence = name.rpartition("_")[2]
-    return fence.isdecimal() and int(fence) <= up_to_fence and name == staging_name(database, operation, int(fence))
+    return (
+        fence.isdecimal()
+        and int(fence) <= label.fence
+        and name == staging_name(database, replace(label, fence=int(fence)))
+    )
 
 
 # -- change -----------------------------------------------------------------------------------------------------
@@ -253,10 +266,10 @@ def drop(session: Connection, name: str) -> None:
     session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def drop_staging(session: Connection, database: str, operation: int, up_to_fence: int) -> list[str]:
-    """Drop the staging copies of one operation up to a fence; gives back their names."""
+def drop_staging(session: Connection, database: str, label: Label) -> list[str]:
+    """Drop the copies that a run and its predecessors built; gives back their names."""
     names = [str(row[0]) for row in session.execute("SELECT datname FROM pg_database ORDER BY 1").fetchall()]
-    doomed = [name for name in names if _staged_by(name, database, operation, up_to_fence)]
+    doomed = [name for name in names if _staged_by(name, database, label)]
     for name in doomed:
         drop(session, name)
     return doomed
@@ -264,8 +277,7 @@ def drop_staging(session: Connection, database: str, operation: int, up_to_fence
 
 def drop_kept(connector: Connector, name: str, incarnation: str) -> None:
     """Drop a database that a swap has kept, `incarnation` being its oid. Raises Refused for any other one."""
-    match = re.fullmatch(r".*__old_(\d+)(?:_(\d+))?", name)
-    if not match or name != old_name(connector.database, int(match[1]), int(match[2] or 1)):
+    if not _is_kept(name, connector.database):
         raise Refused(
             "not_kept",
             f"{name} is not a copy of {connector.database} that a restore has kept.",

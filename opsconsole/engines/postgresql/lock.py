@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import psycopg
 
 from opsconsole.engines.base import Holder, TargetBusy, TargetLock
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql.connect import LONG, Connection, Connector, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
 from opsconsole.exceptions import TargetProblem
@@ -23,22 +24,6 @@ from opsconsole.exceptions import TargetProblem
 IN_DATABASE = 0x44424331
 IN_MAINTENANCE = 0x44424332
 TERMINATION_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Label:
-    """`PREFIX/OPERATION/FENCE`, the name of an operation's sessions; the prefix may name the console's instance."""
-
-    prefix: str
-    operation: int
-    fence: int
-
-    @classmethod
-    def of(cls, text: str) -> Label | None:
-        prefix, *rest = text.rsplit("/", 2)
-        if len(rest) != 2 or not all(word.isdecimal() for word in rest):
-            return None
-        return cls(prefix, int(rest[0]), int(rest[1]))
 
 
 @dataclass(frozen=True)
@@ -141,13 +126,13 @@ def end_predecessors(session: Connection, label: str) -> None:
     """Terminate every session of the same operation with a lower fence, anywhere on the server, and see them gone."""
     mine = Label.of(label)
     if mine is not None:
-        end_sessions(session, mine.prefix, mine.operation, mine.fence - 1)
+        end_sessions(session, mine)
 
 
-def end_sessions(session: Connection, prefix: str, operation: int, up_to_fence: int) -> None:
-    """Terminate the sessions of an operation up to a fence. Raises TargetProblem("locked") when one does not go."""
+def end_sessions(session: Connection, successor: Label) -> None:
+    """Terminate the sessions of a run's predecessors. Raises TargetProblem("locked") when one does not go."""
     deadline = time.monotonic() + TERMINATION_SECONDS
-    while pids := _sessions(session, prefix, operation, up_to_fence):
+    while pids := _sessions(session, successor):
         if time.monotonic() > deadline:
             raise TargetProblem(
                 "locked",
@@ -157,16 +142,11 @@ def end_sessions(session: Connection, prefix: str, operation: int, up_to_fence: 
         session.execute("SELECT pg_terminate_backend(pid, 1000) FROM unnest(%s::int[]) AS pid", (pids,))
 
 
-def _sessions(session: Connection, prefix: str, operation: int, up_to_fence: int) -> list[int]:
+def _sessions(session: Connection, successor: Label) -> list[int]:
     rows = session.execute(
         "SELECT pid, application_name FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
     ).fetchall()
-    labels = [(pid, Label.of(name or "")) for pid, name in rows]
-    return [
-        pid
-        for pid, at in labels
-        if at and at.prefix == prefix and at.operation == operation and at.fence <= up_to_fence
-    ]
+    return [pid for pid, name in rows if successor.supersedes(Label.of(name or ""))]
 
 
 def _take(place: Place) -> None:

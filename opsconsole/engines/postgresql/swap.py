@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import catalogue, databases
 from opsconsole.engines.postgresql.connect import LOOK, WRITE, Connection, Connector, problem
-from opsconsole.engines.postgresql.lock import Label
 from opsconsole.exceptions import OperationFailed
 
 ATTEMPTS = 3
@@ -45,11 +45,8 @@ def plan_swap(connector: Connector, maintenance: str, staging: str, operation: i
             raise OperationFailed(
                 "staging_gone", f"The database {staging} is not there any more.", "Ask for the restore again."
             )
-        old = next(
-            name
-            for attempt in range(1, 1000)
-            if databases.oid_of(session, name := databases.old_name(connector.database, operation, attempt)) is None
-        )
+        names = (databases.old_name(connector.database, connector.label(operation), n) for n in range(1, 1000))
+        old = next(name for name in names if databases.oid_of(session, name) is None)
         return Swap(
             system=_system(session),
             label=connector.parameters["application_name"],

@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from opsconsole.engines.labels import TAG, Label
 from opsconsole.engines.sqlite.address import SqliteAddress, root_of
 from opsconsole.exceptions import TargetProblem
 
 LOCK_SUFFIX = ".opsconsole-lock"
-_STAGING = re.compile(r"\.opsconsole-(\d+)\.(\d+)\.staging(-journal|-wal|-shm|\.report)?")
+_STAGING = re.compile(rf"\.opsconsole-(?:({TAG})-)?(\d+)\.(\d+)\.staging(-journal|-wal|-shm|\.report)?")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "ocfs2", "gfs2"}
 )
@@ -111,15 +112,24 @@ def sound(spot: Spot) -> os.stat_result:
     return facts
 
 
-def staging_name(name: str, operation_id: int, fence: int) -> str:
-    """The staging file of one operation, beside the database `name`."""
-    return f"{name}.opsconsole-{operation_id}.{fence}.staging"
+def staging_name(name: str, label: Label) -> str:
+    """The staging file of one run, beside the database `name`."""
+    return f"{name}.opsconsole-{label.tag}-{label.operation}.{label.fence}.staging"
 
 
-def staging_owner(name: str, entry: str) -> tuple[int, int] | None:
-    """(operation, fence) of a staging file of the database `name`, or of what belongs to one; None for others."""
+def staging_owner(name: str, entry: str) -> tuple[str, int, int] | None:
+    """(console's tag, operation, fence) of a staging file of `name`, or of what belongs to one; None for others.
+
+    The tag is "" for a file of the first version, whose name carried none.
+    """
     match = _STAGING.fullmatch(entry.removeprefix(name)) if entry.startswith(name) else None
-    return (int(match[1]), int(match[2])) if match else None
+    return (match[1] or "", int(match[2]), int(match[3])) if match else None
+
+
+def staged_by(name: str, entry: str, label: Label) -> bool:
+    """Whether a run, or an earlier one of the same operation, made that file beside the database `name`."""
+    owner = staging_owner(name, entry)
+    return owner is not None and owner[:2] == (label.tag, label.operation) and owner[2] <= label.fence
 
 
 def _walk(root: str, folders: list[str]) -> int:

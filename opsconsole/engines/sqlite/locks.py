@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +17,12 @@ from datetime import UTC, datetime
 
 from opsconsole import process
 from opsconsole.engines.base import Holder, TargetBusy, TargetLock
+from opsconsole.engines.labels import Label
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot
 from opsconsole.exceptions import TargetProblem
 
 PATIENCE_SECONDS = 0.2  # whoever only looks who holds the lock has it for less
 TAKEOVER_SECONDS = 5.0
-_LABEL = re.compile(r"(?P<console>opsconsole.*)/(?P<operation>\d+)/(?P<fence>\d+)")
 _NEXT_STEP = "Look who removes files beside the database, then ask for the operation again."
 
 
@@ -64,16 +63,15 @@ def holder(spot: Spot) -> Holder | None:
         os.close(fd)
 
 
-def discard(spot: Spot, operation_id: int, fence: int) -> None:
-    """Remove the lock file that a dead holder of this operation, up to this fence, left behind."""
+def discard(spot: Spot, label: Label) -> None:
+    """Remove the lock file that a dead run, or an earlier one of the same operation, left behind."""
     try:
         fd = _open(spot, os.O_RDONLY)
     except FileNotFoundError:
         return
     try:
-        match = _LABEL.fullmatch(_read_label(fd).label)
-        owned = match and int(match["operation"]) == operation_id and int(match["fence"]) <= fence
-        if owned and _locked(fd) and _is_current(spot, fd):
+        left = Label.of(_read_label(fd).label)
+        if (left == label or label.supersedes(left)) and _locked(fd) and _is_current(spot, fd):
             spot.remove(_name(spot))
     finally:
         os.close(fd)
@@ -99,18 +97,14 @@ def _wait_or_refuse(other: Holder, label: str, waited: float) -> None:
     if waited > (PATIENCE_SECONDS if superseded is None else TAKEOVER_SECONDS):
         raise TargetBusy(other)
     if superseded is not None:
-        process.kill_marked(
-            f"{superseded['operation']}.{superseded['fence']}", instance=superseded["console"].partition("/")[2]
-        )
+        process.kill_marked(f"{superseded.operation}.{superseded.fence}", instance=superseded.prefix.partition("/")[2])
     time.sleep(0.01)
 
 
-def _superseded(theirs: str, mine: str) -> re.Match[str] | None:
+def _superseded(theirs: str, mine: str) -> Label | None:
     """The label of a holder of my own operation, of this console, with a lower fence; None for anybody else."""
-    other, own = _LABEL.fullmatch(theirs), _LABEL.fullmatch(mine)
-    if not other or not own or other.group("console", "operation") != own.group("console", "operation"):
-        return None
-    return other if int(other["fence"]) < int(own["fence"]) else None
+    other, own = Label.of(theirs), Label.of(mine)
+    return other if own is not None and own.supersedes(other) else None
 
 
 def _open(spot: Spot, flags: int) -> int:

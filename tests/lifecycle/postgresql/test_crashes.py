@@ -16,12 +16,14 @@ import pytest
 
 from lifecycle.formats.postgresql_native import PostgresNative
 from opsconsole import process
+from opsconsole.engines.labels import Label
 from tests.lifecycle.postgresql.conftest import NEW, OLD, Ledger
 from tests.support import postgres_worker as worker
 from tests.support.fake_run import stored_witness
 from tests.support.servers import wait_until
 
 FORMAT = PostgresNative()
+OLD_NAME = f"__old_{Label('opsconsole', 7, 2).tag}_7"  # what the swap of operation 7 of these workers leaves
 BACKUP = ["backup.mid", "backup.before_fsync", "backup.data_renamed"]
 BEFORE = [
     ("swap", "restore.staging_half"),
@@ -44,7 +46,7 @@ def assert_nothing_is_left(ledger: Ledger, *, kept: int = 0) -> None:
     with engine.hold():
         FORMAT.clean_up(engine, 7, 2)
         assert engine.leftovers() == []
-    assert ledger.databases() == [""] + ["__old_7"] * kept
+    assert ledger.databases() == [""] + [OLD_NAME] * kept
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'opsconsole/7/%'"
     wait_until(lambda: ledger.server.rows(query) == [(0,)], "our sessions have ended", seconds=5)
 

@@ -12,11 +12,14 @@ import psycopg
 import pytest
 
 from lifecycle.formats import format_of
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import connect, databases, snapshot, swap
 from opsconsole.exceptions import Cancelled, FenceLost, Moved, OperationFailed, Refused, Stale
 from tests.lifecycle.postgresql.conftest import DAMAGE, NEW, OLD, Ledger
 from tests.support import postgres_worker as worker
 from tests.support.fake_run import stored_witness
+
+TAG = Label("opsconsole", 7, 2).tag  # of the workers of these tests
 
 methods = pytest.mark.parametrize("method", ["swap", "in_place"])
 
@@ -150,7 +153,7 @@ def test_sequences_go_on_where_they_were(damaged: tuple[Ledger, Path]) -> None:
 def test_the_swapped_out_database_keeps_the_old_content_until_it_is_dropped(damaged: tuple[Ledger, Path]) -> None:
     ledger, base = damaged
     worker.restore(ledger.url, base, worker.run_in(base))
-    old = Ledger(ledger.server, ledger.name + "__old_7")
+    old = Ledger(ledger.server, ledger.name + f"__old_{TAG}_7")
     assert old.state() == OLD
     connector = worker.engine(ledger.url).connector
     oid = ledger.server.rows(f"SELECT oid::text FROM pg_database WHERE datname = '{old.name}'")[0][0]
@@ -160,7 +163,7 @@ def test_the_swapped_out_database_keeps_the_old_content_until_it_is_dropped(dama
     assert ledger.databases() == [""]
 
 
-@pytest.mark.parametrize("suffix", ["", "__oc_7_2", "_other", "__old_7x"])
+@pytest.mark.parametrize("suffix", ["", "__oc_7_2", f"__oc_{TAG}_7_2", "_other", "__old_7x", f"__old_{TAG}x_7"])
 def test_only_a_kept_copy_can_be_dropped(ledger: Ledger, suffix: str) -> None:
     with pytest.raises(Exception, match="not a copy"):
         databases.drop_kept(worker.engine(ledger.url).connector, ledger.name + suffix, "1")
@@ -171,7 +174,7 @@ def test_a_second_swap_of_the_same_operation_number_keeps_both_old_ones(damaged:
     ledger, base = damaged
     for fence in (2, 3):
         worker.restore(ledger.url, base, worker.run_in(base, fence=fence))
-    assert ledger.databases() == ["", "__old_7", "__old_7_2"]
+    assert ledger.databases() == ["", f"__old_{TAG}_7", f"__old_{TAG}_7_2"]
 
 
 def test_sessions_inside_are_ended_for_the_swap(damaged: tuple[Ledger, Path]) -> None:

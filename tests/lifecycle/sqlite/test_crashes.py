@@ -17,6 +17,7 @@ import pytest
 
 from lifecycle.formats.sqlite_native import OBJECT
 from opsconsole import process
+from opsconsole.engines.sqlite import files as finding
 from tests.lifecycle.sqlite.bystanders import a_reader, a_writer, nobody
 from tests.lifecycle.sqlite.steps import FORMAT
 from tests.support import sqlite_files as files
@@ -126,7 +127,7 @@ def test_a_restore_killed_at_any_moment_is_old_or_new(tmp_path: Path, kept: Path
 
 def wait_for_staging(live: Path, child: process.Child) -> None:
     """Until the worker has a staging file (or has ended already)."""
-    staging = live.parent / f"live.db.opsconsole-{worker.PART}.staging"
+    staging = live.parent / finding.staging_name("live.db", worker.LABEL)
     deadline = time.monotonic() + 30
     while child.poll() is None and not staging.exists():
         assert time.monotonic() < deadline

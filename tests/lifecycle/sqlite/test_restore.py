@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle.formats.base import Archive
+from opsconsole.engines.labels import Label
 from opsconsole.engines.sqlite import connections, copying
+from opsconsole.engines.sqlite import files as finding
 from tests.lifecycle.sqlite.steps import FORMAT, restore, unpacked
 from tests.support import sqlite_files as files
 from tests.support.fake_run import FakeRun
@@ -143,11 +145,13 @@ class TestWitness:
 class TestCleaningUp:
     def test_it_removes_the_files_of_one_operation_up_to_a_fence(self, folder: Path) -> None:
         live = files.plain(folder / "live.db")
-        mine = ["live.db.opsconsole-7.1.staging", "live.db.opsconsole-7.2.staging-journal"]
-        others = [f"live.db{name}.staging" for name in (".opsconsole-7.3", ".opsconsole-77.1", "2.opsconsole-7.1")]
+        us, them = (finding.staging_name("live.db", Label(f"opsconsole/{who}", 7, 1)) for who in ("us", "them"))
+        mine = [us, us.replace("7.1", "7.2") + "-journal"]
+        others = [us.replace("7.1", "7.3"), us.replace("7.1", "77.1"), us.replace("live.db", "live.db2"), them]
+        others.append("live.db.opsconsole-7.1.staging")  # of the first version, whose names told no console
         for name in (*mine, *others):
             (folder / name).touch()
-        FORMAT.clean_up(files.engine(live), 7, 2)
+        FORMAT.clean_up(files.engine(live, label="opsconsole/us/7/3"), 7, 2)
         assert sorted(path.name for path in folder.iterdir()) == sorted(["live.db", *others])
 
     def test_it_leaves_a_lock_that_is_held(self, folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import PostgresEngine, databases
 from opsconsole.exceptions import TargetProblem, Usage
 
@@ -88,16 +89,25 @@ def test_a_cursor_that_was_tampered_with_is_refused(postgres: Any, database: str
 def test_staging_copies_are_leftovers_and_kept_ones_are_not(
     postgres: Any, database: str, open_database: Opener
 ) -> None:
-    for name in (databases.staging_name(database, 7, 2), databases.old_name(database, 7)):
+    run = Label("opsconsole/us", 7, 2)
+    staging, kept, first_version = databases.staging_name(database, run), databases.old_name(database, run), "__oc_7_2"
+    for name in (staging, kept, database + first_version):
         postgres.create_database(name)
-    assert open_database().leftovers() == [f"database {database}__oc_7_2"]
-    postgres.drop_database(databases.old_name(database, 7))
-    postgres.drop_database(f"{database}__oc_7_2")
+    assert open_database().leftovers() == [f"database {database}{first_version}", f"database {staging}"]
+    for name in (staging, kept, database + first_version):
+        postgres.drop_database(name)
     assert postgres.rows(f"SELECT count(*) FROM pg_database WHERE datname LIKE '{database}_%'") == [(0,)]
 
 
 def test_names_that_do_not_fit_are_cut_and_still_tell_databases_apart() -> None:
-    one, two = (databases.staging_name("ä" * 40 + end, 12, 3) for end in ("x", "y"))
+    run = Label("opsconsole/us", 12, 3)
+    one, two = (databases.staging_name("ä" * 40 + end, run) for end in ("x", "y"))
     assert one != two
     assert len(one.encode()) <= 63
-    assert one.endswith("__oc_12_3")
+    assert one.endswith(f"__oc_{run.tag}_12_3")
+
+
+def test_copies_of_two_consoles_with_equal_numbers_have_names_of_their_own() -> None:
+    us, them = Label("opsconsole/us", 7, 2), Label("opsconsole/them", 7, 2)
+    assert databases.staging_name("shop", us) != databases.staging_name("shop", them)
+    assert databases.old_name("shop", us) != databases.old_name("shop", them)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.engines.labels import Label
 from opsconsole.engines.sqlite import SqliteEngine, connections
 from opsconsole.engines.sqlite import files as finding
 from opsconsole.exceptions import TargetProblem
@@ -139,8 +140,11 @@ def test_a_file_replaced_between_looking_and_opening_is_refused(
 
 def test_files_of_other_operations_are_told_apart() -> None:
     owner = finding.staging_owner
-    assert owner("a.db", finding.staging_name("a.db", 7, 2)) == (7, 2)
-    assert owner("a.db", finding.staging_name("a.db", 7, 2) + "-journal") == (7, 2)
+    run = Label("opsconsole/us", 7, 2)
+    assert owner("a.db", finding.staging_name("a.db", run)) == (run.tag, 7, 2)
+    assert owner("a.db", finding.staging_name("a.db", run) + "-journal") == (run.tag, 7, 2)
+    assert owner("a.db", "a.db.opsconsole-7.2.staging") == ("", 7, 2)
+    assert not finding.staged_by("a.db", finding.staging_name("a.db", Label("opsconsole/them", 7, 2)), run)
     assert [
         owner("a.db", name) for name in ("a.db", "a.db-wal", "a.db.opsconsole-lock", "b.db.opsconsole-7.2.staging")
     ] == [None] * 4
