@@ -23,12 +23,14 @@ from opsconsole import process
 def broker_url(home: Path, configured: str) -> str:
     """The broker of this console: the configured one, else the one that a running `up` wrote into `run.json`.
 
+    (`up` writes none that needs a password: then a second shell must be given BROKER_URL too, or do without.)
+
     Raises nothing: without a broker the address is `memory://`, and operations start when a ticker polls for them.
     """
     if configured:
         return configured
     try:
-        return str(json.loads((home / "run.json").read_text())["broker"])
+        return str(json.loads((home / "run.json").read_text())["broker"]) or "memory://"
     except (OSError, ValueError, KeyError):
         return "memory://"
 

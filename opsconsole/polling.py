@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Q
 
-from opsconsole import dispatch, process
+from opsconsole import dispatch, inheritance, process
 from opsconsole.clock import now
 from opsconsole.models import Operation
 from opsconsole.states import State
@@ -32,7 +31,9 @@ class Poller:
         for operation_id in self._due()[:room]:
             log.warning("no broker: operation %s is started by the ticker", operation_id)
             argv = [process.python(), "-m", "opsconsole.worker_process", str(operation_id)]
-            self._children[operation_id] = process.spawn(argv, env=dict(os.environ), cwd=settings.BASE_DIR)
+            self._children[operation_id] = process.spawn(
+                argv, env=inheritance.environment_for("worker"), cwd=settings.BASE_DIR
+            )
 
     def _due(self) -> list[int]:
         """Queued operations that no broker has taken a hint for lately, the oldest first."""

@@ -7,12 +7,15 @@ moved to. Secrets travel in files or in the environment, never in the arguments,
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
+import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +29,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_SECONDS = 10.0
+KILLED_SECONDS = 30.0  # how long a killed process may hang in the kernel (a dead disk) before we go on without it
+MOST_OUTPUT = 5 << 20  # bytes kept of what a program says; the rest is read and forgotten
 MARKS = {"OPSCONSOLE_OP", "OPSCONSOLE_INSTANCE"}  # which operation and fence a process serves, and of which console
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -73,33 +78,68 @@ def run(
     cwd: Path | None = None,
     user: int | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a short program to its end and give back its output. Raises OperationFailed("timeout")."""
-    stdin = PIPE if input is not None else DEVNULL
-    child = spawn(argv, env=env, stdin=stdin, stdout=PIPE, stderr=PIPE, cwd=cwd, user=user)
-    try:
-        out, err = child.communicate(input, timeout=timeout)
-    except subprocess.TimeoutExpired:
-        stop(child, grace=1.0)
-        child.communicate()
-        raise OperationFailed(
-            "timeout",
-            f"{Path(str(argv[0])).name} did not finish within {timeout:.0f} seconds and was stopped.",
-            "Look for locks or a slow connection, then try again.",
-        ) from None
+    """Run a short program to its end and give back the first MOST_OUTPUT bytes of what it writes, each stream apart.
+
+    Raises OperationFailed("timeout").
+    """
+    with tempfile.TemporaryFile() as given:
+        given.write(input or b"")
+        given.seek(0)
+        child = spawn(argv, env=env, stdin=given, stdout=PIPE, stderr=PIPE, cwd=cwd, user=user)
+        try:
+            out, err = _listen_to(child, timeout)
+        except subprocess.TimeoutExpired:
+            raise OperationFailed(
+                "timeout",
+                f"{Path(str(argv[0])).name} did not finish within {timeout:.0f} seconds and was stopped.",
+                "Look for locks or a slow connection, then try again.",
+            ) from None
+        finally:
+            stop(child, grace=1.0)
+            close_pipes(child)
     return subprocess.CompletedProcess(list(argv), child.returncode, out, err)
 
 
+def _listen_to(child: Child, timeout: float) -> tuple[bytes, bytes]:
+    """What a child says until it ends. Raises TimeoutExpired."""
+    assert child.stdout is not None and child.stderr is not None
+    until = time.monotonic() + timeout
+    said = {child.stdout.fileno(): bytearray(), child.stderr.fileno(): bytearray()}
+    with selectors.DefaultSelector() as waiting:
+        for descriptor in said:
+            waiting.register(descriptor, selectors.EVENT_READ)
+        while waiting.get_map():
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired(child.args, timeout)
+            for key, _ in waiting.select(max(0.0, until - time.monotonic())):
+                data = os.read(key.fd, 1 << 16)
+                said[key.fd] += data[: max(0, MOST_OUTPUT - len(said[key.fd]))]
+                if not data:
+                    waiting.unregister(key.fd)
+    child.wait(max(0.0, until - time.monotonic()))
+    out, err = said.values()
+    return bytes(out), bytes(err)
+
+
+def close_pipes(child: Child) -> None:
+    """Close our ends of a child's standard streams; what it still has to say is lost."""
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
 def stop(child: Child, *, grace: float = GRACE_SECONDS) -> int:
-    """SIGTERM to the child's group, SIGKILL after `grace` seconds; gives back the exit status."""
-    for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, None)):
+    """SIGTERM to the child's group, SIGKILL after `grace` seconds; gives back the exit status.
+
+    One that cannot even be killed, because it hangs in the kernel, is left after KILLED_SECONDS as if it were.
+    """
+    for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, KILLED_SECONDS)):
         if child.poll() is not None:
             break
         _signal_group(child.pid, number)
-        try:
-            child.wait(wait)
-        except subprocess.TimeoutExpired:
-            continue
-    return child.wait()
+        ended_within(child, wait)
+    return -signal.SIGKILL if child.returncode is None else child.returncode
 
 
 def ended_within(child: Child, seconds: float) -> bool:

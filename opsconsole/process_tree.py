@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from opsconsole import process
+from opsconsole import inheritance, process
 from opsconsole.exceptions import OperationFailed
 
 LONGEST_LOG_BYTES = 10 << 20
 LINES_SHOWN = 15
-_INHERITED = frozenset({"PATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKE_TERMOUT", "MAKE_TERMERR"})
 
 
 @dataclass
@@ -57,10 +56,11 @@ class ProcessTree:
     def start(
         self, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, grace: float = 5.0
     ) -> None:
-        """Start a member, its output going to its log."""
+        """Start a member (its name is one of `inheritance.NEEDS`), its output going to its log."""
         path = self.log(name)
+        full = inheritance.environment_for(name) | dict(env)
         with path.open("ab") as sink:
-            child = process.spawn(argv, env=inherited() | dict(env), stdout=sink, stderr=sink, cwd=cwd)
+            child = process.spawn(argv, env=full, stdout=sink, stderr=sink, cwd=cwd)
         self.members.append(Member(name, child, path, grace))
 
     def run(self, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path) -> None:
@@ -103,11 +103,6 @@ class ProcessTree:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.asked_to_stop = True
-
-
-def inherited() -> dict[str, str]:
-    """This process's environment for its members; the search path is the fixed one."""
-    return {name: value for name, value in os.environ.items() if name not in _INHERITED}
 
 
 def how_it_ended(member: Member) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -126,6 +127,11 @@ def wait_until_ready(tree: ProcessTree, host: str, port: int) -> None:
 
 def url_of(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def told_broker(broker: str) -> str:
+    """What `run.json` says of the broker: its address, or nothing where that holds a password."""
+    return "" if urlsplit(broker).password else broker
 
 
 def write_run_file(home: Path, content: dict[str, Any]) -> None:

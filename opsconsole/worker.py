@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from opsconsole import approvals, audit, failpoints, kinds, process, recovery
+from opsconsole import approvals, audit, failpoints, inheritance, kinds, process, recovery
 from opsconsole.clock import now
 from opsconsole.dispatch import publish
 from opsconsole.exceptions import FenceLost
@@ -163,7 +163,7 @@ class Supervisor:
             str(out_write),
             str(control_read),
         ]
-        env = {**os.environ, "OPSCONSOLE_OP": marker, "OPSCONSOLE_INSTANCE": instance_id()}
+        env = _environment_of_runner(self.operation) | {"OPSCONSOLE_OP": marker, "OPSCONSOLE_INSTANCE": instance_id()}
         child = process.spawn(argv, env=env, pass_fds=(out_write, control_read), cwd=settings.BASE_DIR)
         os.close(out_write)
         os.close(control_read)
@@ -266,6 +266,12 @@ class Supervisor:
             return
         how = f"was ended by signal {-status}" if status is not None and status < 0 else f"ended with status {status}"
         recovery.recover(row, reason=self._stop_reason or f"The runner {how}.")
+
+
+def _environment_of_runner(operation: Operation) -> dict[str, str]:
+    """What it must have, and the variables that hold the URLs of its own targets."""
+    variables = operation.targets.exclude(database__url_env="").values_list("database__url_env", flat=True)
+    return inheritance.environment_for("runner", variables=variables)
 
 
 def _boottime() -> float:

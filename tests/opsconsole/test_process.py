@@ -52,6 +52,18 @@ def test_a_program_that_takes_too_long_is_stopped() -> None:
     assert time.monotonic() - began < 10
 
 
+def test_of_a_program_that_says_too_much_the_beginning_is_kept() -> None:
+    done = process.run(["sh", "-c", "head -c 64000000 /dev/zero; echo enough >&2"])
+    assert (len(done.stdout), done.stderr) == (process.MOST_OUTPUT, b"enough\n")
+
+
+def test_one_that_leaves_its_output_open_in_a_grandchild_is_stopped_in_time() -> None:
+    began = time.monotonic()
+    with pytest.raises(OperationFailed):
+        process.run(["sh", "-c", "setsid sleep 30 & exit 0"], timeout=0.5)
+    assert time.monotonic() - began < 10
+
+
 def test_one_that_ignores_sigterm_is_killed() -> None:
     child = process.spawn(
         script("import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"),

@@ -58,7 +58,7 @@ class Command(BaseCommand):
         if tree.asked_to_stop:
             return
         url = startup.url_of(host, port)
-        content = {"url": url, "pids": {"up": os.getpid()} | tree.pids(), "broker": broker}
+        content = {"url": url, "pids": {"up": os.getpid()} | tree.pids(), "broker": startup.told_broker(broker)}
         if story is not None:
             content["embedded"] = str(story.folder)
         startup.write_run_file(home, content)
