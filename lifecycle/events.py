@@ -24,5 +24,12 @@ EVENTS: tuple[EventType, ...] = (
     event("backup.unpinned", "{who} unpinned {object} of {database}", "backup"),
     event("backup.verified", "{object} of {database} was read through", "backup level seconds"),
     event("backup.damaged", "{object} of {database} turned out to be damaged", "backup level"),
-    event("kept.dropped", "The database that a restore of {database} had replaced was dropped", "name"),
+    event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
+    event(
+        "kept.dropped",
+        "The database that an operation on {database} had replaced was dropped",
+        "name way operation backup",
+        by="way",
+        backup="The time to undo an operation on {database} with its safety backup is over",
+    ),
 )

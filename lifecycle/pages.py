@@ -11,9 +11,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, downloads, pins
+from lifecycle import archives, downloads, kept, pins
 from lifecycle.manifest import Manifest
-from lifecycle.models import Backup, KeptDatabase
+from lifecycle.models import Backup, KeptCopy
 from lifecycle.shields import restores_of, shields_of
 from opsconsole import kinds, reauth
 from opsconsole.exceptions import OpsError
@@ -42,7 +42,7 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
             for backup in shown
         ],
         "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
-        "kept": KeptDatabase.objects.filter(database=database, dropped_at=None),
+        "kept": kept.copies_of(database).filter(state=KeptCopy.State.KEPT),
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle import dashboard, kept, posture, taking
+from lifecycle import dashboard, expiry, posture, taking
 from lifecycle.changes import DownloadBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
@@ -20,7 +20,7 @@ def register_all() -> None:
     reconciliation.add_rule(BACKUPS)
     for kind in (BackupKind(), RestoreKind()):
         kinds.register(kind)
-    tasks.register_chore("kept databases", kept.drop_expired)
+    tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     register_change(DownloadBackup())
     register_reader(posture.read)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from opsconsole.engines.base import Engine, TargetLock
-    from opsconsole.models import Database
+    from opsconsole.models import Database, Operation
 
 
 class Witness(StrEnum):
@@ -59,6 +59,16 @@ class Result:
 
     summary: str
     data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Afterwards:
+    """What can be done about an operation that succeeded: a sentence, and the request that does it, if any can."""
+
+    sentence: str
+    kind: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""  # of the button
 
 
 class Run(Protocol):
@@ -147,6 +157,14 @@ class Kind(ABC):
         `visible` are the databases that the asking account may see; no other one is named.
         """
         return ()
+
+    def button(self, database: Database) -> str:
+        """The words on a database's page that lead to the form; empty when there is nothing to ask for now."""
+        return f"{self.label} {database.name}"
+
+    def afterwards(self, operation: Operation) -> Afterwards | None:
+        """What the page of an operation of this kind that succeeded says about taking it back."""
+        return None
 
     def clean_up(self, recovery: Recovery) -> None:
         """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""

@@ -1,4 +1,4 @@
-"""Backups and databases kept after a swap, to look at."""
+"""Backups, and what operations replaced, to look at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 
-from lifecycle.models import Backup, KeptDatabase
+from lifecycle.models import Backup, KeptCopy
 from opsconsole.admin.base import ReadOnlyAdmin
 from opsconsole.models import Account
 from opsconsole.permissions import visible_databases
@@ -51,8 +51,26 @@ class BackupAdmin(OfDatabaseAdmin):
     )
 
 
-@admin.register(KeptDatabase)
-class KeptDatabaseAdmin(OfDatabaseAdmin):
-    list_display = ("name", "database", "kept_at", "expires_at", "dropped_at")
-    list_select_related = ("database",)
-    fields = ("database", "operation", "name", "size_bytes", "kept_at", "expires_at", "dropped_at", "problem")
+@admin.register(KeptCopy)
+class KeptCopyAdmin(OfDatabaseAdmin):
+    list_display = ("operation", "database", "way", "state", "kept_at", "expires_at")
+    list_filter = ("way", "state")
+    list_select_related = ("database", "operation")
+    fields = (
+        "database",
+        "operation",
+        "way",
+        "state",
+        "name",
+        "incarnation",
+        "backup",
+        "live_incarnation",
+        "holds",
+        "made",
+        "size_bytes",
+        "kept_at",
+        "expires_at",
+        "ended_at",
+        "undone_by",
+        "problem",
+    )

@@ -163,6 +163,36 @@ class Format(ABC):
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
         """Drop staging databases, files and sessions of one operation up to that fence; never anything live."""
 
+
+class Keeper(ABC):
+    """Looks after whole databases that a swap has kept beside the live one, under another name.
+
+    `incarnation` is the kept database's own; every method takes another one under that name for gone.
+    """
+
+    engine: ClassVar[str]
+
     @abstractmethod
-    def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
-        """Drop what a swap replaced and kept under that name, if it still is that incarnation; gone is fine too."""
+    def open(self, engine: Engine, name: str, incarnation: str) -> Engine | None:
+        """The kept database as an engine of its own, beside the live one's `engine`; None when it is gone."""
+
+    @abstractmethod
+    def refusals(self, engine: Engine, name: str, incarnation: str) -> list[tuple[str, str, str]]:
+        """Why it cannot be swapped back in: (code, why, next step), empty when it can."""
+
+    @abstractmethod
+    def swap_back(
+        self, engine: Engine, lock: TargetLock, name: str, incarnation: str, rows: Mapping[str, int], run: Progress
+    ) -> Mapping[str, Any]:
+        """Let it and the live database change names, once it was seen to hold `rows` by table; facts for the result.
+
+        What is live now is kept in turn. Right before the act as in `Format.publish`, with the failpoints of a swap.
+        """
+
+    @abstractmethod
+    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
+        """Did the change of names take place? None when that cannot be known. Reads only."""
+
+    @abstractmethod
+    def drop(self, engine: Engine, name: str, incarnation: str) -> None:
+        """Drop it; gone is fine too. Raises Refused for another one under that name."""

@@ -10,12 +10,13 @@ from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
+from lifecycle.formats.postgresql_kept import carry_out, connector_of, maintenance_of
 from lifecycle.formats.postgresql_refusals import Refusals, refusals
 from opsconsole.engines.base import Engine, Identity, TargetLock
 from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import (
-    PostgresEngine,
     archives,
+    attributes,
     catalogue,
     databases,
     fingerprint,
@@ -66,17 +67,17 @@ class PostgresFormat(Format):
     def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
         if method == "in_place":
             return Prepared(method=method, tables={table.name: table.rows for table in contents.tables})
-        connector, maintenance = connector_of(engine), _maintenance(connector_of(engine))
+        connector, maintenance = connector_of(engine), maintenance_of(connector_of(engine))
         name = databases.staging_name(connector.database, connector.label(run.operation_id, run.fence))
         with connector.session(WRITE, database=maintenance) as session, _dropped_on_failure(session, name):
-            model = databases.like(session, connector.database)
+            model = attributes.like(session, connector.database)
             databases.drop(session, name)
             databases.create(session, name, _suited(model, contents))
             target = Staging(connector, name, contents)
             self.fill(target, archive, contents, run)
             run.log("Proving the copy: statistics, counts, definitions.")
             counted, same = target.prove(contents, run)
-            databases.dress(session, name, model)
+            attributes.dress(session, name, model)
         if not same:
             run.log("The definitions of the copy read differently from those in the manifest.")
         return Prepared(method=method, name=name, tables=counted, detail={"schema_matches": same})
@@ -86,17 +87,9 @@ class PostgresFormat(Format):
     ) -> Mapping[str, Any]:
         if prepared.method == "in_place":
             return self._replace(engine, lock, archive, contents, run)
-        connector, maintenance = connector_of(engine), _maintenance(connector_of(engine))
-        plan = swap.plan_swap(connector, maintenance, prepared.name, run.operation_id)
-        run.failpoint("restore.before_swap")
-        run.recheck()
-        lock.confirm()
-        run.before_commit(witness=plan.witness())
-        lock.release_inner()
-        swap.execute(connector, maintenance, plan, inside=lambda: run.failpoint("restore.in_swap"))
-        run.after_commit()
-        run.failpoint("restore.swapped")
-        return plan.witness() | dict(prepared.detail)
+        connector = connector_of(engine)
+        plan = swap.plan_swap(connector, maintenance_of(connector), prepared.name, run.operation_id)
+        return carry_out(engine, lock, plan, run) | dict(prepared.detail)
 
     def _replace(
         self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, run: Progress
@@ -140,9 +133,6 @@ class PostgresFormat(Format):
         with connector.session(LONG, database=databases.maintenance_of(connector)) as session:
             lock.end_sessions(session, lost if is_own else replace(lost, fence=fence + 1))
             databases.drop_staging(session, connector.database, lost)
-
-    def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
-        databases.drop_kept(connector_of(engine), name, incarnation)
 
 
 class Staging:
@@ -211,13 +201,6 @@ def compare(contents: Contents, counted: Mapping[str, int]) -> None:
         )
 
 
-def connector_of(engine: Engine) -> Connector:
-    """How to reach a PostgreSQL engine's server. Raises TypeError for an engine of another vendor."""
-    if not isinstance(engine, PostgresEngine):
-        raise TypeError(f"{engine!r} is not PostgreSQL")
-    return engine.connector
-
-
 def source_facts(session: Connection, who: Identity) -> dict[str, Any]:
     """What a later restore must know about where the backup came from; JSON, no secrets."""
     return {
@@ -235,17 +218,6 @@ def source_facts(session: Connection, who: Identity) -> dict[str, Any]:
     }
 
 
-def _maintenance(connector: Connector) -> str:
-    found = databases.maintenance_of(connector)
-    if found is None:
-        raise OperationFailed(
-            "no_maintenance",
-            "This role may enter no database from which the target can be renamed.",
-            "GRANT CONNECT ON DATABASE postgres to it, or restore with method=in_place.",
-        )
-    return found
-
-
 @contextmanager
 def _dropped_on_failure(session: Connection, name: str) -> Iterator[None]:
     """Leave no half copy behind, except when another worker has taken over: then it is that one's to remove."""
@@ -258,11 +230,11 @@ def _dropped_on_failure(session: Connection, name: str) -> Iterator[None]:
         raise
 
 
-def _suited(model: databases.Like, contents: Contents) -> databases.Like:
+def _suited(model: attributes.Like, contents: Contents) -> attributes.Like:
     """The destination's own locale where the encodings agree, else the neutral one under the backup's encoding."""
     encoding = str(contents.source.get("encoding", model.encoding))
     if encoding == model.encoding:
         return model
-    return databases.Like(
+    return attributes.Like(
         oid=model.oid, owner=model.owner, encoding=encoding, locale={"LC_COLLATE": "C", "LC_CTYPE": "C"}
     )

@@ -121,9 +121,6 @@ class SqliteNative(Format):
         except TargetProblem:
             return None
 
-    def drop_kept(self, engine: Engine, name: str, incarnation: str) -> None:
-        """Nothing: the content of a file is replaced, and the safety backup is what is kept."""
-
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
         dead = Label.beside(engine.session_label, operation_id, fence)
         with _own(engine).spot() as spot:

@@ -1,31 +1,23 @@
-"""Restore: put the content of a backup in the place of what a database holds now, in one atomic act.
-
-Beside, prove, swap: a safety backup is taken and read through, a copy is built and proven beside the live database,
-and only then one act makes it live. Killed before that act, the old content stands; after it, the new.
-"""
+"""Restore: put the content of a backup in the place of what a database holds now, in one atomic act."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import QuerySet
 
-from lifecycle import archives, taking
+from lifecycle import archives, kept, offers, replacing, taking
 from lifecycle.formats import format_of, formats_for
-from lifecycle.formats.base import Archive, Format
 from lifecycle.manifest import Manifest
-from lifecycle.models import Backup, KeptDatabase
-from lifecycle.taking import Spot
+from lifecycle.models import Backup
+from lifecycle.replacing import Replaced
 from opsconsole import databases
-from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity, Table
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
-from opsconsole.models import Database
+from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database, Operation
 from opsconsole.plans import Effect, Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
 
@@ -123,51 +115,27 @@ class RestoreKind(Kind):
                 "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, read through in full",
                 "counted": "rows before are counted live; rows after are those of the manifest",
             },
-            way_back=_way_back(method, engine.name),
+            way_back=_way_back(),
         )
 
     def run(self, run: Run) -> Result:
-        database, engine = run.database(), run.engine()
-        manifest, backup = _manifest(run.plan)
-        run.recheck()
-        run.log("Taking a safety backup of what is there now.")
-        safety = taking.take(
-            run, Spot(database, run.operation_id, run.fence, Backup.Purpose.SAFETY), formats_for(engine.name)[0]
-        )
-        chosen, archive = _archive(manifest, run.operation_id, run.fence)
-        run.arm()
-        run.log(f"Building and proving the copy from backup {backup.id}.")
-        method = str(run.plan.parameters["method"])
-        prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
-        facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
-        _keep(database, run.operation_id, facts)
-        databases.probe(database)
-        return _result(database, backup, manifest, facts, safety)
+        backup = _backup(run.plan)
+        done = replacing.replace(run, backup, str(run.plan.parameters["method"]))
+        return _conclude(run.database(), run.operation_id, run.engine(), backup, done)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
-        if not recovery.witness:
-            return Witness.NOT_DONE, None
-        manifest, backup = _manifest(recovery.plan)
-        engine = recovery.engines["target"]
-        landed = format_of(engine.name, manifest.contents.format).landed(engine, recovery.witness)
-        if landed is None:
-            return Witness.UNKNOWN, None
-        if not landed:
-            return Witness.NOT_DONE, None
+        backup = _backup(recovery.plan)
+        verdict, done = replacing.witnessed(recovery, backup)
+        if done is None:
+            return verdict, None
         database = Database.objects.get(pk=recovery.plan.target().database_id)
-        _keep(database, recovery.operation_id, recovery.witness)
-        spot = Spot(database, recovery.operation_id, recovery.fence, Backup.Purpose.SAFETY)
-        made = taking.published(spot)
-        databases.probe(database)
-        return Witness.DONE, _result(
-            database, backup, manifest, recovery.witness, taking.enlist(made, spot) if made else None
-        )
+        return verdict, _conclude(database, recovery.operation_id, recovery.engines["target"], backup, done)
 
     def clean_up(self, recovery: Recovery) -> None:
-        database = Database.objects.get(pk=recovery.plan.target().database_id)
-        taking.sweep(Spot(database, recovery.operation_id, recovery.fence, Backup.Purpose.SAFETY))
-        for chosen in formats_for(database.engine):
-            chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
+        replacing.clean_up(recovery)
+
+    def afterwards(self, operation: Operation) -> Afterwards | None:
+        return offers.undo_of(operation)
 
     def suggestions(
         self, parameter: str, database: Database, visible: QuerySet[Database]
@@ -272,53 +240,31 @@ def _steps(backup: Backup, manifest: Manifest, method: str) -> tuple[Step, ...]:
     )
 
 
-def _way_back(method: str, engine: str) -> str:
-    safety = "Restore the safety backup that is taken first"
-    if method == "swap" and engine == "postgresql":
-        return f"{safety}; the replaced database itself is also kept for {settings.OLD_DATABASE_HOURS} hours."
-    return f"{safety}."
+def _way_back() -> str:
+    hours = settings.OLD_DATABASE_HOURS
+    return f"What is replaced is kept: for {hours} hours the restore can be undone; the safety backup stays longer."
 
 
-def _manifest(plan: Plan) -> tuple[Manifest, Backup]:
-    backup = Backup.objects.select_related("database").get(pk=int(plan.parameters["backup"]))
-    return archives.manifest_of(backup), backup
+def _backup(plan: Plan) -> Backup:
+    return Backup.objects.select_related("database").get(pk=int(plan.parameters["backup"]))
 
 
-def _archive(manifest: Manifest, operation_id: int, fence: int) -> tuple[Format, Archive]:
-    archive = Archive(store=archives.store(), folder=manifest.backup, part=f"{operation_id}.{fence}")
-    return format_of(manifest.engine, manifest.contents.format), archive
-
-
-@transaction.atomic
-def _keep(database: Database, operation_id: int, facts: Mapping[str, object]) -> None:
-    """List the database that the swap replaced, so that the tick drops it when its time is over."""
-    name = str(facts.get("old_database") or "")
-    if not name or KeptDatabase.objects.filter(operation_id=operation_id, name=name).exists():
-        return
-    at = now()
-    KeptDatabase.objects.create(
-        database=database,
-        operation_id=operation_id,
-        name=name,
-        incarnation=str(facts.get("old_incarnation") or ""),
-        kept_at=at,
-        expires_at=at + timedelta(hours=settings.OLD_DATABASE_HOURS),
-    )
-
-
-def _result(
-    database: Database, backup: Backup, manifest: Manifest, facts: Mapping[str, object], safety: Backup | None
-) -> Result:
+def _conclude(database: Database, operation_id: int, engine: Engine, backup: Backup, done: Replaced) -> Result:
+    """List what was replaced, and tell what is there now."""
+    live = engine.identity().incarnation
+    kept.keep(database, operation_id, facts=done.facts, safety=done.safety, live=live)
+    databases.probe(database)
+    contents, rows = done.manifest.contents, done.manifest.rows
     return Result(
         summary=(
-            f"{database.name} holds what backup {backup.id} held: {len(manifest.contents.tables)} tables, "
-            f"{manifest.rows} rows, counted before it went live."
+            f"{database.name} holds what backup {backup.id} held: {len(contents.tables)} tables, "
+            f"{rows} rows, counted before it went live."
         ),
         data={
             "backup": backup.id,
-            "rows": manifest.rows,
-            "tables": {t.name: t.rows for t in manifest.contents.tables},
-            "safety_backup": safety.id if safety else None,
-            "old_database": facts.get("old_database") or "",
+            "rows": rows,
+            "tables": {t.name: t.rows for t in contents.tables},
+            "safety_backup": done.safety.id if done.safety else None,
+            "old_database": done.facts.get("old_database") or "",
         },
     )

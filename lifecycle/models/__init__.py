@@ -1,5 +1,6 @@
-"""What the console keeps about backups."""
+"""What the console keeps about backups and about what operations replaced."""
 
-from lifecycle.models.backups import Backup, DownloadGrant, KeptDatabase
+from lifecycle.models.backups import Backup, DownloadGrant
+from lifecycle.models.kept import KeptCopy
 
-__all__ = ["Backup", "DownloadGrant", "KeptDatabase"]
+__all__ = ["Backup", "DownloadGrant", "KeptCopy"]

@@ -1,4 +1,4 @@
-"""Backups that are listed, and databases that a swap left beside the live one."""
+"""Backups that are listed, and the right to download one."""
 
 from __future__ import annotations
 
@@ -54,23 +54,6 @@ class Backup(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"/backups/{self.id}/"
-
-
-class KeptDatabase(models.Model):
-    """What a swap replaced: kept under another name until `expires_at`, then dropped by the tick."""
-
-    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="kept")
-    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="kept")
-    name = models.CharField(max_length=63)
-    incarnation = models.CharField(max_length=300, blank=True)
-    size_bytes = models.BigIntegerField(default=0)
-    kept_at = models.DateTimeField()
-    expires_at = models.DateTimeField()
-    dropped_at = models.DateTimeField(null=True)
-    problem = models.TextField(blank=True)
-
-    class Meta:
-        ordering = ["-kept_at"]
 
 
 class DownloadGrant(models.Model):

@@ -153,6 +153,10 @@ class Engine(ABC):
     def page(self, table: str, *, limit: int = 50, after: str | None = None) -> Page:
         """Rows of one table (by `Table.full_name`, matched against the catalogue), read-only, with a short timeout."""
 
+    def sessions(self) -> list[str]:
+        """Who else is connected, in words, without our own sessions; empty where the vendor cannot tell."""
+        return []
+
     @abstractmethod
     def hold(self) -> AbstractContextManager[TargetLock]:
         """Take the lock inside the target for as long as the context lasts.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
@@ -84,6 +84,15 @@ def until(moment: datetime | None) -> SafeString | str:
     return format_html(
         '<time class="oc-until" datetime="{}" title="{}" tabindex="0">{}</time>', moment.isoformat(), exact, words
     )
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """A moment near now as people say it: `today 14:05 UTC`, `tomorrow 14:05 UTC`, `3 December 14:05 UTC`."""
+    exact = moment.astimezone(UTC)
+    days = (exact.date() - timezone.now().astimezone(UTC).date()).days
+    day = {-1: "yesterday", 0: "today", 1: "tomorrow"}.get(days, f"{exact.day} {exact:%B}")
+    return f"{day} {exact:%H:%M} UTC"
 
 
 @register.filter

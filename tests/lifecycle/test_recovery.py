@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import kept, taking
-from lifecycle.models import KeptDatabase
+from lifecycle import taking
 from opsconsole import operations, process, recovery
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
@@ -98,19 +97,6 @@ def test_a_restore_that_fails_in_order_leaves_no_copy_beside_the_live_one(consol
     assert (operation.state, operation.failure_code) == (State.FAILED, "failpoint")
     assert shop.orders() == 10
     wait_until(lambda: not shop.leftovers(), seconds=10, what="the removal of the copy")
-
-
-def test_what_a_swap_replaced_is_really_dropped_when_its_time_is_over(console, cast, postgres_shop):
-    shop, row = postgres_shop
-    backup(console, row, cast)
-    work(console, operations.request("restore", row, {}, account=cast.ada, confirm="shop"))
-    replaced = KeptDatabase.objects.get()
-    query = f"SELECT count(*) FROM pg_database WHERE datname = '{replaced.name}'"
-    assert (kept.drop_expired(), shop.server.rows(query)) == (0, [(1,)])
-    KeptDatabase.objects.update(expires_at=now())
-    assert (kept.drop_expired(), shop.server.rows(query)) == (1, [(0,)])
-    replaced.refresh_from_db()
-    assert replaced.dropped_at is not None
 
 
 def test_folders_of_ended_operations_are_listed_or_removed(console, cast, sqlite_shop):

@@ -88,6 +88,17 @@ def counts(session: Connection, names: list[tuple[str, str]]) -> dict[tuple[str,
     return found
 
 
+def sessions(session: Connection) -> list[str]:
+    """Client sessions in this database other than ours: the program's name for itself, its role, since when."""
+    rows = session.execute(
+        "SELECT coalesce(nullif(application_name, ''), 'a program without a name'), usename,"
+        " to_char(backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM pg_stat_activity"
+        " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        " AND application_name NOT LIKE 'opsconsole%' ORDER BY backend_start"
+    ).fetchall()
+    return [f"{program} of {role} since {since} UTC" for program, role, since in rows]
+
+
 def size_bytes(session: Connection) -> int:
     row = session.execute("SELECT pg_database_size(current_database())").fetchone()
     return int(row[0]) if row else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -63,6 +64,14 @@ class PostgresEngine(Engine):
                     "unknown_table", f"There is no table {table} in this database.", "Choose one from the list."
                 )
             return rows.page(session, found[0], limit=limit, after=after)
+
+    def sessions(self) -> list[str]:
+        with self.connector.session() as session:
+            return catalogue.sessions(session)
+
+    def beside(self, name: str) -> PostgresEngine:
+        """The engine of another database on the same server, reached as this one is."""
+        return PostgresEngine(replace(self.address, name=name), session_label=self.session_label)
 
     @contextmanager
     def hold(self) -> Iterator[PostgresLock]:
