@@ -7,9 +7,6 @@ can still be read. A key id is the first 16 hexadecimal digits of sha256 over th
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
 import secrets
 import stat
@@ -17,36 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opsconsole.exceptions import OpsError
+from opsconsole.verify_audit import PublicKey, parse_key
 
-PublicKeys = Mapping[str, "PublicKey"]
-
-
-@dataclass(frozen=True)
-class PublicKey:
-    """A key that checks signatures; `raw` is its 32 bytes."""
-
-    raw: bytes
-
-    @property
-    def key_id(self) -> str:
-        return hashlib.sha256(self.raw).hexdigest()[:16]
-
-    def line(self) -> str:
-        """The key as one line of a `.pub` file."""
-        return f"ed25519 {self.key_id} {base64.b64encode(self.raw).decode()}"
-
-    def verify(self, data: bytes, signature: bytes) -> bool:
-        """Whether `signature` (64 bytes) is this key's over exactly `data`."""
-        try:
-            Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, data)
-        except InvalidSignature:
-            return False
-        return True
+PublicKeys = Mapping[str, PublicKey]
 
 
 @dataclass(frozen=True)
@@ -103,15 +77,12 @@ def public_keys(home: Path, name: str) -> dict[str, PublicKey]:
 
 
 def _parse(line: str, path: Path) -> PublicKey:
-    words = line.split()
     try:
-        key = PublicKey(base64.b64decode(words[2], validate=True))
-        sound = words[:2] == ["ed25519", key.key_id] and len(key.raw) == 32
-    except (IndexError, binascii.Error):
-        sound = False
-    if not sound:
-        raise OpsError("key_damaged", f"{path} holds a line that is no public key.", "Put the file back from its copy.")
-    return key
+        return parse_key(line)
+    except ValueError:
+        raise OpsError(
+            "key_damaged", f"{path} holds a line that is no public key.", "Put the file back from its copy."
+        ) from None
 
 
 def _pem(private: Ed25519PrivateKey) -> bytes:

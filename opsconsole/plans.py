@@ -14,35 +14,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from opsconsole.verify_audit import LARGEST_INTEGER as LARGEST_INTEGER
+from opsconsole.verify_audit import canonical_json as canonical_json
+
 PLAN_FORMAT = 1
-LARGEST_INTEGER = 2**53 - 1  # RFC 8785 keeps integers within what every JSON reader holds exactly
-
-
-def canonical_json(value: Any) -> bytes:
-    """UTF-8 bytes of `value` under RFC 8785. Raises ValueError on floats, huge integers and unknown types."""
-    return _canonical(value).encode("utf-8")
 
 
 def digest_of(data: bytes) -> str:
     """`sha256:` followed by 64 hexadecimal digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def _canonical(value: Any) -> str:
-    if value is None or isinstance(value, bool | str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int):
-        if abs(value) > LARGEST_INTEGER:
-            raise ValueError(f"{value} is too large for canonical JSON; write it as a string")
-        return str(value)
-    if isinstance(value, Mapping):
-        if any(not isinstance(key, str) for key in value):
-            raise ValueError("canonical JSON takes text keys only")
-        ordered = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return "{" + ",".join(f"{_canonical(key)}:{_canonical(value[key])}" for key in ordered) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    raise ValueError(f"canonical JSON cannot hold a {type(value).__name__}")
 
 
 @dataclass(frozen=True, kw_only=True)

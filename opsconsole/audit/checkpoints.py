@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 
 from opsconsole import triggers
-from opsconsole.audit.notes import Checkpoint
 from opsconsole.audit.sealing import CHECKPOINT_LOCK, seal, seal_all, take_turn
 from opsconsole.audit.stamps import moment
 from opsconsole.clock import now
 from opsconsole.instance import instance_id
-from opsconsole.keys import SigningKey
+from opsconsole.keys import SigningKey, public_keys
 from opsconsole.models import AuditCheckpoint, AuditSeal
+from opsconsole.verify_audit import Checkpoint, parse
 
 log = logging.getLogger(__name__)
 KEY = "audit"
 EVERY = timedelta(minutes=5)
 EVERY_EVENTS = 1000
+LONGEST_NOTE = 4096  # bytes
 
 
 def anchors_path() -> Path:
@@ -62,6 +63,7 @@ def _sign_head(force: bool) -> AuditCheckpoint | None:
     take_turn(CHECKPOINT_LOCK, wait=True)
     if not _is_due(force):
         return None  # another process has just done it
+    _take_up_leftover()
     seq, link = AuditSeal.objects.order_by("-seq").values_list("seq", "hash")[0]
     key, at = SigningKey.load(settings.OPSCONSOLE_HOME, KEY), now()
     stated = Checkpoint(
@@ -70,6 +72,29 @@ def _sign_head(force: bool) -> AuditCheckpoint | None:
     note = stated.signed(key)
     _append(anchors_path(), note + "\n")
     return AuditCheckpoint.objects.create(seq=seq, note=note, key_id=key.key_id, at=at)
+
+
+def _take_up_leftover() -> None:
+    """Put into the table what a console that was killed had only written to the file."""
+    last = AuditCheckpoint.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+    try:
+        note = _last_note(anchors_path())
+        left = parse(note)
+    except (OSError, ValueError):
+        return  # nothing there; or nothing that proves anything, which verify tells
+    links = AuditSeal.objects.filter(seq=left.seq).values_list("hash", flat=True)
+    known = public_keys(settings.OPSCONSOLE_HOME, KEY)
+    ours = left.key_id in known and left.seq > last and [bytes(link) for link in links] == [left.hash]
+    if ours and left.is_signed_by(known):
+        AuditCheckpoint.objects.create(seq=left.seq, note=note, key_id=left.key_id, at=datetime.fromisoformat(left.at))
+
+
+def _last_note(path: Path) -> str:
+    """The text of the last note of a file. Raises OSError without one."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_NOTE))
+        text = file.read().decode("utf-8", "replace")
+    return text[text.rfind("opsconsole/") :].rstrip("\n") + "\n"
 
 
 def _is_due(force: bool) -> bool:

@@ -1,7 +1,9 @@
 """Exports of the history as streams of text: JSON lines that prove themselves, and CSV for a spreadsheet.
 
-A JSON line is `{"event":PAYLOAD,"seal":{"hash":HEX,"previous":HEX,"seq":N}}` where PAYLOAD is the sealed bytes as they
-are; the lines come in the order of the chain, and the checkpoints that cover them (`{"checkpoint":NOTE}`) come last.
+The first line is `{"export":{"filters":{...},"format":1,"until_seq":N}}`. Then comes a line for each event,
+`{"event":PAYLOAD,"seal":{"hash":HEX,"number":ID,"previous":HEX,"seq":N}}`, where PAYLOAD is the sealed bytes as they
+are, in the order of the chain; the checkpoints that cover them (`{"checkpoint":NOTE}`) come last. What reads it is
+opsconsole/verify_audit.py.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
+from opsconsole.audit.checkpoints import checkpoint
 from opsconsole.audit.reading import Filters
 from opsconsole.audit.record import record
-from opsconsole.audit.sealing import seal_all
 from opsconsole.audit.sentences import sentence, told_by
 from opsconsole.exceptions import Usage
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal
@@ -35,6 +37,7 @@ class Row(NamedTuple):
     """One sealed event; hashes are hexadecimal."""
 
     seq: int
+    number: int
     previous: str
     hash: str
     uid: str
@@ -50,11 +53,23 @@ def export(format: str, filters: Filters | None = None) -> Iterator[str]:
         raise Usage("bad_format", f"The history cannot be exported as {format}.", f"Use one of: {', '.join(FORMATS)}.")
     filters = filters or Filters()
     wanted = filters.of(AuditEvent.objects.all())
-    seal_all()
-    last = AuditSeal.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
-    record("audit.exported", data={"format": format, "filters": filters.as_texts(), "until_seq": last})
+    last = _covered_head()
+    told = {"format": format, "filters": filters.as_texts(), "until_seq": last}
+    record("audit.exported", data=told)
     rows = _sealed(wanted, last)
-    return _jsonl(rows) if format == "jsonl" else _csv(rows)
+    return _jsonl(rows, told | {"format": 1}) if format == "jsonl" else _csv(rows)
+
+
+def _covered_head() -> int:
+    """The last link, under a checkpoint that was made for this; without one (a full disk, say) the last link alone."""
+    before = _head()
+    checkpoint(force=True)
+    covered = AuditCheckpoint.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
+    return covered if covered >= before and covered else _head()
+
+
+def _head() -> int:
+    return AuditSeal.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
 
 
 def _sealed(wanted: QuerySet[AuditEvent], last: int) -> Iterator[Row]:
@@ -62,19 +77,22 @@ def _sealed(wanted: QuerySet[AuditEvent], last: int) -> Iterator[Row]:
     after = 0
     while True:
         rows = wanted.filter(seal__seq__gt=after, seal__seq__lte=last).order_by("seal__seq")
-        chunk = list(rows.values_list("seal__seq", "seal__previous", "seal__hash", "uid", "payload")[:CHUNK])
-        for seq, previous, link, uid, payload in chunk:
-            yield Row(seq, bytes(previous).hex(), bytes(link).hex(), uid, bytes(payload))
+        chunk = list(rows.values_list("seal__seq", "id", "seal__previous", "seal__hash", "uid", "payload")[:CHUNK])
+        for seq, number, previous, link, uid, payload in chunk:
+            yield Row(seq, number, bytes(previous).hex(), bytes(link).hex(), uid, bytes(payload))
         if len(chunk) < CHUNK:
             return
         after = chunk[-1][0]
 
 
-def _jsonl(rows: Iterator[Row]) -> Iterator[str]:
+def _jsonl(rows: Iterator[Row], told: dict[str, Any]) -> Iterator[str]:
+    yield canonical_json({"export": told}).decode() + "\n"
     first = last = 0
     for row in rows:
         first, last = first or row.seq, row.seq
-        place = canonical_json({"hash": row.hash, "previous": row.previous, "seq": row.seq}).decode()
+        place = canonical_json(
+            {"hash": row.hash, "number": row.number, "previous": row.previous, "seq": row.seq}
+        ).decode()
         yield f'{{"event":{row.payload.decode("utf-8", "replace")},"seal":{place}}}\n'
     for note in _covering(first, last):
         yield canonical_json({"checkpoint": note}).decode() + "\n"

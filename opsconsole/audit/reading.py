@@ -11,10 +11,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils.dateparse import parse_date, parse_datetime
 
-from opsconsole.audit.chain import leaf_of, link
 from opsconsole.audit.sentences import payload_of
 from opsconsole.exceptions import Usage
 from opsconsole.models import Account, AuditCheckpoint, AuditEvent, AuditPending, AuditSeal, Person
+from opsconsole.verify_audit import leaf_of, link
 
 DISORDER = timedelta(seconds=60)  # by how much the times of two events may contradict their ids
 

@@ -12,10 +12,10 @@ from django.apps import apps
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from opsconsole.audit import catalogue
-from opsconsole.audit.findings import Report
 from opsconsole.audit.redaction import plain
 from opsconsole.models import AuditEvent, Operation, Policy
 from opsconsole.states import State
+from opsconsole.verify_audit import Report
 
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -15,7 +15,7 @@ from opsconsole.audit.redaction import allowed, clean
 from opsconsole.audit.stamps import moment, uuid7
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, AuditPending
-from opsconsole.plans import canonical_json
+from opsconsole.verify_audit import canonical_json, columns
 
 if TYPE_CHECKING:
     from opsconsole.models import Database, Operation
@@ -64,23 +64,6 @@ def record(
     AuditPending.objects.create(event=event)
     transaction.on_commit(after_commit, robust=True)
     return event
-
-
-def columns(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The index columns that belong to a payload; `verify` compares them with what the row holds."""
-    actor, subject = payload["actor"], payload["subject"]
-    return {
-        "uid": payload["id"],
-        "type": payload["type"][:60],
-        "at": datetime.fromisoformat(payload["at"]),
-        "actor": actor["key"][:120],
-        "actor_name": actor["name"][:150],
-        "outcome": payload["outcome"][:20],
-        "operation_id": subject["operation"],
-        "database_id": subject["database"],
-        "database_name": subject["name"][:63],
-        "kind": subject["kind"][:40],
-    }
 
 
 def _actor(actor: Actor) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import connection, transaction
 
 from opsconsole import failpoints
-from opsconsole.audit.chain import START, leaf_of, link
 from opsconsole.models import AuditPending, AuditSeal
+from opsconsole.verify_audit import START, leaf_of, link
 
 SEAL_LOCK = (0x6F707363, 1)  # PostgreSQL's advisory lock of the sealer
 CHECKPOINT_LOCK = (0x6F707363, 2)

@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from opsconsole import kinds
+from opsconsole.audit.checkpoints import KEY
 from opsconsole.audit.export import export
 from opsconsole.audit.reading import Filters, events, head, proof
 from opsconsole.audit.sentences import payload_of, sentence
 from opsconsole.audit.verification import verify_and_record
 from opsconsole.clock import now
 from opsconsole.exceptions import Usage
+from opsconsole.keys import public_keys
 from opsconsole.models import Account, AuditEvent, Database, Person
 from opsconsole.pages import looks
 from opsconsole.pages.base import Scope, page, register_scope, show
+from opsconsole.verify_audit import STANDALONE
 
 EVENTS_A_PAGE = 50
 OUTCOMES = (("ok", "done"), ("failed", "failed"), ("denied", "refused"))
@@ -107,6 +111,26 @@ def export_shown(request: HttpRequest, format: str) -> HttpResponseBase:
     pieces = export(format, Filters.from_texts(_given(request.POST)))
     response = StreamingHttpResponse(pieces, content_type=TYPES[format])
     response.headers["Content-Disposition"] = f'attachment; filename="audit-{now():%Y%m%dT%H%M%SZ}.{format}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@page("audit/verify_audit.py", name="audit-verifier", permission="audit")
+def verifier(request: HttpRequest) -> HttpResponse:
+    """The program that checks an export on a machine without a console."""
+    return _file("verify_audit.py", STANDALONE.read_bytes(), "text/x-python; charset=utf-8")
+
+
+@page("audit/audit.pub", name="audit-key", permission="audit")
+def public_key(request: HttpRequest) -> HttpResponse:
+    """The public keys with which checkpoints are checked."""
+    lines = [key.line() + "\n" for key in public_keys(settings.OPSCONSOLE_HOME, KEY).values()]
+    return _file("audit.pub", "".join(lines).encode(), "text/plain; charset=utf-8")
+
+
+def _file(name: str, content: bytes, type: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 

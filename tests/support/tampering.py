@@ -33,8 +33,8 @@ def _foreign_keys(vendor: str, on: bool) -> None:
 
 def forge_chain(from_seq: int = 1) -> None:
     """Compute every link anew from the stored payloads, as whoever can rewrite rows can (guards must be off)."""
-    from opsconsole.audit.chain import START, leaf_of, link
     from opsconsole.models import AuditSeal
+    from opsconsole.verify_audit import START, leaf_of, link
 
     before = AuditSeal.objects.filter(seq=from_seq - 1).first()
     previous = bytes(before.hash) if before else START

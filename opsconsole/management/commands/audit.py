@@ -1,4 +1,4 @@
-"""`manage.py audit verify|export`: prove the history, or take it away.
+"""`manage.py audit verify|export|verifier`: prove the history, take it away, or take away what proves an export.
 
 `verify` ends with 0 when all is sound, 1 when something was tampered with, 2 when not everything could be proven and
 3 when the call itself is wrong.
@@ -15,14 +15,13 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandParser
 
 from opsconsole.audit import export, verification
-from opsconsole.audit.findings import Report
 from opsconsole.audit.reading import Filters
 from opsconsole.exceptions import OpsError, Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit
 from opsconsole.permissions import can
+from opsconsole.verify_audit import STANDALONE, WRONG_CALL
 
-WRONG_CALL = 3
 FILTERS = {
     "person": "a login, an e-mail address, a name, or system:USER",
     "database": "a database's name",
@@ -30,11 +29,6 @@ FILTERS = {
     "type": "a type of event (op.armed), or a family (auth.)",
     "since": "from this time on (UTC): 2026-11-20 or 2026-11-20T10:30:00Z",
     "until": "before this time",
-}
-VERDICTS = {
-    "sound": "The history is sound",
-    "tampered": "The history was TAMPERED WITH",
-    "unproven": "Nothing wrong was found, but not everything could be proven",
 }
 
 
@@ -47,7 +41,7 @@ class VerbParser(CommandParser):
 
 
 class Command(ConsoleCommand):
-    help = "Verify the audit history, or export it."
+    help = "Verify the audit history, export it, or write out the program that verifies an export."
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
@@ -66,21 +60,30 @@ class Command(ConsoleCommand):
         exporting.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
         for name, help in FILTERS.items():
             exporting.add_argument(f"--{name}", default="", help=help)
+        giving = self.verb(verbs, "verifier", self.verifier, "write out the program that checks an export anywhere")
+        giving.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
 
     def verify(self, options: Options) -> Exit:
         self._may_audit()
         report = verification.verify_and_record(options["from_seq"], options["anchors"])
-        self.answer(report.as_dict(), _told(report))
+        self.answer(report.as_dict(), report.as_text())
         return Exit(report.exit_code)
 
     def export(self, options: Options) -> Exit:
         self._may_audit()
         lines = export.export(options["format"], Filters.from_texts({name: options[name] for name in FILTERS}))
+        return self._give(options, lines)
+
+    def verifier(self, options: Options) -> Exit:
+        return self._give(options, [STANDALONE.read_text(encoding="utf-8")])
+
+    def _give(self, options: Options, lines: Iterable[str]) -> Exit:
+        """Write what was asked for to a new file, or to standard output."""
         if options["output"] is not None:
             written = _write(options["output"], lines)
             self.answer({"file": str(options["output"]), "bytes": written}, f"{options['output']}: {written} bytes")
         elif options["json"]:
-            raise Usage("output_needed", "With --json the export needs a file to go to.", "Add --output FILE.")
+            raise Usage("output_needed", "With --json it needs a file to go to.", "Add --output FILE.")
         else:
             for line in lines:
                 self.stdout.write(line, ending="")
@@ -110,15 +113,3 @@ def _write(path: Path, lines: Iterable[str]) -> int:
     with os.fdopen(fd, "w", encoding="utf-8", newline="") as file:
         file.writelines(lines)
         return file.tell()
-
-
-def _told(report: Report) -> str:
-    covered = f"checkpoint {report.last_checkpoint}" if report.checkpoints else "no checkpoint"
-    lines = [
-        f"{VERDICTS[report.verdict]}: {report.events} events from link {report.from_seq} to {report.to_seq}, "
-        f"{report.operations} operations, {covered} the last."
-    ]
-    lines += [f"  {finding.code:<10} {finding.where}: {finding.why}" for finding in report.findings]
-    if report.findings_in_all > len(report.findings):
-        lines.append(f"  ... and {report.findings_in_all - len(report.findings)} more")
-    return "\n".join([*lines, *(f"  unproven   {sentence}" for sentence in report.unproven)])

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from opsconsole import audit, triggers
-from opsconsole.audit import checkpoints, notes
+from opsconsole.audit import checkpoints
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal
+from opsconsole.verify_audit import Checkpoint, parse, split
 from tests.opsconsole.audit.test_sealing import in_thread
 from tests.support.console import Console
 
 
-def in_file() -> list[notes.Checkpoint]:
+def in_file() -> list[Checkpoint]:
     with checkpoints.anchors_path().open() as lines:
-        return [notes.parse(note) for note in notes.split(lines)]
+        return [parse(note) for note in split(lines)]
 
 
 def test_the_first_events_get_a_checkpoint_at_once(console: Console) -> None:
@@ -56,7 +57,7 @@ def test_a_forced_checkpoint_covers_what_was_just_committed(history: list[AuditE
 
 
 def test_file_and_table_hold_the_same_notes(history: list[AuditEvent]) -> None:
-    in_table = [notes.parse(note) for note in AuditCheckpoint.objects.order_by("seq").values_list("note", flat=True)]
+    in_table = [parse(note) for note in AuditCheckpoint.objects.order_by("seq").values_list("note", flat=True)]
     assert in_file() == in_table
     assert [note.seq for note in in_table] == [1, 10, 20, 30]
 
@@ -69,7 +70,7 @@ def test_a_note_states_the_chain_and_the_guards_under_the_consoles_key(
     assert note.hash == bytes(AuditSeal.objects.get(seq=30).hash)
     assert note.guards == triggers.fingerprint() == triggers.expected_fingerprint()
     assert note.is_signed_by(keys)
-    assert not notes.Checkpoint(**vars(note) | {"seq": 31}).is_signed_by(keys)
+    assert not Checkpoint(**vars(note) | {"seq": 31}).is_signed_by(keys)
 
 
 def test_the_file_is_only_ever_appended_to_and_is_private(history: list[AuditEvent]) -> None:
@@ -106,10 +107,10 @@ def test_two_processes_make_one_checkpoint(history: list[AuditEvent]) -> None:
 
 def test_a_note_reads_back_as_it_was_written(tmp_path: Path) -> None:
     key = SigningKey.load(tmp_path, "audit")
-    stated = notes.Checkpoint(
+    stated = Checkpoint(
         origin="opsconsole/x", seq=7, hash=bytes(range(32)), at="2026-11-20T00:00:00.000000Z", guards="g"
     )
-    back = notes.parse(stated.signed(key))
+    back = parse(stated.signed(key))
     assert (back.signed_part, back.key_id) == (stated.signed_part, key.key_id)
     assert back.is_signed_by({key.key_id: key.public})
 
@@ -119,4 +120,4 @@ def test_a_note_reads_back_as_it_was_written(tmp_path: Path) -> None:
 )
 def test_what_is_no_note_is_told(text: str) -> None:
     with pytest.raises(ValueError):
-        notes.parse(text)
+        parse(text)

@@ -18,7 +18,23 @@ from tests.support.people import Cast
 
 
 def lines(text: Iterator[str]) -> list[dict[str, object]]:
-    return [json.loads(line) for line in "".join(text).splitlines()]
+    """What follows the first line, which is about the export itself."""
+    return [json.loads(line) for line in "".join(text).splitlines()][1:]
+
+
+def test_the_first_line_says_what_was_exported(history: list[AuditEvent]) -> None:
+    audit.record("auth.logout")
+    first = next(export("jsonl", Filters(kind="restore")))
+    assert json.loads(first) == {
+        "export": {"filters": {"kind": "restore"}, "format": 1, "until_seq": 31},
+    }
+
+
+def test_an_export_ends_at_a_checkpoint(history: list[AuditEvent]) -> None:
+    audit.record("auth.logout")
+    *_, note = found = lines(export("jsonl"))
+    assert [line["seal"]["seq"] for line in found if "seal" in line][-1] == 31
+    assert note["checkpoint"].split("\n")[1] == "31"
 
 
 def test_every_line_is_canonical(history: list[AuditEvent]) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from opsconsole import audit
-from opsconsole.audit.chain import START, leaf_of, link
 from opsconsole.audit.export import export
-from opsconsole.audit.record import columns
 from opsconsole.audit.stamps import moment, uuid7
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, AuditSeal
 from opsconsole.plans import canonical_json
+from opsconsole.verify_audit import START, columns, leaf_of, link
 from tests.support.console import Console
 
 SMALL, LARGE = 2_000, 10_000

@@ -10,9 +10,9 @@ from django.db import connection, transaction
 
 from opsconsole import audit
 from opsconsole.audit import sealing
-from opsconsole.audit.chain import START, leaf_of, link
 from opsconsole.exceptions import OperationFailed
 from opsconsole.models import AuditEvent, AuditPending, AuditSeal
+from opsconsole.verify_audit import START, leaf_of, link
 from tests.support.console import Console
 from tests.support.rows import only_on_postgresql
 

@@ -13,13 +13,13 @@ import pytest
 from django.db import connection, transaction
 
 from opsconsole import audit, triggers
-from opsconsole.audit import checkpoints, notes
-from opsconsole.audit.findings import Report
+from opsconsole.audit import checkpoints
 from opsconsole.audit.stamps import moment
 from opsconsole.exceptions import Usage
 from opsconsole.keys import SigningKey
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditPending, AuditSeal
 from opsconsole.plans import canonical_json
+from opsconsole.verify_audit import Checkpoint, Report, split
 from tests.support.console import Console
 from tests.support.rows import only_on_sqlite, sql
 from tests.support.tampering import forge_chain, guards_off
@@ -160,7 +160,9 @@ def test_a_history_that_went_on_from_an_old_copy_is_found(history: list[AuditEve
 
 def forged_note(console: Console, seq: int, link: bytes, key: SigningKey | None = None) -> str:
     real = SigningKey.load(console.home, "audit")
-    note = notes.Checkpoint(origin="opsconsole/x", seq=seq, hash=link, at="2026-11-20T00:00:00.000000Z", guards="g")
+    filed = AuditCheckpoint.objects.filter(seq=seq).first()
+    at = filed.at if filed else checkpoints.now()
+    note = Checkpoint(origin="opsconsole/x", seq=seq, hash=link, at=moment(at), guards="g")
     return note.signed(key or real).replace(key.key_id, real.key_id) if key else note.signed(real)
 
 
@@ -171,7 +173,7 @@ def test_a_checkpoint_signed_by_another_key_is_found(
     note = forged_note(console, 25, bytes(AuditSeal.objects.get(seq=25).hash), another)
     with guards_off():
         AuditCheckpoint.objects.filter(seq=20).update(note=note)
-    assert codes(audit.verify()) == {"forged"}
+    assert codes(audit.verify()) == {"forged", "removed"}
 
 
 def test_a_checkpoint_whose_text_was_changed_is_found(history: list[AuditEvent]) -> None:
@@ -196,7 +198,7 @@ def test_without_the_file_nothing_is_proven(history: list[AuditEvent]) -> None:
 
 def test_a_file_that_lost_its_tail_proves_too_little(history: list[AuditEvent]) -> None:
     path = checkpoints.anchors_path()
-    kept = list(notes.split(path.open()))[:2]
+    kept = list(split(path.open()))[:2]
     path.write_text("".join(kept))
     assert audit.verify().exit_code == 2
 
@@ -205,7 +207,7 @@ def test_without_the_public_key_nothing_is_proven(history: list[AuditEvent], con
     (console.home / "keys" / "audit.pub").unlink()
     report = audit.verify()
     assert report.exit_code == 2
-    assert "is missing from the keys folder" in report.unproven[0]
+    assert "is missing from the public keys" in report.unproven[0]
 
 
 def test_a_copy_of_the_file_kept_elsewhere_proves_the_same(history: list[AuditEvent], tmp_path: Path) -> None:
