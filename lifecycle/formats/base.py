@@ -8,13 +8,15 @@ format writes the objects, reads them all back (V1), and restores them in two st
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.engines.base import Answer, Engine, TargetLock
 from opsconsole.storage import Store
+
+SCRATCH = "scratch"  # the method of a copy that is built only to be compared, and never published
 
 
 class Progress(Protocol):
@@ -95,7 +97,7 @@ class Archive:
 class Prepared:
     """A proven copy beside the live one. `name` is the staging database or file; `tables` what was counted in it."""
 
-    method: str  # swap or in_place (nothing is staged in place: the archive itself is what was proven)
+    method: str  # swap, in_place (nothing is staged: the archive itself is what was proven), or SCRATCH
     name: str = ""
     tables: Mapping[str, int] = field(default_factory=dict)
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -138,11 +140,30 @@ class Format(ABC):
         """The restore methods this role can use here, best first: swap, in_place."""
 
     @abstractmethod
+    def why_no_scratch(self, engine: Engine) -> str:
+        """Why no scratch copy can be built beside that database, in one sentence; empty when one can."""
+
+    @abstractmethod
     def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
         """Build and prove the copy (counts equal the manifest, keys valid). The live database is only read.
 
+        With the method SCRATCH it is for comparing only: nobody is let into it, and it is never published.
+
         Failpoints: restore.staging_half.
         """
+
+    @abstractmethod
+    def differences(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        """V2: read the prepared copy in full and say how it differs from the backup, in words; empty when it is equal.
+
+        Compares counts, contents, sequences, definitions and foreign keys. Raises OperationFailed("backup_damaged").
+        """
+
+    @abstractmethod
+    def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:
+        """What each SELECT gives in the prepared copy: run read-only, with few rights, for at most so many seconds."""
 
     @abstractmethod
     def publish(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
-from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress
+from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared, Progress
 from lifecycle.formats.postgresql_kept import carry_out, connector_of, maintenance_of
 from lifecycle.formats.postgresql_refusals import Refusals, refusals
-from opsconsole.engines.base import Engine, Identity, TargetLock
+from opsconsole.engines.base import Answer, Engine, Identity, TargetLock
 from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql import (
     archives,
+    asking,
     attributes,
     catalogue,
     databases,
@@ -62,6 +63,11 @@ class PostgresFormat(Format):
     def refusals(self, engine: Engine, contents: Contents, *, method: str, overwrite: bool) -> Refusals:
         return refusals(connector_of(engine), contents, method=method, overwrite=overwrite)
 
+    def why_no_scratch(self, engine: Engine) -> str:
+        connector = connector_of(engine)
+        with connector.session() as session:
+            return databases.why_no_scratch(connector, session)
+
     # -- do it ----------------------------------------------------------------------------------------------------
 
     def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
@@ -73,14 +79,21 @@ class PostgresFormat(Format):
             model = attributes.like(session, connector.database)
             databases.drop(session, name)
             databases.create(session, name, _suited(model, contents))
+            if method == SCRATCH:
+                databases.close(session, name)
             target = Staging(connector, name, contents)
             self.fill(target, archive, contents, run)
             run.log("Proving the copy: statistics, counts, definitions.")
             counted, same = target.prove(contents, run)
-            attributes.dress(session, name, model)
+            if method != SCRATCH:
+                attributes.dress(session, name, model)
         if not same:
             run.log("The definitions of the copy read differently from those in the manifest.")
         return Prepared(method=method, name=name, tables=counted, detail={"schema_matches": same})
+
+    def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:
+        with connector_of(engine).session(WRITE, database=prepared.name) as session:
+            return [asking.ask(session, statement, seconds=seconds) for statement in statements]
 
     def publish(
         self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress

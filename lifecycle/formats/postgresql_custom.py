@@ -12,20 +12,24 @@ from typing import IO, ClassVar
 
 from backports import zstd
 
-from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
+from lifecycle.formats.base import Archive, Contents, Prepared, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
+from lifecycle.formats.postgresql_compare import Archived, fact_differences, row_differences
 from lifecycle.formats.postgresql_objects import damaged, expected, ticker
 from opsconsole import process
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
+from opsconsole.engines.postgresql.archives import Tool
 from opsconsole.engines.postgresql.connect import Connection
 from opsconsole.engines.postgresql.copy_worker import Broken, Counted, unpacked
+from opsconsole.engines.postgresql.copying import Task
 from opsconsole.engines.postgresql.snapshot import Snapshot
 from opsconsole.engines.postgresql.tools import Tools
 from opsconsole.storage import CHUNK_BYTES, ObjectWriter
 
 TICK_SECONDS = 0.2
 SPARE_BYTES = 16 << 20
+ENCODING = "UTF8"  # in which pg_dump writes rows here (tools.environment), whatever the database's own is
 PLAIN, PACKED = "database.dump", "database.dump.zst"  # packed by pg_dump itself, or by us
 
 
@@ -134,6 +138,19 @@ class PostgresCustom(PostgresFormat):
             with target.attended(run, "Building indexes and keys") as attendant:
                 section("post-data", jobs=2, tick=attendant.tick)
 
+    def differences(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        target = Staging(connector_of(engine), prepared.name, contents)
+        size = contents.objects[0].plain_size
+        with self.archive_file(archive, contents, run) as file:
+            with archives.rows_as_sql(target.tools, file) as rows:
+                task = Task(name="the archive", size=size, open=lambda: _output(rows), order={"do": "digest_dump"})
+                archived = Archived(tasks=[task], encoding=ENCODING)
+                found = row_differences(target, contents, run, archived)
+                rows.finish(run.check_cancel)
+            return found + fact_differences(target, contents, run, file)
+
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         tick = ticker(run, "Loading rows", contents.objects[0].plain_size)
         with self.archive_file(archive, contents, run) as file, archives.rows_as_sql(target.tools, file) as rows:
@@ -169,6 +186,11 @@ class _Sink:
     def _write(self, data: bytes) -> None:
         self.counted.stored(data)
         self._writer.write(data)
+
+
+def _output(tool: Tool) -> IO[bytes]:
+    assert tool.child.stdout is not None
+    return tool.child.stdout
 
 
 def _blocks(descriptor: int) -> Iterator[bytes]:

@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from lifecycle.formats.base import Archive, Contents, Progress, StoredObject
+from lifecycle.formats.base import Archive, Contents, Prepared, Progress, StoredObject
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
+from lifecycle.formats.postgresql_compare import fact_differences, row_differences
 from lifecycle.formats.postgresql_custom import PostgresCustom
 from lifecycle.formats.postgresql_objects import damaged, digest
 from lifecycle.formats.postgresql_rows import (
+    archived_rows,
     by_key,
     load_rows,
     load_rows_in_place,
@@ -93,6 +95,16 @@ class PostgresNative(PostgresFormat):
             run.log("Building indexes and keys.")
             with target.attended(run, "Building indexes and keys") as attendant:
                 section("post-data", jobs=2, tick=attendant.tick)
+
+    def differences(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        target = Staging(connector_of(engine), prepared.name, contents)
+        with self.archive_file(archive, contents, run) as file:
+            return [
+                *row_differences(target, contents, run, archived_rows(target, archive, contents)),
+                *fact_differences(target, contents, run, file),
+            ]
 
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         load_rows_in_place(session, archive, contents, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.formats.base import Contents
+from lifecycle.formats.base import SCRATCH, Contents
 from opsconsole.engines.base import Identity
 from opsconsole.engines.postgresql import catalogue, databases, suitability, tools
 from opsconsole.engines.postgresql.connect import Connection, Connector, major_of
@@ -20,14 +20,25 @@ def refusals(connector: Connector, contents: Contents, *, method: str, overwrite
             who = catalogue.identity(session)
             return [
                 *_of_versions(connector, who, contents),
-                *_of_content(session, who, contents, overwrite),
                 *_of_extensions(session, contents, method),
-                *_of_roles(session, who, contents),
                 *_of_space(connector, session, contents),
-                *(_of_swap(connector, session) if method == "swap" else _of_in_place(session)),
+                *(
+                    _of_scratch(connector, session)
+                    if method == SCRATCH
+                    else [*_of_content(session, who, contents, overwrite), *_of_roles(session, who, contents)]
+                ),
+                *(_of_swap(connector, session) if method == "swap" else []),
+                *(_of_in_place(session) if method == "in_place" else []),
             ]
     except TargetProblem as problem:
         return [(problem.code, problem.why, problem.next_step)]
+
+
+def _of_scratch(connector: Connector, session: Connection) -> Refusals:
+    if reason := databases.why_no_scratch(connector, session):
+        step = "Choose the console's own server (where=embedded), or let the role create databases."
+        return [("no_scratch", f"No scratch database can be made: {reason}", step)]
+    return []
 
 
 def _of_in_place(session: Connection) -> Refusals:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import Staging
+from lifecycle.formats.postgresql_compare import Archived, places_of_arrays
 from lifecycle.formats.postgresql_objects import damaged, digest, expected, opener, ticker
 from opsconsole.engines.postgresql import catalogue, in_place, snapshot
 from opsconsole.engines.postgresql.connect import LONG, Connection, Connector
@@ -83,6 +84,22 @@ def load_rows(target: Staging, archive: Archive, contents: Contents, run: Progre
             at_half(run, "restore.staging_half", number, len(tasks))
 
 
+def archived_rows(target: Staging, archive: Archive, contents: Contents) -> Archived:
+    """How to digest the rows of every object, to compare them with those of a restored copy."""
+    objects, places = by_key(contents), places_of_arrays(target, contents)
+    tables = {key: table.name for table in contents.tables for key in table.objects}
+    binary = {name: is_binary(key) for key, name in tables.items()}
+    arrays = {name: places[name] if binary[name] else [] for name in binary}
+    orders = {
+        key: {"do": "digest_object", "binary": binary[name], "arrays": arrays[name]} for key, name in tables.items()
+    }
+    tasks = [
+        _task(archive, objects[key], order | {"expected": expected(objects[key])}) for key, order in orders.items()
+    ]
+    encoding = str(contents.source["encoding"])
+    return Archived(tasks=tasks, encoding=encoding, binary=binary, arrays=arrays, tables=tables)
+
+
 def load_rows_in_place(session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
     """Load every object in the transaction of `session`. Failpoint: inplace.mid."""
     objects, done = by_key(contents), 0
@@ -107,6 +124,11 @@ def set_sequences(session: Connection, contents: Contents) -> None:
 def at_half(run: Progress, failpoint: str, number: int, of: int) -> None:
     if number == (of + 1) // 2:
         run.failpoint(failpoint)
+
+
+def is_binary(key: str) -> bool:
+    """The form of the rows in an object."""
+    return key.endswith(".bin.zst")
 
 
 def by_key(contents: Contents) -> dict[str, StoredObject]:
@@ -188,7 +210,7 @@ def _statements(session: Connection, contents: Contents) -> list[tuple[str, str]
             "Restore from another backup.",
         )
     return [
-        (key, _load(*places[table.name], table.columns, binary=key.endswith(".bin.zst")))
+        (key, _load(*places[table.name], table.columns, binary=is_binary(key)))
         for table in contents.tables
         for key in table.objects
     ]

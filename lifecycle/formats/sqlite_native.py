@@ -12,17 +12,18 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lifecycle.formats import sqlite_refusals
-from lifecycle.formats.base import Archive, Contents, Format, Prepared, Progress, StoredObject, TableContent
+from lifecycle.formats import sqlite_compare, sqlite_refusals
+from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared, Progress, StoredObject, TableContent
 from lifecycle.formats.sqlite_refusals import require_space
 from lifecycle.formats.streams import CompressingWriter, plain_bytes
-from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.engines.base import Answer, Engine, TargetLock
 from opsconsole.engines.labels import Label
-from opsconsole.engines.sqlite import SqliteEngine, copying, examine, files, locks, staging
+from opsconsole.engines.sqlite import SqliteEngine, asking, copying, examine, files, locks, staging
 from opsconsole.engines.sqlite.examine import Examination
 from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
 from opsconsole.storage import CHUNK_BYTES, disk_errors
@@ -69,7 +70,7 @@ class SqliteNative(Format):
         if contents.source.get("engine") != self.engine or not isinstance(engine, SqliteEngine):
             return [sqlite_refusals.wrong_engine(str(contents.source.get("engine")), engine)]
         always = sqlite_refusals.lasting(engine, contents, method)
-        return always + sqlite_refusals.overwriting(engine, contents, overwrite)
+        return always + (sqlite_refusals.overwriting(engine, contents, overwrite) if method != SCRATCH else [])
 
     def methods(self, engine: Engine) -> tuple[str, ...]:
         return ("swap",)
@@ -93,6 +94,22 @@ class SqliteNative(Format):
                 raise
         rows = {table.name: table.rows for table in found.tables}
         return Prepared(method=method, name=name, tables=rows, detail={"token": token})
+
+    def why_no_scratch(self, engine: Engine) -> str:
+        return ""
+
+    def differences(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        with (
+            _staged(engine, prepared) as path,
+            examine.examining(path, full=True, digests=True) as examiner,
+        ):
+            return sqlite_compare.differences(examiner.result(_paced(run, "tables", "compare")), contents)
+
+    def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:
+        with _staged(engine, prepared) as path:
+            return asking.ask(path, statements, seconds=seconds)
 
     def publish(
         self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
@@ -256,21 +273,15 @@ def _require_sound(found: Examination) -> None:
 
 def _require_equal(found: Examination, contents: Contents) -> None:
     """The unpacked file holds what the manifest says. Raises OperationFailed("backup_damaged")."""
-    expected = {table.name: table.rows for table in contents.tables}
-    counted = {table.name: table.rows for table in found.tables}
-    orphans = int(contents.snapshot.get("foreign_key_violations", 0))
-    differences = list(found.damage)
-    differences += [
-        f"{name} has {counted.get(name, 'no')} rows instead of {expected.get(name, 'none')}"
-        for name in sorted(expected | counted)
-        if expected.get(name) != counted.get(name)
-    ]
-    if found.orphans > orphans:
-        differences.append(f"{found.orphans} rows break a foreign key, {orphans} did when it was taken")
-    if found.fingerprint != contents.schema_fingerprint:
-        differences.append("its schema is another one")
-    if differences:
+    if differences := sqlite_compare.differences(found, contents):
         raise OperationFailed("backup_damaged", f"The backup is damaged: {differences[0]}.", "Use another backup.")
+
+
+@contextmanager
+def _staged(engine: Engine, prepared: Prepared) -> Iterator[Path]:
+    """The file of a prepared copy, while its folder is held."""
+    with _own(engine).spot() as spot:
+        yield Path(spot.folder, prepared.name)
 
 
 def _paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lifecycle.formats.base import Contents
+from lifecycle.formats.base import SCRATCH, Contents
 from opsconsole.engines.base import Engine
 from opsconsole.engines.sqlite import SqliteEngine
 from opsconsole.engines.sqlite.engine import version_number
@@ -22,7 +22,11 @@ def wrong_engine(backup_of: str, engine: Engine) -> Refusal:
 
 def lasting(engine: SqliteEngine, contents: Contents, method: str) -> list[Refusal]:
     """What forbids it whatever the requester says."""
-    reasons = [_method(method), _version(contents), _page_size(engine, contents), _space(engine, contents)]
+    if method == SCRATCH:
+        reasons = [_version(contents), _space(engine, contents, replaced=None)]
+    else:
+        space = _space(engine, contents, replaced=engine.size_bytes())
+        reasons = [_method(method), _version(contents), _page_size(engine, contents), space]
     return [reason for reason in reasons if reason]
 
 
@@ -78,10 +82,10 @@ def _page_size(engine: SqliteEngine, contents: Contents) -> Refusal | None:
     )
 
 
-def _space(engine: SqliteEngine, contents: Contents) -> Refusal | None:
-    """Staging file, and a journal (or log) as large as what is replaced or what replaces it."""
+def _space(engine: SqliteEngine, contents: Contents, *, replaced: int | None) -> Refusal | None:
+    """Staging file, and a journal (or log) as large as what is replaced or what replaces it (None: nothing is)."""
     plain = contents.objects[0].plain_size
-    needed = plain + max(plain, engine.size_bytes())
+    needed = plain + (0 if replaced is None else max(plain, replaced))
     with engine.spot() as spot:
         free, folder = spot.free_bytes(), spot.folder
     return None if free >= needed + _reserve(needed) else _no_space(folder, needed, free)

@@ -93,6 +93,18 @@ class Page:
     next_after: str | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a statement that somebody configured gave: how many rows, and the first value of the first as text.
+
+    `error` says why it gave nothing: the server's own words.
+    """
+
+    rows: int = 0
+    first: str | None = None
+    error: str = ""
+
+
 @dataclass(frozen=True)
 class Holder:
     """Who holds a target's lock: the label is `opsconsole/INSTANCE/OPERATION/FENCE`."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from lifecycle.formats import FORMATS
-from lifecycle.formats.base import Archive, Contents, Format
+from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared
 from lifecycle.manifest import contents_from
 from opsconsole.engines import engine_class_for, open_engine
 from opsconsole.engines.base import Engine
@@ -148,3 +149,48 @@ def test_its_estimate_is_no_less_than_what_it_writes(
     estimate = chosen.estimate_bytes(engine)
     contents = chosen.write(engine, archive, run)
     assert sum(item.size for item in contents.objects) <= estimate
+
+
+def scratch(shop: Shop, chosen: Format, archive: Archive, contents: Contents, run: FakeRun) -> Prepared:
+    engine = engine_of(shop, run)
+    assert chosen.why_no_scratch(engine) == ""
+    assert chosen.refusals(engine, contents, method=SCRATCH, overwrite=False) == []
+    return chosen.prepare(engine, archive, contents, run, method=SCRATCH)
+
+
+def test_a_scratch_copy_equals_the_backup_whatever_the_live_database_has_become(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun
+) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    shop.lose(5)
+    prepared = scratch(shop, chosen, archive, contents, run)
+    assert chosen.differences(engine_of(shop, run), archive, contents, prepared, run) == []
+    (answer,) = chosen.ask(engine_of(shop, run), prepared, ["SELECT count(*) FROM orders"], seconds=5)
+    assert (answer.rows, answer.first, answer.error) == (1, str(ORDERS), "")
+    chosen.clean_up(engine_of(shop, run), run.operation_id, run.fence)
+    assert (shop.orders(), shop.leftovers()) == (5, [])
+
+
+TAMPERINGS = [
+    ("UPDATE orders SET cents = cents + 1 WHERE id = 7", "orders have other values"),
+    ("UPDATE orders SET cents = cents - 1 WHERE id = 7", ""),  # as it was: the next one stands alone
+    (
+        "DELETE FROM orders WHERE id = 9; INSERT INTO orders (id, customer_id, cents) VALUES (9, 1, 0)",
+        "orders have other values",
+    ),
+    ("DELETE FROM orders WHERE id = 9", "199 rows"),
+    ("DROP INDEX idx_orders_customer", "idx_orders_customer|schema is another one"),
+    ("CREATE TABLE more (a integer)", "more"),
+    ("{no_keys} UPDATE orders SET customer_id = 99 WHERE id = 5", "1 rows break"),
+]
+
+
+def test_a_scratch_copy_that_differs_is_found_out(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    prepared = scratch(shop, chosen, archive, contents, run)
+    for tampering, words in TAMPERINGS:
+        shop.tamper(prepared.name, tampering)
+        found = "; ".join(chosen.differences(engine_of(shop, run), archive, contents, prepared, run))
+        assert re.search(words, found) if words else not found, (tampering, found)
+    chosen.clean_up(engine_of(shop, run), run.operation_id, run.fence)
+    assert shop.leftovers() == []

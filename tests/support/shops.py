@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,12 @@ class SqliteShop:
 
     def lose(self, keep: int) -> None:
         lose_orders(self.path, keep)
+
+    def tamper(self, scratch: str, script: str) -> None:
+        """Run SQL in a file beside it; `{no_keys}` stands for switching foreign keys off."""
+        db = sqlite3.connect(self.path.with_name(scratch))
+        db.executescript(script.replace("{no_keys}", "PRAGMA foreign_keys=OFF;"))
+        db.close()
 
     def leftovers(self) -> list[str]:
         """What lies beside the file that belongs neither to SQLite nor to its lock."""
@@ -85,6 +92,10 @@ class PostgresShop:
     def lose(self, keep: int) -> None:
         with psycopg.connect(self.url) as db:
             db.execute("DELETE FROM orders WHERE id > %s", (keep,))
+
+    def tamper(self, scratch: str, script: str) -> None:
+        """Run SQL in another database of its server; `{no_keys}` stands for switching foreign keys off."""
+        self.server.run(script.replace("{no_keys}", "SET session_replication_role = replica;"), scratch)
 
     def leftovers(self) -> list[str]:
         """Staging databases, sessions and advisory locks of ours that outlived their operation."""

@@ -13,7 +13,7 @@ from typing import IO
 
 from opsconsole import process
 from opsconsole.engines.postgresql import tools
-from opsconsole.engines.postgresql.connect import Connector
+from opsconsole.engines.postgresql.connect import WRITTEN, Connector
 from opsconsole.engines.postgresql.tools import Tools
 from opsconsole.exceptions import OperationFailed
 
@@ -126,10 +126,14 @@ def packs_zstd(found: Tools) -> bool:
 
 
 @contextmanager
-def dumping(connector: Connector, argv: Sequence[str | Path], stdout: int | IO[bytes]) -> Iterator[Tool]:
-    """pg_dump of the connector's database, writing to `stdout`."""
-    with tools.access(connector) as (env, fds), running(Tool(argv, env, fds, stdout=stdout)) as tool:
-        yield tool
+def dumping(
+    connector: Connector, argv: Sequence[str | Path], stdout: int | IO[bytes], *, database: str | None = None
+) -> Iterator[Tool]:
+    """pg_dump of a database (the connector's own unless named), writing to `stdout`."""
+    with tools.access(connector, database) as (env, fds):
+        env = env | {"PGOPTIONS": _options(WRITTEN)}
+        with running(Tool(argv, env, fds, stdout=stdout)) as tool:
+            yield tool
 
 
 @contextmanager
@@ -178,7 +182,7 @@ def restore_section(
             *limits.options(),
             f"/dev/fd/{archive}",
         ]
-        env = env | {"PGOPTIONS": _options(settings)}
+        env = env | {"PGOPTIONS": _options(WRITTEN | dict(settings))}
         with running(Tool(argv, env, (archive, *fds))) as tool:
             tool.finish(tick, harmless=HARMLESS)
 

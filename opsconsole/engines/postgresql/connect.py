@@ -20,8 +20,11 @@ Connection = psycopg.Connection[TupleRow]
 CONNECT_SECONDS = 10
 OLDEST, NEWEST = 14, 18  # majors of servers that are supported
 
+# Values are written the same way whatever the database or the role prefers, or two copies could not be compared.
+WRITTEN = {"TimeZone": "UTC", "bytea_output": "hex", "lc_monetary": "C"}
+
 # Every session: nothing found by name outside pg_catalog, and a server that notices within seconds that we are gone.
-COMMON = {
+COMMON = WRITTEN | {
     "search_path": "",
     "idle_session_timeout": "0",
     "client_connection_check_interval": "2s",

@@ -245,12 +245,13 @@ def answer(worker: Worker, task: dict[str, Any], descriptor: int | None) -> dict
             os.close(descriptor)
 
 
-def main() -> None:
+def serve(kind: type[Worker]) -> None:
+    """Do the tasks that come through the socket whose descriptor is the program's argument."""
     channel = Channel(int(sys.argv[1]))
-    worker = Worker(channel)
+    worker = kind(channel)
     while (given := channel.task()) is not None:
         channel.send(answer(worker, *given))
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker)

@@ -21,7 +21,7 @@ from opsconsole.exceptions import OperationFailed
 MOST_WORKERS = 2
 BYTES_A_WORKER = 4 << 20  # less is copied sooner than another process starts
 TICK_SECONDS = 0.25
-PROGRAM = Path(__file__).with_name("copy_worker.py")
+PROGRAM, DIGESTS = (Path(__file__).with_name(name) for name in ("copy_worker.py", "digest_worker.py"))
 MESSAGE = 1 << 17
 _NEXT = {
     "disk_full": "Free space or enlarge the disk of the store, then ask for the operation again.",
@@ -61,6 +61,7 @@ class _Seat:
     handle: Handle | None = None
     plain: int = 0
     chunks: list[str] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(kw_only=True)
@@ -73,13 +74,14 @@ class CopyWorkers:
     settings: Mapping[str, str] = field(default_factory=dict)
     statements: tuple[str, ...] = ()
     count: int = MOST_WORKERS
+    program: Path = PROGRAM  # PROGRAM copies, DIGESTS digests
     done_bytes: int = 0
     _seats: list[_Seat] = field(default_factory=list)
 
     def __enter__(self) -> CopyWorkers:
         try:
             for _ in range(self.count):
-                self._seats.append(_start())
+                self._seats.append(_start(self.program))
             if self.connector is not None:
                 self._connect()
         except BaseException:
@@ -106,14 +108,14 @@ class CopyWorkers:
                     continue
                 task, handle = seat.task, seat.handle
                 assert task is not None and handle is not None
-                facts = _facts(message, task.name) | {"chunks": seat.chunks}
+                facts = _facts(message, task.name) | {"chunks": seat.chunks, "parts": seat.parts}
                 self.done_bytes += facts.get("plain_size", 0)
                 self._feed(seat, waiting)
                 yield task, handle, facts
             self.tick(self.done_bytes + sum(seat.plain for seat in self._seats))
 
     def _feed(self, seat: _Seat, waiting: deque[Task]) -> None:
-        seat.task, seat.handle, seat.plain, seat.chunks = None, None, 0, []
+        seat.task, seat.handle, seat.plain, seat.chunks, seat.parts = None, None, 0, [], []
         if waiting:
             seat.task = waiting.popleft()
             seat.handle = seat.task.open()
@@ -148,10 +150,10 @@ class CopyWorkers:
         self._seats.clear()
 
 
-def _start() -> _Seat:
+def _start(program: Path) -> _Seat:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        argv: list[str | Path] = [process.python(), "-P", PROGRAM, str(theirs.fileno())]
+        argv: list[str | Path] = [process.python(), "-P", program, str(theirs.fileno())]
         child = process.spawn(argv, pass_fds=(theirs.fileno(),), stdout=process.DEVNULL)
     return _Seat(child=child, channel=ours)
 
@@ -176,6 +178,8 @@ def _is_last(seat: _Seat, message: dict[str, Any]) -> bool:
         seat.plain = message["progress"]
     elif "chunk" in message:
         seat.chunks.append(message["chunk"])
+    elif "part" in message:
+        seat.parts.append(message["part"])
     else:
         return True
     return False

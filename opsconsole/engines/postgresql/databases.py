@@ -75,6 +75,19 @@ def why_no_swap(connector: Connector, session: Connection) -> str:
     return ""
 
 
+def why_no_scratch(connector: Connector, session: Connection) -> str:
+    """Why this role cannot build a copy beside the database just to look at it; empty when it can."""
+    row = session.execute(
+        "SELECT rolsuper OR rolcreatedb, rolname FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    creates, role = row or (False, "")
+    if not creates:
+        return f"the role {role} may not create databases."
+    if maintenance_of(connector) is None:
+        return f"the role {role} may enter neither the database postgres nor template1."
+    return ""
+
+
 # -- look -------------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +150,11 @@ def create(session: Connection, name: str, model: Like) -> None:
     session.execute(
         sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), sql.SQL(" ").join(options))
     )
+
+
+def close(session: Connection, name: str) -> None:
+    """Let nobody into a copy that is made only to be looked at, but its owner and superusers."""
+    session.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
 def drop(session: Connection, name: str) -> None:
