@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import worker_process_init
+from celery.signals import worker_process_init, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
 
 from django.conf import settings
 
-from opsconsole import process
+from opsconsole import draining, process
 
 
 def broker_url(home: Path, configured: str) -> str:
@@ -39,6 +39,7 @@ app = Celery("opsconsole")
 app.conf.update(
     broker_url=broker_url(settings.OPSCONSOLE_HOME, settings.BROKER_URL),
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # a broker that is gone for a day is no reason to end a worker
     broker_transport_options={"socket_connect_timeout": 5, "socket_timeout": 30},
     task_serializer="json",
     accept_content=["json"],
@@ -59,6 +60,7 @@ app.conf.update(
     beat_schedule={"wake": {"task": "opsconsole.tick", "schedule": 15.0, "options": {"expires": 10}}},
 )
 app.autodiscover_tasks(["opsconsole"])
+worker_shutting_down.connect(draining.begin, weak=False)  # in the worker itself; its pool children see the same flag
 
 
 @worker_process_init.connect

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Q
 
 from opsconsole import dispatch, inheritance, process
@@ -28,12 +30,27 @@ class Poller:
         room = settings.WORKER_CONCURRENCY - len(self._children)
         if room <= 0 or not dispatch.is_unreachable():
             return
-        for operation_id in self._due()[:room]:
+        for operation_id in self._found()[:room]:
             log.warning("no broker: operation %s is started by the ticker", operation_id)
             argv = [process.python(), "-m", "opsconsole.worker_process", str(operation_id)]
             self._children[operation_id] = process.spawn(
                 argv, env=inheritance.environment_for("worker"), cwd=settings.BASE_DIR
             )
+
+    def drain(self, *, seconds: float) -> None:
+        """Let what was started here finish or stop in order, for so long."""
+        deadline = time.monotonic() + seconds
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            process.ended_within(child, max(0.0, deadline - time.monotonic()))
+
+    def _found(self) -> list[int]:
+        try:
+            return self._due()
+        except DatabaseError as error:
+            log.warning("the console's database does not answer (%s)", type(error).__name__)
+            return []
 
     def _due(self) -> list[int]:
         """Queued operations that no broker has taken a hint for lately, the oldest first."""

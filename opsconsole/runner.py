@@ -7,20 +7,20 @@ it cannot know (it failed after the commit point was announced) it leaves to rec
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import re
 import shutil
 import threading
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from opsconsole import arming, audit, databases, failpoints, kinds, process
+from opsconsole.channel import DRAIN, Channel
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy, TargetLock
 from opsconsole.exceptions import Cancelled, FenceLost, OpsError, Refused, Stale
@@ -31,24 +31,8 @@ from opsconsole.states import HELD_BY_WORKER, State
 from opsconsole.transitions import move
 
 log = logging.getLogger(__name__)
-CANCEL = b"c"
+DRAINED = "worker_drained"  # code of what a worker that was shutting down stopped
 LEFT_TO_RECOVERY = 75  # exit status: the row was not written on purpose
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
-
-
-class Channel:
-    """The pipe to the supervisor: JSON lines of progress and log. A closed pipe ends the runner."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._mutex = threading.Lock()
-
-    def send(self, message: Mapping[str, Any]) -> None:
-        data = json.dumps(message, separators=(",", ":")).encode() + b"\n"
-        with self._mutex:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._fd, view) :]
 
 
 class LiveRun:
@@ -66,6 +50,7 @@ class LiveRun:
         self._databases: dict[str, Database] = {}
         self._channel = channel
         self._cancel = threading.Event()
+        self._draining = False
 
     def database(self, role: str = "target") -> Database:
         if role not in self._databases:
@@ -80,6 +65,7 @@ class LiveRun:
 
     def arm(self) -> None:
         self.failpoint("arm.before")
+        self.check_cancel()
         arming.arm(self.operation_id, self.fence, arming.check_preconditions(self.plan, self.engines))
         self.failpoint("arm.committed")
 
@@ -104,22 +90,29 @@ class LiveRun:
         self._channel.send({"step": step, "done": done, "total": total, "unit": unit})
 
     def log(self, line: str) -> None:
-        for part in line.splitlines():
-            self._channel.send({"line": _CONTROL.sub("", part)[:4096]})
+        self._channel.log(line)
 
     def give_reason(self, error: Exception) -> None:
-        """Tell the supervisor why the run stopped at its commit point; recovery puts it into the row."""
+        """Tell the supervisor why the run stopped and wrote no end; recovery puts it into the row."""
         why = error.why if isinstance(error, OpsError) else f"an unexpected error ({type(error).__name__})"
-        self._channel.send({"reason": f"It stopped at its commit point: {why}"})
+        if isinstance(error, OperationalError | InterfaceError):
+            why = "the console's own database did not answer."
+        self._channel.send({"reason": f"It stopped {'at' if self.announced else 'before'} its commit point: {why}"})
 
     def check_cancel(self) -> None:
-        if self._cancel.is_set() and not self.announced:
-            raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
+        if not self._cancel.is_set() or self.announced:
+            return
+        if self._draining:
+            raise Cancelled(
+                DRAINED, "Its worker was shut down before the commit point; nothing was changed.", "Ask for it again."
+            )
+        raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
 
     def failpoint(self, name: str) -> None:
         failpoints.hit(name)
 
-    def ask_to_cancel(self) -> None:
+    def ask_to_cancel(self, *, draining: bool) -> None:
+        self._draining = draining
         self._cancel.set()
 
 
@@ -159,8 +152,8 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
     except TargetBusy as busy:
         return _wait_again(operation, run, busy)
     except Exception as error:
-        if run.announced:
-            log.exception("operation %s failed past its announcement", operation.id)
+        if run.announced or isinstance(error, OperationalError | InterfaceError):
+            log.exception("operation %s stopped where recovery must read the witness", operation.id)
             run.give_reason(error)
             return LEFT_TO_RECOVERY
         return _end_badly(operation, run, error)
@@ -212,19 +205,25 @@ def _take_locks(run: LiveRun, stack: contextlib.ExitStack) -> None:
 
 def _wait_again(operation: Operation, run: LiveRun, busy: TargetBusy) -> int:
     text = f"{busy.holder.label} holds the target" + (f" since {busy.holder.since}" if busy.holder.since else "")
+    _queue_again(operation, run, text, at=now() + timedelta(seconds=settings.REAPER_SECONDS), waiting_for=text[:300])
+    return 0
+
+
+def _queue_again(operation: Operation, run: LiveRun, reason: str, *, at: datetime, waiting_for: str = "") -> None:
+    """Give a run back that has done nothing; it does not count as an attempt."""
     move(
         operation,
         State.QUEUED,
         frm=[State.RUNNING],
         held=run.fence,
         event="op.waiting",
-        reason=text,
-        waiting_for=text[:300],
-        run_after=now() + timedelta(seconds=settings.REAPER_SECONDS),
+        reason=reason,
+        waiting_for=waiting_for,
+        run_after=at,
         lease_until=None,
         published_at=None,
+        attempts=max(0, operation.attempts - 1),
     )
-    return 0
 
 
 def _end_badly(operation: Operation, run: LiveRun, error: Exception) -> int:
@@ -262,9 +261,16 @@ def _end_badly(operation: Operation, run: LiveRun, error: Exception) -> int:
 
 
 def _end_cancelled(operation: Operation, run: LiveRun, error: Cancelled) -> None:
-    if Operation.objects.filter(pk=operation.id, state=State.RUNNING).exists():  # a draining worker, not a person
+    """A person asked, or the worker is shutting down: what may be repeated then waits for the next worker."""
+    nobody_asked = Operation.objects.filter(pk=operation.id, state=State.RUNNING).exists()
+    if nobody_asked and kinds.get(operation.kind).repeatable:
+        _queue_again(operation, run, "Its worker was shut down; the next one starts it again.", at=now())
+        return
+    if nobody_asked:
         move(operation, State.CANCELLING, frm=[State.RUNNING], held=run.fence, reason="The worker is shutting down.")
-    move(operation, State.CANCELLED, frm=[State.CANCELLING], held=run.fence, reason=error.why)
+    move(
+        operation, State.CANCELLED, frm=[State.CANCELLING], held=run.fence, reason=error.why, data={"code": error.code}
+    )
 
 
 def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: str) -> None:
@@ -282,9 +288,8 @@ def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: st
 
 
 def _listen(control_fd: int, run: LiveRun) -> None:
-    """Wait for the supervisor: a byte asks to cancel, the end of the pipe means that it is gone."""
+    """Wait for the supervisor: a byte asks to stop, the end of the pipe means that it is gone."""
     while data := os.read(control_fd, 1):
-        if data == CANCEL:
-            run.ask_to_cancel()
+        run.ask_to_cancel(draining=data == DRAIN)
     process.kill_marked(f"{run.operation_id}.{run.fence}", instance=instance_id(), seconds=1.0)
     os._exit(1)

@@ -101,7 +101,7 @@ def start_worker(tree: ProcessTree, queues: Sequence[str], broker: str) -> None:
         "--queues", ",".join(queues), "--hostname", f"worker-{os.getpid()}@%h",
         "--without-gossip", "--without-mingle", "--loglevel", "INFO",
     ]  # fmt: skip
-    tree.start("ticker", manage("ticker"), env=env, cwd=settings.BASE_DIR)
+    tree.start("ticker", manage("ticker"), env=env, cwd=settings.BASE_DIR, grace=WORKER_GRACE_SECONDS)
     tree.start("worker", argv, env=env, cwd=settings.BASE_DIR, grace=WORKER_GRACE_SECONDS)
 
 

@@ -36,7 +36,7 @@ EDGES: dict[State, frozenset[State]] = {
     S.PLANNED: frozenset({S.PENDING_APPROVAL, S.QUEUED, S.CANCELLED, S.EXPIRED, S.STALE}),
     S.PENDING_APPROVAL: frozenset({S.QUEUED, S.REJECTED, S.EXPIRED, S.STALE, S.CANCELLED}),
     S.QUEUED: frozenset({S.RUNNING, S.EXPIRED, S.STALE, S.CANCELLED}),
-    # running -> queued: the lock inside the target is held by another console; nothing was done, it waits again
+    # running -> queued: another console holds the lock inside the target, or the worker shuts down; nothing was done
     S.RUNNING: frozenset({S.QUEUED, S.SUCCEEDED, S.FAILED, S.STALE, S.EXPIRED, S.CANCELLING, S.RECOVERING}),
     S.CANCELLING: frozenset({S.CANCELLED, S.SUCCEEDED, S.FAILED, S.STALE, S.EXPIRED, S.RECOVERING}),
     S.RECOVERING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.INDETERMINATE, S.QUEUED}),

@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from opsconsole import __version__, audit, recovery, worker
 from opsconsole.celery import app
 from opsconsole.clock import now
-from opsconsole.dispatch import RUN_OPERATION, publish
+from opsconsole.dispatch import RUN_OPERATION, is_unreachable, publish
 from opsconsole.models import Operation, WorkerHost
 from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
@@ -89,7 +89,8 @@ def republish() -> None:
     old = at - timedelta(seconds=settings.REPUBLISH_SECONDS)
     due = Operation.objects.filter(state=State.QUEUED, run_after__lte=at)
     for operation_id in due.exclude(published_at__gt=old).order_by("id").values_list("id", flat=True)[:100]:
-        publish(operation_id)
+        if not publish(operation_id) and is_unreachable():
+            return  # each further attempt would wait for the broker as long as this one did
 
 
 def be_seen() -> None:

@@ -1,11 +1,13 @@
 """`python -m opsconsole.worker_process OPERATION`: claims and supervises one operation, as a pool child of Celery does.
 
-The ticker starts it when no broker can be reached, so that a lost broker delays work and never stops it.
+The ticker starts it when no broker can be reached, so that a lost broker delays work and never stops it. SIGTERM lets
+it drain.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 
@@ -14,8 +16,10 @@ def start() -> None:
     import django
 
     django.setup()
-    from opsconsole import worker
+    from opsconsole import draining, worker
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, draining.begin)
     worker.run_operation(int(sys.argv[1]))
 
 

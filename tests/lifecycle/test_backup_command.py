@@ -14,11 +14,12 @@ from opsconsole import operations
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
-from tests.support.cases import make_shop, wait_until, work
+from tests.support.cases import make_shop, work
 from tests.support.commands import Say, speaker
 from tests.support.console import Console
 from tests.support.people import PASSWORD, Cast, close_bootstrap
 from tests.support.registering import register
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

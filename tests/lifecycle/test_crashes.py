@@ -12,20 +12,14 @@ from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationTarget
 from opsconsole.states import TERMINAL, State
 from tests.lifecycle.conftest import stored_files
-from tests.support.cases import environment_of, is_stopped_at_failpoint, wait_until, work
-from tests.support.console import MANAGE, Console
+from tests.support.cases import environment_of, is_stopped_at_failpoint, start_worker, wait_until, work
+from tests.support.console import Console
 
 KEPT = 10  # orders that the damage leaves
 EVERY_RUN = ["lock.acquired", "arm.before", "arm.committed", "finish.before", "finish.committed"]
 BACKUP = ["backup.mid", "backup.before_fsync", "backup.data_renamed", "backup.manifest_renamed"]
 RESTORE = ["restore.staging_half", "restore.before_swap", "restore.in_swap", "restore.swapped"]
 SQLITE = ["sqlite.copy_half", "sqlite.copied"]
-
-
-def start_worker(console: Console, operation: Operation, failpoint: str) -> process.Child:
-    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
-    env = console.env | {"OPSCONSOLE_FAILPOINT": failpoint}
-    return process.spawn(argv, env=env, cwd=MANAGE.parent)
 
 
 def die_at(console: Console, operation: Operation, failpoint: str, victim: str) -> Operation:

@@ -14,7 +14,8 @@ import pytest
 from opsconsole import process
 from opsconsole.embedded.postgresql import EmbeddedPostgres, folder_for, package_binaries
 from opsconsole.exceptions import Refused
-from tests.support.servers import PostgresServer, shared_folder, wait_until
+from tests.support.servers import PostgresServer, shared_folder
+from tests.support.waiting import wait_until
 
 ROOT = os.geteuid() == 0
 

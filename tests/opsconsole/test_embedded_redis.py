@@ -12,7 +12,8 @@ from kombu import Connection
 
 from opsconsole import process
 from opsconsole.embedded.redis import LONGEST_SOCKET_PATH, EmbeddedRedis, server_program, socket_path
-from tests.support.servers import shared_folder, wait_until
+from tests.support.servers import shared_folder
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from opsconsole import process
 from opsconsole.exceptions import OperationFailed
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,16 +6,23 @@ import os
 import signal
 import threading
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from opsconsole import operations, process, recovery, tasks, worker
 from opsconsole.clock import now
-from opsconsole.instance import instance_id
 from opsconsole.models import AuditEvent, Operation, OperationTarget
 from opsconsole.states import State
-from tests.support.cases import environment_of, is_stopped_at_failpoint, wait_until, work
+from tests.support.cases import (
+    environment_of,
+    events_of,
+    is_stopped_at_failpoint,
+    runners_of,
+    start_worker,
+    state_of,
+    wait_until,
+    work,
+)
 from tests.support.console import MANAGE
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
@@ -33,10 +40,6 @@ def queued(shop, cast):
     return operations.request("backup", shop.row, {}, account=cast.ada)
 
 
-def events(operation: Operation) -> list[str]:
-    return list(AuditEvent.objects.filter(operation_id=operation.id).order_by("id").values_list("type", flat=True))
-
-
 def test_a_message_for_nothing_does_nothing(console):
     worker.run_operation(987654)
     assert not AuditEvent.objects.filter(type="op.claimed").exists()
@@ -45,7 +48,7 @@ def test_a_message_for_nothing_does_nothing(console):
 def test_two_claims_of_one_operation_give_it_to_one(console, queued):
     assert worker.claim(queued.id) is not None
     assert worker.claim(queued.id) is None
-    assert events(queued).count("op.claimed") == 1
+    assert events_of(queued).count("op.claimed") == 1
 
 
 def test_many_threads_claim_every_operation_once_and_never_two_on_one_target(console, shop, cast):
@@ -71,14 +74,21 @@ def test_many_threads_claim_every_operation_once_and_never_two_on_one_target(con
 
 def test_a_doubled_message_of_a_finished_operation_changes_nothing(console, queued):
     work(console, queued)
-    before = (Operation.objects.values().get(pk=queued.pk), events(queued))
+    before = (Operation.objects.values().get(pk=queued.pk), events_of(queued))
     work(console, queued)
-    assert (Operation.objects.values().get(pk=queued.pk), events(queued)) == before
+    assert (Operation.objects.values().get(pk=queued.pk), events_of(queued)) == before
 
 
 def test_every_step_of_a_backup_is_an_event(console, queued):
     work(console, queued)
-    assert events(queued) == ["op.planned", "op.queued", "op.claimed", "op.armed", "backup.published", "op.succeeded"]
+    assert events_of(queued) == [
+        "op.planned",
+        "op.queued",
+        "op.claimed",
+        "op.armed",
+        "backup.published",
+        "op.succeeded",
+    ]
 
 
 def test_an_operation_of_a_newer_plan_format_is_left_for_a_newer_worker(console, queued, monkeypatch):
@@ -89,9 +99,9 @@ def test_an_operation_of_a_newer_plan_format_is_left_for_a_newer_worker(console,
 
 
 def test_a_cancel_reaches_the_runner_and_leaves_nothing(console, shop, cast, queued):
-    child = start(console, queued, "backup.mid:sleep=20")
+    child = start_worker(console, queued, "backup.mid:sleep=20")
     wait_until(
-        lambda: state_of(queued) == State.RUNNING and process.marked(marker(queued), instance=instance_id()),
+        lambda: state_of(queued) == State.RUNNING and runners_of(queued),
         what="the runner",
     )
     operations.cancel(queued, account=cast.ada, reason="wrong day")
@@ -150,9 +160,9 @@ def test_a_worker_that_is_stopped_past_its_lease_writes_nothing_when_it_wakes(co
     work(console, queued)
     shop.lose(10)
     restore = operations.request("restore", shop.row, {}, account=cast.ada, confirm="shop")
-    child = start(console, restore, "restore.before_swap:stop")
+    child = start_worker(console, restore, "restore.before_swap:stop")
     wait_until(lambda: is_stopped_at_failpoint(restore), what="the stop before the swap")
-    frozen = process.marked(marker(restore), instance=instance_id())
+    frozen = runners_of(restore)
     stop_all([child.pid])
     with environment_of(console):
         wait_until(lambda: recovery.reap() is not None and state_of(restore) == State.FAILED, what="the reaper")
@@ -160,20 +170,6 @@ def test_a_worker_that_is_stopped_past_its_lease_writes_nothing_when_it_wakes(co
     child.wait(60)
     assert state_of(restore) == State.FAILED
     assert shop.orders() == 10
-
-
-def start(console: Any, operation: Operation, failpoint: str) -> process.Child:
-    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
-    return process.spawn(argv, env=console.env | {"OPSCONSOLE_FAILPOINT": failpoint}, cwd=MANAGE.parent)
-
-
-def state_of(operation: Operation) -> str:
-    return Operation.objects.values_list("state", flat=True).get(pk=operation.pk)
-
-
-def marker(operation: Operation) -> str:
-    operation.refresh_from_db()
-    return f"{operation.id}.{operation.fence}"
 
 
 def stop_all(pids: list[int]) -> None:
@@ -195,4 +191,4 @@ def test_without_a_broker_the_ticker_starts_what_is_due(console, queued):
         wait_until(lambda: state_of(queued) == State.SUCCEEDED, what="the backup")
     finally:
         process.stop(ticker)
-    assert events(queued).count("op.claimed") == 1
+    assert events_of(queued).count("op.claimed") == 1

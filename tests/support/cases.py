@@ -4,41 +4,55 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.console import Console
+from opsconsole import process
+from tests.support.console import MANAGE, Console
+from tests.support.waiting import process_state, wait_until
 
-PATIENCE = 60.0
+
+def start_worker(console: Console, operation: Any, failpoint: str = "", **extra: str) -> process.Child:
+    """A process that claims and supervises one operation, as a pool child of Celery does."""
+    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
+    asked = {"OPSCONSOLE_FAILPOINT": failpoint} if failpoint else {}
+    return process.spawn(argv, env=console.env | asked | extra, cwd=MANAGE.parent)
 
 
-def wait_until(claim: Callable[[], Any], *, seconds: float = PATIENCE, what: str = "it") -> Any:
-    """Poll until `claim()` is true; gives its value back. Fails with `what` past the deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := claim():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {seconds:.0f} seconds")
+def stopped_at(console: Console, operation: Any, failpoint: str, **extra: str) -> process.Child:
+    """A worker whose runner has stopped (SIGSTOP) at a failpoint; the worker itself goes on."""
+    worker = start_worker(console, operation, f"{failpoint}:stop", **extra)
+    wait_until(lambda: is_stopped_at_failpoint(operation) or worker.poll() is not None, f"the stop at {failpoint}")
+    assert worker.poll() is None, f"the operation ended before {failpoint}"
+    return worker
+
+
+def runners_of(operation: Any) -> list[int]:
+    """Process ids of the operation's present run, the worker itself left out."""
+    from opsconsole.instance import instance_id
+
+    operation.refresh_from_db()
+    return process.marked(f"{operation.id}.{operation.fence}", instance=instance_id())
 
 
 def is_stopped_at_failpoint(operation: Any) -> bool:
     """Whether a process of the operation's present fence has been stopped (SIGSTOP), as the action `stop` does."""
-    from opsconsole import process
+    return "T" in {process_state(pid) for pid in runners_of(operation)}
 
+
+def state_of(operation: Any) -> str:
+    """The state of an operation, as it is in the database now."""
     operation.refresh_from_db()
-    return "T" in {process_state(pid) for pid in process.marked(f"{operation.id}.{operation.fence}")}
+    return str(operation.state)
 
 
-def process_state(pid: int) -> str:
-    """The kernel's letter for a process (R, S, T, Z ...); empty for one that is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
+def events_of(operation: Any) -> list[str]:
+    """The types of an operation's events, in their order."""
+    from opsconsole.models import AuditEvent
+
+    return list(AuditEvent.objects.filter(operation_id=operation.id).order_by("id").values_list("type", flat=True))
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from opsconsole import process
 from tests.support.console import MANAGE
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 START_SECONDS = 120.0
 MARK = "OPSCONSOLE_TEST_TREE"

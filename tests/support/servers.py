@@ -9,7 +9,6 @@ import secrets
 import shutil
 import socket
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from psycopg import sql
 from opsconsole import process
 from opsconsole.embedded.postgresql import EmbeddedPostgres
 from opsconsole.embedded.redis import EmbeddedRedis
+from tests.support.waiting import wait_until
 
 NOBODY = 65534 if os.geteuid() == 0 else None
 
@@ -259,13 +259,3 @@ def accepts(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def wait_until(claim: Any, what: str, *, seconds: float = 20.0) -> Any:
-    """Poll until `claim()` is true and give it back; fails with `what` was waited for when time runs out."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := claim():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds:.0f} seconds in vain until {what}")

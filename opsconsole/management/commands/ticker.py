@@ -12,8 +12,10 @@ from django.db import connection
 
 from opsconsole import tasks
 from opsconsole.polling import Poller
+from opsconsole.startup import WORKER_GRACE_SECONDS
 
 SECONDS = 1.0
+DRAIN_SECONDS = WORKER_GRACE_SECONDS - 5
 
 
 class Command(BaseCommand):
@@ -35,6 +37,7 @@ class Command(BaseCommand):
             tasks.tick_once()
             poller.step()
             _sleep_until(began + SECONDS, lambda: going)
+        poller.drain(seconds=DRAIN_SECONDS)
         connection.close()
 
 

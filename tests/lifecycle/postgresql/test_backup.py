@@ -17,7 +17,7 @@ from opsconsole.engines.postgresql import copying, snapshot
 from opsconsole.exceptions import Cancelled, OperationFailed, TargetProblem
 from tests.lifecycle.postgresql.conftest import Ledger
 from tests.support import postgres_worker as worker
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 formats = pytest.mark.parametrize("format", ["native", "custom"])
 

@@ -20,7 +20,7 @@ from opsconsole.engines.labels import Label
 from tests.lifecycle.postgresql.conftest import NEW, OLD, Ledger
 from tests.support import postgres_worker as worker
 from tests.support.fake_run import stored_witness
-from tests.support.servers import wait_until
+from tests.support.waiting import process_state, wait_until
 
 FORMAT = PostgresNative()
 OLD_NAME = f"__old_{Label('opsconsole', 7, 2).tag}_7"  # what the swap of operation 7 of these workers leaves
@@ -149,10 +149,6 @@ def stopped(child: process.Child) -> Iterator[process.Child]:
     finally:
         child.kill()
         child.wait()
-
-
-def process_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_the_successor_finishes_the_work(damaged: tuple[Ledger, Path], make_ledger: Callable[..., Ledger]) -> None:

@@ -23,6 +23,7 @@ from tests.lifecycle.sqlite.steps import FORMAT
 from tests.support import sqlite_files as files
 from tests.support import sqlite_worker as worker
 from tests.support.fake_run import FakeRun, stored_witness
+from tests.support.waiting import process_state, wait_until
 
 BEFORE = ["restore.staging_half", "restore.before_swap", "sqlite.copy_half", "restore.in_swap"]
 AFTER = ["sqlite.copied", "restore.swapped"]
@@ -153,15 +154,8 @@ def test_a_backup_killed_anywhere_leaves_the_database_and_no_part(tmp_path: Path
 def test_a_stopped_worker_is_ended_before_the_next_one_goes_on(tmp_path: Path, kept: Path) -> None:
     live, base = live_file(tmp_path, "delete"), shutil.copytree(kept, tmp_path / "base")
     child = worker.start("restore", live, base, failpoint="sqlite.copy_half:stop")
-    deadline = time.monotonic() + 30
-    while process_state(child.pid) != "T":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: process_state(child.pid) == "T", "the stop")
     with files.engine(live, label=f"opsconsole/{worker.OPERATION}/3").hold():
         assert child.wait(5) == -signal.SIGKILL
     assert_nothing_is_left(live)
     assert (files.words(live), files.integrity(live)) == ({"old"}, ["ok"])
-
-
-def process_state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

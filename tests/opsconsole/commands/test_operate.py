@@ -11,10 +11,11 @@ from opsconsole import process, tokens
 from opsconsole.management.reporting import exit_for
 from opsconsole.models import Operation
 from opsconsole.states import State
-from tests.support.cases import wait_until, work
+from tests.support.cases import work
 from tests.support.commands import Say
 from tests.support.console import Console
 from tests.support.people import Cast
+from tests.support.waiting import wait_until
 
 FACTS = {"id", "kind", "database", "state", "digest", "url", "result"}
 

@@ -15,7 +15,7 @@ from opsconsole import demo, process
 from opsconsole.embedded.postgresql import folder_for
 from tests.support.console import MANAGE
 from tests.support.running import answers, started
-from tests.support.servers import wait_until
+from tests.support.waiting import wait_until
 
 PLAIN = {"OPSCONSOLE_DEMO": "no"}
 pytestmark = pytest.mark.serial
