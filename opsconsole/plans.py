@@ -17,7 +17,8 @@ from typing import Any
 from opsconsole.verify_audit import LARGEST_INTEGER as LARGEST_INTEGER
 from opsconsole.verify_audit import canonical_json as canonical_json
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
+READABLE_FORMATS = (1, PLAN_FORMAT)  # 1 knew neither losses nor confirmations; its bytes stay as they were
 
 
 def digest_of(data: bytes) -> str:
@@ -27,13 +28,22 @@ def digest_of(data: bytes) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What happens to one table (or other object). Counts are rows; None means not known."""
+    """What happens to one table (or other object). Counts are rows; None means not known.
+
+    `lost` rows are only in what is there now; `changed` ones are there before and after, and not the same. The newest
+    times are RFC 3339 in UTC, "" where there is none. Without `exact`, `lost` and `changed` are estimates.
+    """
 
     object: str
     action: str  # one word: replaced, created, removed, kept, read
     rows_before: int | None = None
     rows_after: int | None = None
     note: str = ""
+    lost: int | None = None
+    changed: int | None = None
+    newest_before: str = ""
+    newest_after: str = ""
+    exact: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +83,15 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirmation:
+    """What approving costs, and the number that an approver types beside the database's name to show having read it."""
+
+    sentence: str  # "You would lose 412 orders of the last 6 h 10 min."
+    number: int
+    counts: str  # which number it is: "rows of orders that would be lost"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """See the module's docstring. `summary` is one sentence: what will be true afterwards."""
 
@@ -87,13 +106,14 @@ class Plan:
     risk_reasons: tuple[str, ...] = ()
     evidence: Mapping[str, Any] = field(default_factory=dict)
     way_back: str = ""
+    confirmation: Confirmation | None = None
     policy_digest: str = ""  # the policies in force when it was sealed
     nonce: str = ""  # set when sealed, so that two equal plans have two digests
     format: int = PLAN_FORMAT
 
     def to_bytes(self) -> bytes:
         """The canonical bytes that are stored, shown, voted on and run."""
-        return canonical_json(asdict(self))
+        return canonical_json(asdict(self) if self.format > 1 else _as_format_1(self))
 
     @property
     def digest(self) -> str:
@@ -114,7 +134,7 @@ class Plan:
     def from_bytes(cls, data: bytes | str) -> Plan:
         """Inverse of `to_bytes`. Raises ValueError when the format is newer than this code knows."""
         raw = json.loads(data)
-        if raw.get("format") != PLAN_FORMAT:
+        if raw.get("format") not in READABLE_FORMATS:
             raise ValueError(f"plan format {raw.get('format')} is not known to this version ({PLAN_FORMAT})")
         members = {f.name for f in fields(cls)}
         values = {key: raw[key] for key in raw if key in members}
@@ -126,4 +146,18 @@ class Plan:
         ):
             values[name] = tuple(member(**item) for item in values.get(name, ()))
         values["risk_reasons"] = tuple(values.get("risk_reasons", ()))
+        if values.get("confirmation"):
+            values["confirmation"] = Confirmation(**values["confirmation"])
         return cls(**values)
+
+
+_NEW_IN_FORMAT_2 = ("lost", "changed", "newest_before", "newest_after", "exact")
+
+
+def _as_format_1(plan: Plan) -> dict[str, Any]:
+    raw = asdict(plan)
+    del raw["confirmation"]
+    for effect in raw["effects"]:
+        for name in _NEW_IN_FORMAT_2:
+            del effect[name]
+    return raw

@@ -64,6 +64,10 @@ REPUBLISH_SECONDS = env.float("REPUBLISH_SECONDS", 30)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2)
 WORKER_QUEUES = env.list("WORKER_QUEUES", default=["default"])
 OLD_DATABASE_HOURS = env.int("OLD_DATABASE_HOURS", 24)  # how long a swapped-out database is kept
+LOSS_EXACT_ROWS = env.int("LOSS_EXACT_ROWS", 200_000)  # a loss preview compares tables up to so many rows in full,
+LOSS_SAMPLE_ROWS = env.int("LOSS_SAMPLE_ROWS", 600)  # larger ones by so many rows,
+LOSS_SECONDS = env.float("LOSS_SECONDS", 15)  # for so long in all, while a person waits for the plan;
+LOSS_UNPACK_BYTES = env.int("LOSS_UNPACK_BYTES", 512 << 20)  # a backup of SQLite is unpacked for it up to this size
 ALLOW_FAILPOINTS = env.bool("OPSCONSOLE_ALLOW_FAILPOINTS", False)
 
 # -- people and approvals ---------------------------------------------------------------------------------------

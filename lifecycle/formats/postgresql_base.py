@@ -23,6 +23,7 @@ from opsconsole.engines.postgresql import (
     fingerprint,
     in_place,
     lock,
+    moment,
     suitability,
     swap,
     tools,
@@ -228,6 +229,10 @@ def source_facts(session: Connection, who: Identity) -> dict[str, Any]:
         "extensions": suitability.extensions(session),
         "roles": suitability.roles_used(session),
         "size_bytes": catalogue.size_bytes(session),
+        "shapes": {
+            name: {"columns": [list(column) for column in table.columns], "key": list(table.key)}
+            for name, table in moment.stored_tables(session).items()
+        },
     }
 
 

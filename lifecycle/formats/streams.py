@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from backports import zstd
 
@@ -65,7 +65,7 @@ class CompressingWriter:
         self._piece, self._in_piece = hashlib.sha256(), 0
 
 
-def plain_bytes(archive: Archive, stored: StoredObject) -> Iterator[bytes]:
+def plain_bytes(archive: Archive, stored: StoredObject) -> Generator[bytes]:
     """An object's plain bytes in pieces. Everything has been checked only once the iterator is exhausted.
 
     Raises OperationFailed("backup_damaged") when the object is gone, or its bytes are not those of the manifest.

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import archives, kept, offers, replacing, taking
+from lifecycle import archives, kept, loss, offers, replacing, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.replacing import Replaced
 from opsconsole import databases
 from opsconsole.databases import engine_for
-from opsconsole.engines.base import Engine, Identity, Table
+from opsconsole.engines.base import Engine, Identity
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
-from opsconsole.plans import Effect, Plan, Precondition, Step, Target
+from opsconsole.plans import Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
 
 
@@ -77,7 +77,8 @@ class RestoreKind(Kind):
 
     def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:
         destination, identity = request.database, engine.identity()
-        effects = _effects(engine.tables(exact=True), manifest)
+        preview = loss.of_backup(engine, manifest, f"backup {backup.id}")
+        effects = preview.effects()
         lost = [e.object for e in effects if e.action == "removed"]
         taken = f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC"
         return Plan(
@@ -116,6 +117,7 @@ class RestoreKind(Kind):
                 "counted": "rows before are counted live; rows after are those of the manifest",
             },
             way_back=_way_back(),
+            confirmation=preview.confirmation(),
         )
 
     def run(self, run: Run) -> Result:
@@ -201,17 +203,6 @@ def _targets(destination: Database, identity: Identity, source: Database) -> tup
     if source.pk == destination.pk:
         return (target,)
     return (target, plan_target(source, None, role="shared"))
-
-
-def _effects(live: list[Table], manifest: Manifest) -> tuple[Effect, ...]:
-    """One effect a table, those that lose most rows first."""
-    before = {table.full_name: table.rows for table in live}
-    after = {table.name: table.rows for table in manifest.contents.tables}
-    effects = []
-    for name in {**before, **after}:
-        action = "removed" if name not in after else "created" if name not in before else "replaced"
-        effects.append(Effect(object=name, action=action, rows_before=before.get(name), rows_after=after.get(name, 0)))
-    return tuple(sorted(effects, key=lambda e: ((e.rows_after or 0) - (e.rows_before or 0), e.object)))
 
 
 def _steps(backup: Backup, manifest: Manifest, method: str) -> tuple[Step, ...]:

@@ -1,5 +1,6 @@
 """Plans have one canonical form, and a digest that anything would change."""
 
+import hashlib
 from dataclasses import fields, replace
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from opsconsole.plans import (
     LARGEST_INTEGER,
+    Confirmation,
     Effect,
     Plan,
     Precondition,
@@ -55,9 +57,32 @@ def test_sealing_makes_two_equal_plans_different():
 
 
 def test_a_newer_format_is_refused_rather_than_guessed():
-    newer = PLAN.to_bytes().replace(b'"format":1', b'"format":2')
-    with pytest.raises(ValueError, match="format 2"):
+    newer = PLAN.to_bytes().replace(b'"format":2', b'"format":3')
+    with pytest.raises(ValueError, match="format 3"):
         Plan.from_bytes(newer)
+
+
+def test_a_plan_of_the_first_format_keeps_its_exact_bytes_and_its_digest():
+    bytes_of_then = (
+        b'{"effects":[{"action":"replaced","note":"","object":"public.users","rows_after":2,"rows_before":3}],'
+        b'"evidence":{"backup":"7"},"format":1,"kind":"restore","nonce":"","parameters":{"backup":"7","method":"swap"},'
+        b'"policy_digest":"","preconditions":[{"probe":"identity","subject":"target","value":"postgresql:1:savings"}],'
+        b'"risk":"high","risk_reasons":["Rows are replaced."],"steps":[{"artifact":"","commit_point":true,"detail":"",'
+        b'"sql":"","title":"Swap"}],"summary":"savings holds what it held at noon.","targets":[{"database":"savings",'
+        b'"database_id":1,"environment":"production","identity":"postgresql:1:savings","protected":false,'
+        b'"role":"target"}],"way_back":"Restore the safety backup."}'
+    )
+    plan = Plan.from_bytes(bytes_of_then)
+    assert plan == replace(PLAN, format=1)
+    assert plan.to_bytes() == bytes_of_then
+    assert plan.digest == "sha256:" + hashlib.sha256(bytes_of_then).hexdigest()
+
+
+def test_what_is_lost_and_what_is_typed_survive_the_journey():
+    confirmation = Confirmation(sentence="You would lose 1 users.", number=1, counts="rows that would be lost")
+    effects = (replace(PLAN.effects[0], lost=1, changed=0, newest_before="2026-11-20T10:00:00Z", exact=False),)
+    plan = replace(PLAN, effects=effects, confirmation=confirmation)
+    assert Plan.from_bytes(plan.to_bytes()) == plan
 
 
 def test_members_are_sorted_as_utf16_and_text_is_not_escaped():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 _HEADER = len(SIGNATURE) + 8  # the signature, flags, and the length of the extension that follows
@@ -29,6 +29,30 @@ def raw_rows(blocks: Iterable[bytes], *, binary: bool) -> Iterator[bytes]:
 def fields_of(row: bytes, *, binary: bool) -> list[bytes | None]:
     """The fields of one raw row in the order of the stream's columns; None is NULL."""
     return _binary_fields(row) if binary else [_text_field(field) for field in row.split(b"\t")]
+
+
+def fields_at(row: bytes, places: Sequence[int], *, binary: bool) -> list[bytes | None]:
+    """Some fields of one raw row, by their places from 0; what lies behind the last of them is not looked at."""
+    if not binary:
+        fields = row.split(b"\t")
+        return [_text_field(fields[place]) for place in places]
+    found: dict[int, bytes | None] = {}
+    at, wanted = 2, frozenset(places)
+    for place in range(max(places, default=-1) + 1):
+        (length,) = _LENGTH.unpack_from(row, at)
+        at += 4
+        if place in wanted:
+            found[place] = None if length < 0 else row[at : at + length]
+        at += max(length, 0)
+    return [found[place] for place in places]
+
+
+def packed(fields: Sequence[bytes | None]) -> bytes:
+    """Fields as one row of the binary form, whichever form they came in: bytes that are equal when the fields are."""
+    parts = [_COUNT.pack(len(fields))]
+    for field in fields:
+        parts += [_LENGTH.pack(-1)] if field is None else [_LENGTH.pack(len(field)), field]
+    return b"".join(parts)
 
 
 def _binary_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -159,6 +159,11 @@ def data_tables(session: Connection) -> list[DataTable]:
         )
         for oid, schema, name, heap, size, method, block, columns, used in rows
     ]
+
+
+def binary_test(session: Connection) -> Callable[[int], bool]:
+    """A function that tells whether a type, by its number, travels in binary form."""
+    return _Types(session).binary
 
 
 class _Types:

@@ -71,7 +71,7 @@ def digest(connection: sqlite3.Connection, table: str) -> tuple[int, str]:
     Each stored cell is a type letter and its value (`n`, `i`INTEGER, `r`REAL as SQLite quotes it, `t`BYTES`:`TEXT,
     `b`HEX); cells end with `|`, rows with a line feed. The digest is "" when a row is too large for SQLite to quote.
     """
-    cells = "||'|'||".join(map(_cell, stored_columns(connection, table)))
+    cells = "||'|'||".join(map(cell, stored_columns(connection, table)))
     total, rows = hashlib.sha256(), 0
     try:
         sql = f"SELECT CAST({cells}||char(124,10) AS BLOB) FROM {quoted(table)} NOT INDEXED"
@@ -83,11 +83,13 @@ def digest(connection: sqlite3.Connection, table: str) -> tuple[int, str]:
     return rows, "sha256:" + total.hexdigest()
 
 
-def _cell(name: str) -> str:
-    cell = quoted(name)
+def cell(name: str) -> str:
+    """A stored cell as text in SQL, as `digest` describes it."""
+    value = quoted(name)
     return (
-        f"CASE typeof({cell}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i'||{cell} WHEN 'real' THEN 'r'||quote({cell}) "
-        f"WHEN 'text' THEN 't'||length(CAST({cell} AS BLOB))||':'||{cell} ELSE 'b'||hex({cell}) END"
+        f"CASE typeof({value}) WHEN 'null' THEN 'n' WHEN 'integer' THEN 'i'||{value} "
+        f"WHEN 'real' THEN 'r'||quote({value}) "
+        f"WHEN 'text' THEN 't'||length(CAST({value} AS BLOB))||':'||{value} ELSE 'b'||hex({value}) END"
     )
 
 

@@ -1,0 +1,235 @@
+"""PostgreSQL's sides: a database as it is now (the live one, or one that a swap kept), and a native archive."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+
+from lifecycle import archives
+from lifecycle.formats.base import Archive, TableContent
+from lifecycle.formats.postgresql_base import connector_of
+from lifecycle.formats.postgresql_rows import by_key
+from lifecycle.formats.streams import plain_bytes
+from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
+from lifecycle.loss.times import from_any, from_days, from_microseconds
+from lifecycle.manifest import Manifest
+from opsconsole.engines.base import Engine
+from opsconsole.engines.postgresql.copy_rows import fields_at, fields_of, packed, raw_rows
+from opsconsole.engines.postgresql.moment import Moment, TooSlow, moment
+
+VENDOR = "postgresql"
+SAMPLED_OBJECTS = 10
+BINARY, TEXT = "binary", "text"
+_LONG, _SHORT = struct.Struct("!q"), struct.Struct("!i")
+
+
+@dataclass
+class _Reader:
+    """Takes the rows of one table out of a COPY stream, and watches its time column."""
+
+    asked: Asked
+    newest: bytes | None = None
+    places: tuple[int, ...] = field(init=False)
+    time_at: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = self.asked.shape.names
+        self.places = tuple(names.index(name) for name in self.asked.shape.key) if self.asked.shape.has_key else ()
+        self.time_at = names.index(self.asked.time) if self.asked.time else None
+
+    @property
+    def binary(self) -> bool:
+        return self.asked.form == BINARY
+
+    def rows(self, blocks: Iterator[bytes]) -> Iterator[Row]:
+        wanted = self.places + (() if self.time_at is None else (self.time_at,))
+        binary, length = self.binary, len(self.places)
+        for raw in raw_rows(blocks, binary=binary):
+            fields = fields_at(raw, wanted, binary=binary) if wanted else []
+            if self.time_at is not None:
+                self._watch(fields[-1])
+            yield Row(packed(fields[:length]) if length else raw, raw)
+
+    def key_of(self, row: Row) -> list[bytes | None]:
+        return fields_of(row.key, binary=True)
+
+    def moment(self) -> datetime | None:
+        """The newest time that was seen."""
+        if self.newest is None or self.time_at is None:
+            return None
+        if not self.binary:
+            return from_any(self.newest.decode(errors="replace"))
+        if len(self.newest) == _LONG.size:
+            return from_microseconds(_LONG.unpack(self.newest)[0])
+        return from_days(_SHORT.unpack(self.newest)[0]) if len(self.newest) == _SHORT.size else None
+
+    def _watch(self, value: bytes | None) -> None:
+        if value is not None and (self.newest is None or self._order(value) > self._order(self.newest)):
+            self.newest = value
+
+    def _order(self, value: bytes) -> bytes:
+        """Numbers in binary form are signed, and the infinite ones tell nothing."""
+        if not self.binary:
+            return value if value[:1].isdigit() else b""
+        if value in (b"\x7f" + b"\xff" * (len(value) - 1), b"\x80" + bytes(len(value) - 1)):
+            return b""
+        return bytes([value[0] ^ 0x80]) + value[1:] if value else b""
+
+
+class DatabaseSide(Side):
+    """A database of a server at one moment."""
+
+    def __init__(self, name: str, now: Moment, at: datetime | None = None) -> None:
+        self.name = name
+        self.at = at
+        self._now = now
+        self._readers: dict[str, _Reader] = {}
+
+    def counts(self) -> Mapping[str, tuple[int | None, bool]]:
+        return {name: self._count(name) for name in self._now.tables}
+
+    def shapes(self) -> Mapping[str, Shape]:
+        return {name: Shape(columns=table.columns, key=table.key) for name, table in self._now.tables.items()}
+
+    def form(self, table: str) -> str:
+        found = self._now.tables.get(table)
+        return BINARY if found is None or found.binary else TEXT
+
+    def rows(self, asked: Asked) -> Iterator[Row]:
+        reader = self._readers[asked.table] = _Reader(asked)
+        with _in_time():
+            yield from reader.rows(self._now.blocks(asked.table, asked.shape.names, binary=reader.binary))
+
+    def newest(self, asked: Asked) -> datetime | None:
+        if asked.table in self._readers:
+            return self._readers[asked.table].moment()
+        try:
+            with _in_time():
+                return from_any(self._now.newest(asked.table, asked.time))
+        except OutOfTime:
+            return None
+
+    def sample(self, asked: Asked, wanted: int) -> list[Row]:
+        reader = _Reader(asked)
+        percent = min(100.0, 200.0 * wanted / max(1, self._count(asked.table)[0] or 1))
+        with _in_time():
+            blocks = self._now.blocks(asked.table, asked.shape.names, binary=reader.binary, percent=percent)
+            rows = list(islice(reader.rows(blocks), wanted))
+            blocks.close()  # the rest is not read
+        return [_plain(row, asked) for row in rows]
+
+    def find(self, asked: Asked, rows: Sequence[Row]) -> dict[bytes, bytes]:
+        reader = _Reader(asked)
+        keys = [reader.key_of(row) for row in rows]
+        found = {}
+        with _in_time():
+            for fields in self._now.find(asked.table, asked.shape.names, asked.shape.key, keys, binary=reader.binary):
+                found[packed([fields[place] for place in reader.places])] = packed(fields)
+        return found
+
+    def _count(self, name: str) -> tuple[int | None, bool]:
+        try:
+            with _in_time():
+                return self._now.count(name), True
+        except OutOfTime:
+            return self._now.tables[name].estimate, False
+
+
+class ArchiveSide(Side):
+    """A native archive. `known` are the shapes of its tables where it does not tell them itself (an older one)."""
+
+    def __init__(self, name: str, manifest: Manifest, known: Mapping[str, Shape], deadline: Deadline) -> None:
+        contents = manifest.contents
+        self._deadline = deadline
+        self.name = name
+        self.at = datetime.fromisoformat(manifest.started_at)
+        self._archive = Archive(store=archives.store(), folder=manifest.backup)
+        self._objects = by_key(contents)
+        self._tables = {table.name: table for table in contents.tables}
+        self._known = known
+        self._shapes = contents.source.get("shapes", {})
+        self._readers: dict[str, _Reader] = {}
+        if contents.format != "native":
+            self.hidden_why = "the backup is an archive of pg_dump, whose rows are not read one by one"
+
+    def counts(self) -> Mapping[str, tuple[int | None, bool]]:
+        return {name: (table.rows, True) for name, table in self._tables.items()}
+
+    def shapes(self) -> Mapping[str, Shape]:
+        if not self._shapes:  # of an older console
+            return self._known
+        return {
+            name: Shape(columns=tuple((c[0], c[1]) for c in raw["columns"]), key=tuple(raw["key"]))
+            for name, raw in self._shapes.items()
+        }
+
+    def form(self, table: str) -> str:
+        keys = self._tables[table].objects
+        return BINARY if keys and keys[0].endswith(".bin.zst") else TEXT
+
+    def rows(self, asked: Asked) -> Iterator[Row]:
+        reader = self._readers[asked.table] = _Reader(asked)
+        for key in self._table(asked).objects:
+            yield from reader.rows(self._deadline.while_left(plain_bytes(self._archive, self._objects[key])))
+
+    def newest(self, asked: Asked) -> datetime | None:
+        return self._readers[asked.table].moment() if asked.table in self._readers else None
+
+    def sample(self, asked: Asked, wanted: int) -> list[Row]:
+        """The first rows of objects all over the table; of a table in few objects, rows all over these."""
+        keys = self._table(asked).objects
+        if len(keys) < SAMPLED_OBJECTS:
+            stride = max(1, self._table(asked).rows // wanted)
+            rows = [row for key in keys for row in islice(self._some(asked, key), 0, None, stride)]
+        else:
+            chosen = [keys[place * (len(keys) - 1) // (SAMPLED_OBJECTS - 1)] for place in range(SAMPLED_OBJECTS)]
+            rows = [row for key in chosen for row in islice(self._some(asked, key), wanted // SAMPLED_OBJECTS)]
+        return [_plain(row, asked) for row in rows]
+
+    def _some(self, asked: Asked, key: str) -> Iterator[Row]:
+        """The rows of one object for as long as there is time; whoever takes only some leaves the rest unread."""
+        with closing(plain_bytes(self._archive, self._objects[key])) as blocks:
+            yield from _Reader(asked).rows(self._deadline.while_left(blocks))
+
+    def _table(self, asked: Asked) -> TableContent:
+        return self._tables[asked.table]
+
+
+@contextmanager
+def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadline) -> Iterator[tuple[Side, Side]]:
+    """The live database, and a backup that is about to take its place."""
+    encoding = str(manifest.contents.source.get("encoding", ""))
+    with moment(connector_of(live), lambda: deadline.left, encoding=encoding) as now:
+        side = DatabaseSide("the database", now)
+        same = live.schema_fingerprint() == manifest.contents.schema_fingerprint
+        yield side, ArchiveSide(name, manifest, side.shapes() if same else {}, deadline)
+
+
+@contextmanager
+def beside_kept(
+    live: Engine, database: str, name: str, at: datetime, deadline: Deadline
+) -> Iterator[tuple[Side, Side]]:
+    """The live database, and another one of its server that is about to come back."""
+    connector = connector_of(live)
+    with (
+        moment(connector, lambda: deadline.left) as now,
+        moment(connector, lambda: deadline.left, database=database) as then,
+    ):
+        yield DatabaseSide("the database", now), DatabaseSide(name, then, at)
+
+
+def _plain(row: Row, asked: Asked) -> Row:
+    """Rows that are looked up are compared field by field, without the escapes of the text form."""
+    return row if asked.form == BINARY else Row(row.key, packed(fields_of(row.row, binary=False)))
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except TooSlow as slow:
+        raise OutOfTime(slow.why) from None

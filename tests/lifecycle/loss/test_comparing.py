@@ -1,0 +1,122 @@
+"""What a loss preview says of tables that were added to, changed and deleted from since the backup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.lifecycle.loss.conftest import Kept
+
+Keep = Callable[..., Kept]
+
+ADDED = "INSERT INTO orders (id, customer_id, cents) VALUES (1001, 1, 5), (1002, 2, 5), (1003, 3, 5)"
+
+
+def test_rows_added_changed_and_deleted_are_counted_exactly(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id IN (7, 8)", "DELETE FROM orders WHERE id = 9")
+    orders, customers = kept.table("orders"), kept.table("customers")
+    assert (orders.rows_live, orders.rows_other) == (202, 200)
+    assert (orders.only_live, orders.changed, orders.only_other, orders.exact) == (3, 2, 1, True)
+    assert (customers.only_live, customers.changed, customers.only_other, customers.exact) == (0, 0, 0, True)
+    preview = kept.preview()
+    assert preview.sentence == "You would lose 3 orders. Changed since and set back: 2 orders."
+    assert (preview.number, preview.counts) == (3, "rows that would be lost")
+    assert [table.noun for table in preview.tables] == ["orders", "customers"]
+
+
+def test_where_nothing_moved_nothing_is_lost(any_shop: Any, keep: Keep) -> None:
+    preview = keep(any_shop).preview()
+    assert (preview.sentence, preview.number) == ("No row would be lost or set back.", 0)
+
+
+def test_changes_alone_are_told_and_counted(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run("UPDATE orders SET cents = 1 WHERE id <= 4")
+    preview = kept.preview()
+    assert preview.sentence == "You would lose the changes of 4 orders; no row would be lost."
+    assert (preview.number, preview.counts) == (4, "rows that would go back to how they were")
+
+
+def test_tables_of_one_side_are_lost_or_come_back(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop, "CREATE TABLE old (id integer primary key)", "INSERT INTO old VALUES (1)")
+    kept.run("DROP TABLE old", "CREATE TABLE fresh (id integer primary key)", "INSERT INTO fresh VALUES (1), (2)")
+    old, fresh = kept.table("old"), kept.table("fresh")
+    assert (old.rows_live, old.rows_other, old.only_live, old.only_other) == (None, 1, 0, 1)
+    assert (fresh.rows_live, fresh.rows_other, fresh.only_live) == (2, None, 2)
+    actions = {effect.object.removeprefix("public."): effect.action for effect in kept.preview().effects()}
+    assert actions == {"orders": "replaced", "customers": "replaced", "old": "created", "fresh": "removed"}
+
+
+def test_a_table_without_a_key_is_compared_as_a_heap_of_rows(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop, "CREATE TABLE log (word text)", "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+    kept.run("INSERT INTO log VALUES ('a'), ('c')", "DELETE FROM log WHERE word = 'b'")
+    log = kept.table("log")
+    assert (log.only_live, log.changed, log.only_other, log.exact) == (2, None, 1, True)
+    assert "no primary key" in log.note
+
+
+def test_a_table_whose_columns_changed_is_told_by_its_counts(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run(ADDED, "ALTER TABLE orders ADD COLUMN colour text")
+    orders = kept.table("orders")
+    assert (orders.only_live, orders.changed, orders.exact) == (3, None, False)
+    assert "columns or its key have changed" in orders.note
+    assert kept.table("customers").exact
+    assert "Only the counts of orders could be compared" in kept.preview().sentence
+
+
+def test_a_large_table_is_sampled_and_said_to_be(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id <= 100", "DELETE FROM orders WHERE id > 150 AND id <= 200")
+    orders = kept.table("orders", exact_rows=100, sample_rows=90)
+    assert not orders.exact and orders.note.startswith("estimated from a sample")
+    assert 3 <= orders.only_live <= 120 and 40 <= orders.changed <= 160
+    assert orders.only_live == 153 - 200 + orders.only_other
+    assert "about" in kept.preview(exact_rows=100, sample_rows=90).sentence
+
+
+def test_a_sample_that_sees_every_row_tells_the_truth(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id = 7", "DELETE FROM orders WHERE id = 9")
+    orders = kept.table("orders", exact_rows=100, sample_rows=6000)
+    assert (orders.only_live, orders.changed, orders.only_other, orders.exact) == (3, 1, 1, False)
+
+
+def test_when_time_runs_out_what_is_left_is_told_by_counts_at_most(any_shop: Any, keep: Keep) -> None:
+    kept = keep(any_shop)
+    kept.run(ADDED)
+    preview = kept.preview(seconds=0.000001)
+    assert not preview.exact
+    assert all(table.changed is None and "time" in table.note for table in preview.tables)
+
+
+STAMPS = {
+    "sqlite": ("TEXT", "'2026-11-20 10:00:00'", "'2026-11-20T16:10:00Z'"),
+    "postgresql": ("timestamptz", "'2026-11-20 10:00:00Z'", "'2026-11-20 16:10:00Z'"),
+}
+
+
+def test_the_sentence_tells_how_much_time_would_be_lost(any_shop: Any, keep: Keep) -> None:
+    kind, before, after = STAMPS[any_shop[0].engine]
+    kept = keep(
+        any_shop,
+        f"ALTER TABLE orders ADD COLUMN updated_at {kind}",
+        f"UPDATE orders SET updated_at = {before}",
+    )
+    kept.run(f"INSERT INTO orders (id, customer_id, updated_at) VALUES (1001, 1, {after})")
+    orders = kept.table("orders")
+    assert orders.newest_other == datetime(2026, 11, 20, 10, tzinfo=UTC)
+    assert orders.newest_live == datetime(2026, 11, 20, 16, 10, tzinfo=UTC)
+    assert kept.preview().sentence == "You would lose 1 orders of the last 6 h 10 min."
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_an_empty_table_is_compared_too(any_shop: Any, keep: Keep, rows: int) -> None:
+    kept = keep(any_shop, "DELETE FROM orders")
+    if rows:
+        kept.run("INSERT INTO orders (id, customer_id) VALUES (5, 1)")
+    assert (kept.table("orders").only_live, kept.table("orders").exact) == (rows, True)
