@@ -49,8 +49,12 @@ def spawn(
     user: int | None = None,
     death_signal: int = signal.SIGKILL,
     new_session: bool = True,
+    most_file_bytes: int | None = None,
 ) -> Child:
-    """Start a program. It dies with the calling thread, so call this from a thread that lives as long as the child."""
+    """Start a program. It dies with the calling thread, so call this from a thread that lives as long as the child.
+
+    With `most_file_bytes`, no file that it writes can grow beyond that; it is ended by SIGXFSZ when it tries.
+    """
     full = {"PATH": PATH, "LC_ALL": "C.UTF-8"} | dict(env or {})
     for name in MARKS & os.environ.keys():
         full.setdefault(name, os.environ[name])
@@ -64,7 +68,7 @@ def spawn(
         pass_fds=tuple(pass_fds),
         cwd=cwd,
         start_new_session=new_session,
-        preexec_fn=_tie_to_parent(os.getpid(), death_signal),
+        preexec_fn=_tie_to_parent(os.getpid(), death_signal, most_file_bytes),
         **options,
     )
 
@@ -224,9 +228,11 @@ def _signal_group(pid: int, number: int) -> None:
             pass
 
 
-def _tie_to_parent(parent: int, number: int) -> Callable[[], None]:
+def _tie_to_parent(parent: int, number: int, most_file_bytes: int | None) -> Callable[[], None]:
     def prepare() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if most_file_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_file_bytes, most_file_bytes))
         die_with_parent(parent, number)
 
     return prepare

@@ -29,6 +29,7 @@ from opsconsole.transitions import Overtaken, move
 
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3
+_NO_FAILURE: dict[str, Any] = {"failure_code": "", "failure_why": "", "failure_next": ""}
 PATIENCE = timedelta(minutes=10)  # how long an unreachable target is asked before it counts as unknown
 
 
@@ -64,12 +65,12 @@ def sweep() -> int:
     return swept
 
 
-def recover(row: Operation, *, reason: str) -> Operation:
-    """Take over a lost operation under a new fence and bring it to its end.
+def recover(row: Operation, *, reason: str, failure: OpsError | None = None) -> Operation:
+    """Take over a lost operation under a new fence and bring it to its end. `failure` is why it stopped, where known.
 
     What cannot be asked now is asked again by the next tick; after PATIENCE since the loss, a human is.
     """
-    row = _take_over(row, reason)
+    row = _take_over(row, reason, failure)
     dead = int(row.runner_fence or 0)
     process.kill_marked(f"{row.id}.{dead}", instance=instance_id())
     try:
@@ -98,6 +99,8 @@ def _ask(row: Operation, dead: int) -> tuple[Witness, Result | None]:
 def _without_target(row: Operation, dead: int) -> tuple[Witness, Result | None]:
     """What is known of an operation whose target stays silent: a kind that only reads has its witness elsewhere."""
     kind = kinds.get(row.kind)
+    if kind.mutates and not row.witness:
+        return Witness.NOT_DONE, None  # its commit point was never announced
     return (Witness.UNKNOWN, None) if kind.mutates else kind.witness(_case(row, dead))
 
 
@@ -117,7 +120,10 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, TargetBusy) else f"an unexpected error ({type(error).__name__})"
 
 
-def _take_over(row: Operation, reason: str) -> Operation:
+def _take_over(row: Operation, reason: str, failure: OpsError | None) -> Operation:
+    known: dict[str, Any] = {}
+    if failure is not None:
+        known = {"failure_code": failure.code, "failure_why": failure.why, "failure_next": failure.next_step}
     at, fence = now(), next_fence()
     lease = at + timedelta(seconds=settings.LEASE_SECONDS)
     if row.state != State.RECOVERING:
@@ -130,6 +136,7 @@ def _take_over(row: Operation, reason: str) -> Operation:
             fence=fence,
             lease_until=lease,
             lost_at=at,
+            **known,
         )
     held = Operation.objects.filter(pk=row.pk, state=State.RECOVERING, fence=row.fence)
     if held.update(fence=fence, lease_until=lease) != 1:
@@ -164,7 +171,7 @@ def _conclude(row: Operation, kind: kinds.Kind, witness: Witness, result: Result
         held=row.fence,
         event="" if to is State.INDETERMINATE else "op.recovered",
         reason=f"{reason} {said}".strip(),
-        data={"witness": str(witness), "code": "worker_lost"},
+        data={"witness": str(witness), "code": row.failure_code or "worker_lost"},
         **fields,
     )
 
@@ -176,18 +183,18 @@ def _end(
     if witness is Witness.DONE:
         found = result or Result(summary=f"{row.plan.summary} It was done before its worker was lost.")
         ended = {"result": {"summary": found.summary, **found.data}, "committed_at": row.committed_at or now()}
-        return State.SUCCEEDED, "", ended
+        return State.SUCCEEDED, "", ended | _NO_FAILURE
     if witness is Witness.UNKNOWN:
         return State.INDETERMINATE, "Whether it took effect cannot be read from the target.", {}
     if row.cancel_requested_at is not None:
-        return State.CANCELLED, "Nothing was changed.", {}
+        return State.CANCELLED, "Nothing was changed.", _NO_FAILURE
     if kind.repeatable and row.attempts < MOST_ATTEMPTS:
         wait = timedelta(seconds=settings.REAPER_SECONDS * 2 ** (row.attempts - 1))
         again = {"run_after": now() + wait, "lease_until": None, "published_at": None}
-        return State.QUEUED, "It is tried again.", again
+        return State.QUEUED, "It is tried again.", again | _NO_FAILURE
     failure = {
-        "failure_code": "worker_lost",
-        "failure_why": f"{reason} Nothing was changed in the target.",
-        "failure_next": "Ask for the operation again.",
+        "failure_code": row.failure_code or "worker_lost",
+        "failure_why": f"{row.failure_why or reason} Nothing was changed in the target.",
+        "failure_next": row.failure_next or "Ask for the operation again.",
     }
     return State.FAILED, "Nothing was changed.", failure

@@ -23,7 +23,8 @@ from opsconsole import arming, audit, databases, failpoints, kinds, process
 from opsconsole.channel import DRAIN, Channel
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy, TargetLock
-from opsconsole.exceptions import Cancelled, FenceLost, OpsError, Refused, Stale
+from opsconsole.exceptions import Cancelled, FenceLost, Refused, Stale
+from opsconsole.failures import foreseen
 from opsconsole.instance import instance_id, session_label
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan
@@ -47,6 +48,7 @@ class LiveRun:
         self.locks: dict[str, TargetLock] = {}
         self.announced = False  # before_commit was passed: the effect may exist
         self.committed = False
+        self.left_behind = False  # cleaning up failed: recovery does it again, until it succeeds
         self._databases: dict[str, Database] = {}
         self._channel = channel
         self._cancel = threading.Event()
@@ -94,10 +96,11 @@ class LiveRun:
 
     def give_reason(self, error: Exception) -> None:
         """Tell the supervisor why the run stopped and wrote no end; recovery puts it into the row."""
-        why = error.why if isinstance(error, OpsError) else f"an unexpected error ({type(error).__name__})"
-        if isinstance(error, OperationalError | InterfaceError):
-            why = "the console's own database did not answer."
-        self._channel.send({"reason": f"It stopped {'at' if self.announced else 'before'} its commit point: {why}"})
+        found = foreseen(error)
+        why = found.why if found else f"an unexpected error ({type(error).__name__})"
+        failure = {"code": found.code, "why": found.why, "next": found.next_step} if found else {}
+        where = "at" if self.announced else "before"
+        self._channel.send({"reason": f"It stopped {where} its commit point: {why}", **failure})
 
     def check_cancel(self) -> None:
         if not self._cancel.is_set() or self.announced:
@@ -128,7 +131,6 @@ def main(operation_id: int, fence: int, out_fd: int, control_fd: int) -> int:
     if operation.fence != fence or operation.state not in HELD_BY_WORKER:
         return 0
     workdir = workdir_of(operation_id, fence)
-    workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
     run = LiveRun(operation, Channel(out_fd), workdir)
     threading.Thread(target=_listen, args=(control_fd, run), daemon=True).start()
     actor = audit.Actor(kind="worker", name=operation.worker or "worker", host=os.uname().nodename)
@@ -144,6 +146,7 @@ def main(operation_id: int, fence: int, out_fd: int, control_fd: int) -> int:
 def _carry_out(operation: Operation, run: LiveRun) -> int:
     try:
         with contextlib.ExitStack() as stack:
+            run.workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
             _take_locks(run, stack)
             failpoints.hit("lock.acquired")
             result = _run(kinds.get(operation.kind), run)
@@ -152,7 +155,7 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
     except TargetBusy as busy:
         return _wait_again(operation, run, busy)
     except Exception as error:
-        if run.announced or isinstance(error, OperationalError | InterfaceError):
+        if run.announced or run.left_behind or isinstance(error, OperationalError | InterfaceError):
             log.exception("operation %s stopped where recovery must read the witness", operation.id)
             run.give_reason(error)
             return LEFT_TO_RECOVERY
@@ -189,8 +192,9 @@ def _clean_up(kind: kinds.Kind, run: LiveRun) -> None:
     try:
         kind.clean_up(case)
     except Exception as error:
-        log.exception("operation %s could not be cleaned up", run.operation_id)
-        run.log(f"Something of this run may be left behind: {error}")
+        log.warning("operation %s could not be cleaned up: %s", run.operation_id, error)
+        run.log(f"Cleaning up did not work yet and is tried again: {error}")
+        run.left_behind = True
 
 
 def _take_locks(run: LiveRun, stack: contextlib.ExitStack) -> None:
@@ -228,6 +232,7 @@ def _queue_again(operation: Operation, run: LiveRun, reason: str, *, at: datetim
 
 def _end_badly(operation: Operation, run: LiveRun, error: Exception) -> int:
     """Write how it ended without its effect."""
+    found = foreseen(error)
     if isinstance(error, Stale):
         moved = [{"what": m.what, "old": m.old, "new": m.new} for m in error.moved]
         move(
@@ -245,9 +250,9 @@ def _end_badly(operation: Operation, run: LiveRun, error: Exception) -> int:
         _end_cancelled(operation, run, error)
     elif isinstance(error, Refused) and error.code == "expired":
         move(operation, State.EXPIRED, frm=HELD_BY_WORKER, held=run.fence, reason=error.why)
-    elif isinstance(error, OpsError):
-        log.info("operation %s failed: %s", operation.id, error)
-        _fail(operation, run, error.code, error.why, error.next_step)
+    elif found is not None:
+        log.info("operation %s failed: %s", operation.id, found)
+        _fail(operation, run, found.code, found.why, found.next_step)
     else:
         log.exception("operation %s crashed", operation.id)
         _fail(

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from opsconsole.exceptions import OperationFailed, Refused
 
@@ -98,7 +98,8 @@ class FolderStore(Store):
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with disk_errors(f"the store {root}"):
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def path(self, key: str) -> Path:
         """The file of a key. Raises Refused for a key that could leave the store."""
@@ -108,7 +109,8 @@ class FolderStore(Store):
 
     def create(self, key: str, *, part: str) -> FolderWriter:
         target = self.path(key)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with disk_errors(key):
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return FolderWriter(key, target, target.with_name(f"{target.name}.{part}.part"))
 
     def open(self, key: str) -> BinaryIO:
@@ -153,7 +155,8 @@ class FolderWriter(ObjectWriter):
         self.key = key
         self._target = target
         self._part = part
-        self._fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with disk_errors(key):
+            self._fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._open = True
 
     def fileno(self) -> int:
@@ -186,10 +189,15 @@ class FolderWriter(ObjectWriter):
             self._part.unlink(missing_ok=True)
 
 
-class disk_errors:
-    """Turn a full disk, a quota or a file-size limit into the failure `disk_full`, with what to do next."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+FAILING = frozenset(
+    {errno.EIO, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENOTDIR}
+)
 
-    FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+class disk_errors:
+    """Turn what a disk refuses into a failure that says what to do next (see `disk_failure`)."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -200,15 +208,36 @@ class disk_errors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError) and error.errno in self.FULL:
-            raise OperationFailed(
-                "disk_full",
-                f"There was no space left while writing {self.what} ({os.strerror(error.errno or 0)}).",
-                "Free space or enlarge the disk of the store, then ask for the operation again.",
-            ) from error
+        if isinstance(error, OSError) and (found := disk_failure(error, self.what)):
+            raise found from error
 
 
-def sha256_of(stream: BinaryIO) -> str:
+def disk_failure(error: OSError, what: str = "") -> OperationFailed | None:
+    """`disk_full` (space, a quota, a file-size limit), `no_permission`, `disk_failed`, or None for any other error.
+
+    `what` was being written; without it the error's own file name is used.
+    """
+    name, said = what or str(error.filename or "a file"), os.strerror(error.errno or 0)
+    if error.errno in FULL:
+        return OperationFailed(
+            "disk_full",
+            f"There was no space left while writing {name} ({said}).",
+            "Free space or enlarge the disk of the store, then ask for the operation again.",
+        )
+    if error.errno in FORBIDDEN:
+        return OperationFailed(
+            "no_permission",
+            f"The console may not use {name} ({said}).",
+            "Let the user that runs the console read and write there (owner, mode, mount), then ask again.",
+        )
+    if error.errno in FAILING:
+        return OperationFailed(
+            "disk_failed", f"The disk failed at {name} ({said}).", "Look at that disk or its mount, then ask again."
+        )
+    return None
+
+
+def sha256_of(stream: IO[bytes]) -> str:
     """`sha256:...` of what is left in a stream, in constant memory."""
     total = hashlib.sha256()
     for chunk in chunks_of(stream):
@@ -216,7 +245,7 @@ def sha256_of(stream: BinaryIO) -> str:
     return "sha256:" + total.hexdigest()
 
 
-def chunks_of(stream: BinaryIO, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+def chunks_of(stream: IO[bytes], size: int = CHUNK_BYTES) -> Iterator[bytes]:
     """The rest of a stream in pieces of at most `size` bytes."""
     while chunk := stream.read(size):
         yield chunk

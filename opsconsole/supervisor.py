@@ -23,16 +23,16 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from django.utils import timezone
 
 from opsconsole import draining, failpoints, inheritance, kinds, process, recovery
-from opsconsole.channel import CANCEL, DRAIN
+from opsconsole.channel import CANCEL, DRAIN, LiveLog
 from opsconsole.clock import now
-from opsconsole.exceptions import FenceLost
+from opsconsole.exceptions import FenceLost, OperationFailed, OpsError
 from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationLine
 from opsconsole.runner import workdir_of
 from opsconsole.states import HELD_BY_WORKER, State
 
 log = logging.getLogger(__name__)
-MOST_LINES = 5000  # of one run's live log; what follows is only counted
+CANCEL_SECONDS = 15.0  # a runner that was told to cancel and has not reached its commit point is ended after so long
 LOOK_SECONDS = 0.2  # how often the watchdog looks
 
 
@@ -43,12 +43,13 @@ class Supervisor:
     operation: Operation
     _buffer: bytes = b""
     _progress: dict[str, Any] = field(default_factory=dict)
-    _lines: list[str] = field(default_factory=list)
-    _line_count: int = 0
+    _log: LiveLog = field(default_factory=LiveLog)
     _began_at: float = field(default_factory=time.monotonic)
     _moved_at: float = field(default_factory=time.monotonic)
     _confirmed_at: float = 0.0  # CLOCK_BOOTTIME, which goes on while the machine sleeps
+    _cancel_told_at: float = 0.0
     _stop_reason: str = ""
+    _failure: OpsError | None = None  # the cause, where it is known
     _lease_lost: bool = False
     _told_to_drain: bool = False
 
@@ -123,9 +124,11 @@ class Supervisor:
         for raw in lines:
             message = json.loads(raw)
             if "line" in message:
-                self._lines.append(message["line"])
+                self._log.keep(message["line"])
             elif "reason" in message:
                 self._stop_reason = message["reason"]
+                if "code" in message:
+                    self._failure = OperationFailed(message["code"], message["why"], message["next"])
             elif message != {key: self._progress.get(key) for key in message}:
                 same = message.get("step") == self._progress.get("step")
                 self._progress = message | {"since": self._progress["since"] if same else timezone.now().isoformat()}
@@ -149,22 +152,27 @@ class Supervisor:
                     return
                 self._flush_lines()
             self._confirmed_at = _boottime()
-            if held.filter(state=State.CANCELLING).exists():
+            cancelling = held.filter(state=State.CANCELLING).values("witness").first()
+            if cancelling is not None:
                 _tell(control_fd, CANCEL)
+                self._see_that_it_stops(announced=bool(cancelling["witness"]))
         except DatabaseError as error:
             connection.close()
             log.warning("operation %s: no heartbeat (%s)", self.operation.id, type(error).__name__)
             if _boottime() - self._confirmed_at > settings.SELF_FENCE_SECONDS:
                 raise FenceLost("fence_lost", "The lease could not be confirmed in time.") from error
 
+    def _see_that_it_stops(self, *, announced: bool) -> None:
+        """End a runner that does not heed a cancel (its program hangs), unless it may be at its commit point."""
+        self._cancel_told_at = self._cancel_told_at or time.monotonic()
+        if not announced and time.monotonic() - self._cancel_told_at > CANCEL_SECONDS:
+            self._stop_reason = "It did not stop by itself when it was cancelled, and was ended."
+
     def _flush_lines(self) -> None:
-        room = max(0, MOST_LINES - self._line_count)
-        fresh, self._lines = self._lines[:room], []
-        self._line_count += len(fresh)
         at = now()
         OperationLine.objects.bulk_create(
             OperationLine(operation_id=self.operation.id, fence=self.operation.fence or 0, at=at, text=text)
-            for text in fresh
+            for text in self._log.take()
         )
 
     def _keep_last_lines(self) -> None:
@@ -179,10 +187,15 @@ class Supervisor:
         """Whether the run is past its deadline or has shown no progress for too long; it is then stopped."""
         kind = kinds.get(self.operation.kind)
         if time.monotonic() - self._began_at > kind.deadline_seconds:
-            self._stop_reason = f"It was not finished within {kind.deadline_seconds // 60} minutes and was stopped."
+            self._give_up("timeout", f"It was not finished within {kind.deadline_seconds // 60} minutes")
         elif time.monotonic() - self._moved_at > kind.stall_seconds:
-            self._stop_reason = f"It showed no progress for {kind.stall_seconds // 60} minutes and was stopped."
+            self._give_up("stalled", f"It showed no progress for {kind.stall_seconds // 60} minutes")
         return bool(self._stop_reason)
+
+    def _give_up(self, code: str, why: str) -> None:
+        self._stop_reason = f"{why} and was stopped."
+        step = "See in its log where it stood; look for locks, a slow disk or network there, then ask for it again."
+        self._failure = OperationFailed(code, self._stop_reason, step)
 
     def _ended(self) -> bool:
         row = Operation.objects.filter(pk=self.operation.id).values("state", "fence").get()
@@ -211,7 +224,7 @@ class Supervisor:
         if self._lease_lost:
             how = f"was stopped, for its lease could not be confirmed for {settings.SELF_FENCE_SECONDS:g} seconds"
         try:
-            recovery.recover(row, reason=self._stop_reason or f"The runner {how}.")
+            recovery.recover(row, reason=self._stop_reason or f"The runner {how}.", failure=self._failure)
         except FenceLost:
             log.info("operation %s was taken over by another", row.id)
 

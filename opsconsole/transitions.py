@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from opsconsole import audit
+from opsconsole.audit import redaction
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost, Refused
 from opsconsole.models import Operation, OperationTarget
@@ -61,6 +62,7 @@ def move(
     rows = Operation.objects.filter(pk=operation.pk, state__in=sources)
     if held is not None:
         rows = rows.filter(fence=held)
+    reason, fields = redaction.clean(reason), {name: _cleaned(value) for name, value in fields.items()}
     before = Operation.objects.values_list("state", flat=True).get(pk=operation.pk)
     if to in TERMINAL:
         fields.setdefault("finished_at", now())
@@ -80,3 +82,8 @@ def move(
         data={"from": before, "to": str(to), "fence": operation.fence or 0, **(data or {})},
     )
     return operation
+
+
+def _cleaned(value: Any) -> Any:
+    """Texts for people (why it failed) may repeat what a server or a program said: no secret stays in them."""
+    return redaction.clean(value) if isinstance(value, str) else value

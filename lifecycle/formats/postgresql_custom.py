@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -25,7 +26,7 @@ from opsconsole.engines.postgresql.copy_worker import Broken, Counted, unpacked
 from opsconsole.engines.postgresql.copying import Task
 from opsconsole.engines.postgresql.snapshot import Snapshot
 from opsconsole.engines.postgresql.tools import Tools
-from opsconsole.storage import CHUNK_BYTES, ObjectWriter
+from opsconsole.storage import CHUNK_BYTES, ObjectWriter, chunks_of, disk_errors
 
 TICK_SECONDS = 0.2
 SPARE_BYTES = 16 << 20
@@ -94,8 +95,7 @@ class PostgresCustom(PostgresFormat):
         with archive.store.create(archive.key(key), part=archive.part) as writer:
             sink = _Sink(writer, pack=key == PACKED)
             with archives.dumping(connector_of(engine), argv, process.PIPE) as dump:
-                assert dump.child.stdout is not None
-                for block in _blocks(dump.child.stdout.fileno()):
+                for block in chunks_of(dump.output(run.check_cancel)):
                     sink.take(block)
                     tick(sink.counted.plain_size)
                 dump.finish(run.check_cancel)
@@ -111,9 +111,12 @@ class PostgresCustom(PostgresFormat):
         (item,) = contents.objects
         tick = ticker(run, "Reading the backup through", item.plain_size)
         with archives.parsing(tools.newest()) as parser:
-            assert parser.child.stdin is not None
-            with parser.child.stdin as sink:
-                _copy_checked(archive, item, sink, tick)
+            try:
+                _copy_checked(archive, item, partial(parser.feed, tick=run.check_cancel), tick)
+                parser.end_of_feed()
+            except BrokenPipeError:
+                parser.finish(run.check_cancel)  # it says why it stopped reading
+                raise damaged(item.key, "pg_restore stopped reading it") from None
             parser.finish(run.check_cancel)
 
     # -- restoring ------------------------------------------------------------------------------------------------
@@ -122,8 +125,9 @@ class PostgresCustom(PostgresFormat):
     def archive_file(self, archive: Archive, contents: Contents, run: Progress) -> Iterator[int]:
         (item,) = contents.objects
         with tempfile.TemporaryFile(dir=run.workdir) as file:
-            _copy_checked(archive, item, file, lambda done: run.check_cancel())
-            file.flush()
+            with disk_errors(f"the unpacked {item.key}"):
+                _copy_checked(archive, item, file.write, lambda done: run.check_cancel())
+                file.flush()
             yield file.fileno()
 
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
@@ -154,8 +158,7 @@ class PostgresCustom(PostgresFormat):
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         tick = ticker(run, "Loading rows", contents.objects[0].plain_size)
         with self.archive_file(archive, contents, run) as file, archives.rows_as_sql(target.tools, file) as rows:
-            assert rows.child.stdout is not None
-            in_place.load_sql(session, rows.child.stdout, tick)
+            in_place.load_sql(session, rows.output(run.check_cancel), tick)
             rows.finish(run.check_cancel)
         run.failpoint("inplace.mid")
 
@@ -198,16 +201,18 @@ def _blocks(descriptor: int) -> Iterator[bytes]:
         yield block
 
 
-def _copy_checked(archive: Archive, item: StoredObject, sink: IO[bytes], tick: Callable[[int], None]) -> None:
+def _copy_checked(
+    archive: Archive, item: StoredObject, sink: Callable[[bytes], object], tick: Callable[[int], None]
+) -> None:
     """The plain bytes of an object into `sink`. Raises OperationFailed("backup_damaged") when they are not `item`'s."""
     counted = Counted()
     try:
         with archive.store.open(archive.key(item.key)) as stream:
             for data in _plain(stream.fileno(), item, counted):
-                sink.write(data)
+                sink(data)
                 tick(counted.plain_size)
-    except (FileNotFoundError, BrokenPipeError, Broken, zstd.ZstdError) as error:
-        raise damaged(item.key, str(error) or "pg_restore stopped reading it") from error
+    except (FileNotFoundError, Broken, zstd.ZstdError) as error:
+        raise damaged(item.key, str(error)) from error
     if counted.facts() != expected(item):
         raise damaged(item.key, "it differs from the manifest")
 

@@ -61,18 +61,22 @@ def test_a_silent_target_makes_no_reading_indeterminate(console, cast, sqlite_sh
         assert recovery.recover(operation, reason="lost").state == State.QUEUED
 
 
-def test_a_silent_target_makes_an_armed_restore_indeterminate_only_after_a_while(console, cast, sqlite_shop):
+@pytest.mark.parametrize(
+    ("point", "end"), [("restore.in_swap", State.INDETERMINATE), ("restore.before_swap", State.FAILED)]
+)
+def test_a_silent_target_is_asked_for_a_while_and_then_the_announcement_counts(console, cast, sqlite_shop, point, end):
+    """A run that never announced its commit point has changed nothing, whatever the target could say."""
     _shop, row = sqlite_shop
     backup(console, row, cast)
     operation = operations.request("restore", row, {}, account=cast.ada, confirm="shop")
-    crash(console, operation, "restore.before_swap")
+    crash(console, operation, point)
     Operation.objects.filter(pk=operation.pk).update(started_at=now() - timedelta(hours=3))
     with environment_of(console), engine_for(row, session_label="opsconsole/ffffffffffffffff/77/5").hold():
         operation.refresh_from_db()
         assert recovery.recover(operation, reason="lost").state == State.RECOVERING
         Operation.objects.filter(pk=operation.pk).update(lost_at=now() - recovery.PATIENCE)
         operation.refresh_from_db()
-        assert recovery.recover(operation, reason="lost").state == State.INDETERMINATE
+        assert recovery.recover(operation, reason="lost").state == end
 
 
 @pytest.mark.parametrize("point", ["backup.mid", "backup.data_renamed", "backup.manifest_renamed"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,14 @@ from typing import IO
 from opsconsole import process
 from opsconsole.engines.postgresql import tools
 from opsconsole.engines.postgresql.connect import WRITTEN, Connector
+from opsconsole.engines.postgresql.tool_runs import Tick, Tool, running
 from opsconsole.engines.postgresql.tools import Tools
-from opsconsole.exceptions import OperationFailed
 
-Tick = Callable[[], None]
-TICK_SECONDS = 0.2
 OURS = "*._opsconsole_*"
 SECTIONS = ("--section=pre-data", "--section=post-data")
 # A newer client sets this on every server; an older server does not know it, and nothing depends on it.
+MOST_SCHEMA_BYTES = 256 << 20  # of the archive of a schema, of its list and of its SQL, which are read into memory
+LOCAL_SECONDS = 600.0  # for a program that only reads an archive of a schema
 HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
 
 
@@ -36,57 +36,6 @@ class Limits:
         left_out = ["--no-subscriptions"]
         left_out += [] if self.owners else ["--no-owner", "--no-privileges"]
         return left_out + ([] if self.tablespaces else ["--no-tablespaces"])
-
-
-# -- running ----------------------------------------------------------------------------------------------------
-
-
-class Tool:
-    """A running client program whose complaints are kept; `finish` waits for it."""
-
-    def __init__(
-        self,
-        argv: Sequence[str | Path],
-        env: Mapping[str, str],
-        fds: Sequence[int],
-        *,
-        stdin: int | IO[bytes] | None = process.DEVNULL,
-        stdout: int | IO[bytes] | None = process.DEVNULL,
-    ) -> None:
-        self.name = Path(str(argv[0])).name
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - `close` does
-        self.child = process.spawn(argv, env=env, pass_fds=fds, stdin=stdin, stdout=stdout, stderr=self._errors)
-
-    def finish(self, tick: Tick, *, harmless: re.Pattern[str] | None = None) -> None:
-        """Wait for the end. Raises OperationFailed("tool_failed") with what the program said."""
-        while not process.ended_within(self.child, TICK_SECONDS):
-            tick()
-        if self.child.returncode == 0:
-            return
-        said = self._said()
-        wrong = [line for line in said if "error:" in line and not (harmless and harmless.search(line))]
-        if harmless and self.child.returncode == 1 and said and not wrong:
-            return
-        text = " ".join(wrong or said)[-1500:] or f"it ended with status {self.child.returncode}"
-        raise OperationFailed("tool_failed", f"{self.name} failed: {text}", "Read the message of the program.")
-
-    def close(self) -> None:
-        if self.child.poll() is None:
-            process.stop(self.child, grace=1.0)
-        self._errors.close()
-
-    def _said(self) -> list[str]:
-        self._errors.seek(0)
-        return self._errors.read(1 << 20).decode(errors="replace").splitlines()
-
-
-@contextmanager
-def running(tool: Tool) -> Iterator[Tool]:
-    """Stop the program when the block ends early."""
-    try:
-        yield tool
-    finally:
-        tool.close()
 
 
 # -- dumping ----------------------------------------------------------------------------------------------------
@@ -130,9 +79,11 @@ def dumping(
     connector: Connector, argv: Sequence[str | Path], stdout: int | IO[bytes], *, database: str | None = None
 ) -> Iterator[Tool]:
     """pg_dump of a database (the connector's own unless named), writing to `stdout`."""
+    secret = connector.parameters.get("password", "")
+    limit = None if stdout == process.PIPE else MOST_SCHEMA_BYTES
     with tools.access(connector, database) as (env, fds):
         env = env | {"PGOPTIONS": _options(WRITTEN)}
-        with running(Tool(argv, env, fds, stdout=stdout)) as tool:
+        with running(Tool(argv, env, fds, stdout=stdout, secret=secret, most_file_bytes=limit)) as tool:
             yield tool
 
 
@@ -183,7 +134,8 @@ def restore_section(
             f"/dev/fd/{archive}",
         ]
         env = env | {"PGOPTIONS": _options(WRITTEN | dict(settings))}
-        with running(Tool(argv, env, (archive, *fds))) as tool:
+        secret = connector.parameters.get("password", "")
+        with running(Tool(argv, env, (archive, *fds), secret=secret)) as tool:
             tool.finish(tick, harmless=HARMLESS)
 
 
@@ -198,8 +150,8 @@ def script(found: Tools, archive: int, options: Sequence[str], entries: Sequence
             *options,
             f"/dev/fd/{archive}",
         ]
-        with running(Tool(argv, {}, (archive, chosen), stdout=sql)) as tool:
-            tool.finish(lambda: None)
+        with running(Tool(argv, {}, (archive, chosen), stdout=sql, most_file_bytes=MOST_SCHEMA_BYTES)) as tool:
+            tool.finish(lambda: None, seconds=LOCAL_SECONDS)
         sql.seek(0)
         return plain_sql(sql.read().decode())
 
@@ -224,8 +176,8 @@ def toc(found: Tools, archive: int) -> list[str]:
     """The table of contents of an archive, one line an entry (`ID; CATALOGUE OID TYPE SCHEMA NAME OWNER`)."""
     with tempfile.TemporaryFile() as listed:
         argv: list[str | Path] = [found.pg_restore, "--list", f"/dev/fd/{archive}"]
-        with running(Tool(argv, {}, (archive,), stdout=listed)) as tool:
-            tool.finish(lambda: None)
+        with running(Tool(argv, {}, (archive,), stdout=listed, most_file_bytes=MOST_SCHEMA_BYTES)) as tool:
+            tool.finish(lambda: None, seconds=LOCAL_SECONDS)
         listed.seek(0)
         return [line for line in listed.read().decode().splitlines() if line and not line.startswith(";")]
 

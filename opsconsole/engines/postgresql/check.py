@@ -11,7 +11,7 @@ from opsconsole.engines.postgresql import catalogue, databases, tools
 from opsconsole.engines.postgresql.address import is_local
 from opsconsole.engines.postgresql.connect import Connection, Connector, major_of, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
-from opsconsole.exceptions import TargetProblem
+from opsconsole.exceptions import OpsError, TargetProblem
 
 
 def check(connector: Connector) -> list[Check]:
@@ -126,7 +126,7 @@ def _tls(connector: Connector) -> tuple[bool, str, str, str]:
     )
 
 
-def _failed(error: TargetProblem) -> Check:
+def _failed(error: OpsError) -> Check:
     return Check(code=error.code, ok=False, detail=error.why, next_step=error.next_step)
 
 

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from opsconsole.engines.base import Address
 from opsconsole.engines.labels import Label
 from opsconsole.engines.postgresql.address import TLS_MODES, parameters
-from opsconsole.exceptions import TargetProblem
+from opsconsole.exceptions import OperationFailed, OpsError, TargetProblem
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -45,6 +45,7 @@ LONG = {  # reads and loads that take as long as they take; the run's deadline b
     "statement_timeout": "0",
     "lock_timeout": "60s",
     "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
 }
 WRITE = LONG | {"lock_timeout": "5s", "default_transaction_read_only": "off", "synchronous_commit": "on"}
 
@@ -72,7 +73,21 @@ _NEXT = {
     "permission": "Allow this role to connect to this database from here (pg_hba.conf, GRANT CONNECT, limits).",
     "tls": "Install the server's certificate authority here, or say in the URL which sslmode this network needs.",
     "refused": "Check that the server runs and listens at this address and port.",
+    "locked": "See who holds the table (pg_locks, pg_stat_activity), end it or let it finish, then ask again.",
+    "server_disk_full": "Free space on the disk of the database server, then ask for the operation again.",
 }
+
+
+_TIME_LIMITS = frozenset({"57P05", "25P03", "25P04"})  # the server ended the session by a limit of its own
+_MOMENTARY = (  # what passes by itself, or soon with a little help: a next step of its own
+    (r"too many clients|remaining connection slots", "End idle sessions on the server, then try again."),
+    (r"is starting up|shutting down|recovery mode|not yet accepting", "Wait until the server is up, then try again."),
+    (
+        r"server closed the connection|connection is closed|connection (?:is|was) lost|terminating connection"
+        r"|could not (?:receive|send) data|reset by peer|EOF detected|Broken pipe",
+        "Look at the server's log and at the network in between, then ask again.",
+    ),
+)
 
 
 class Connector:
@@ -132,7 +147,7 @@ def apply(connection: Connection, settings: Mapping[str, str]) -> None:
     )
 
 
-def problem(error: psycopg.Error, secret: str = "") -> TargetProblem:
+def problem(error: psycopg.Error, secret: str = "") -> OpsError:
     """The class, the server's own words in one line, and what to do about it.
 
     Only the message itself: details and context of the server quote values of rows.
@@ -140,16 +155,21 @@ def problem(error: psycopg.Error, secret: str = "") -> TargetProblem:
     text = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
     if secret:
         text = text.replace(secret, "***")
+    if isinstance(error, psycopg.errors.DiskFull):
+        return OperationFailed("server_disk_full", f"The server's disk is full: {text}", _NEXT["server_disk_full"])
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return TargetProblem("permission", f"The server refused: {text}", "Give the role the rights it lacks.")
-    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return TargetProblem("locked", f"Another session holds a lock for too long: {text}", _NEXT["locked"])
+    if isinstance(error, psycopg.errors.QueryCanceled) or error.sqlstate in _TIME_LIMITS:
         return TargetProblem("timeout", f"The server took too long: {text}", "Look for locks, then try again.")
-    if error.sqlstate and error.sqlstate[:2] not in {"08", "57"}:
+    if error.sqlstate and error.sqlstate[:2] not in {"08", "53", "57"}:
         return TargetProblem("refused", f"The server answered with an error: {text}", "Read the message of the server.")
     if isinstance(error, psycopg.errors.ConnectionTimeout):
         return TargetProblem("timeout", f"The server did not answer: {text}", _NEXT["timeout"])
     code = next(code for code, pattern in _FAILURES if re.search(pattern, text))
-    return TargetProblem(code, f"No connection: {text}", _NEXT[code])
+    momentary = (step for pattern, step in _MOMENTARY if code == "refused" and re.search(pattern, text))
+    return TargetProblem(code, f"No connection: {text}", next(momentary, _NEXT[code]))
 
 
 def major_of(version_number: int) -> int:

@@ -146,7 +146,7 @@ class CopyWorkers:
             seat.channel.close()
             if seat.child.poll() is None:
                 os.kill(seat.child.pid, signal.SIGKILL)
-            seat.child.wait()
+            process.ended_within(seat.child, process.KILLED_SECONDS)
         self._seats.clear()
 
 

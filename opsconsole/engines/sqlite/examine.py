@@ -55,6 +55,12 @@ class Examiner:
                 raise OperationFailed("timeout", "Looking through the copy took too long.", "Use a faster disk.")
             tick(*_progress(self._findings()))
             time.sleep(0.05)
+        if self._child.returncode == probe.NO_ROOM:
+            raise OperationFailed(
+                "disk_full",
+                f"There was no space left while writing {self._report}.",
+                "Free space or enlarge that disk, then ask for the operation again.",
+            )
         return _gathered(self._findings(), self._child.returncode)
 
     def _findings(self) -> list[dict[str, Any]]:

@@ -99,6 +99,9 @@ def facts(connection: sqlite3.Connection) -> dict[str, Any]:
     return {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names}
 
 
+NO_ROOM = 3
+
+
 def examine(connection: sqlite3.Connection, check: str, digests: bool) -> Iterator[dict[str, Any]]:
     """Everything that a backup records or a restore compares, one finding at a time."""
     yield {"facts": facts(connection)}
@@ -141,6 +144,8 @@ def main(arguments: list[str]) -> int:
     except (sqlite3.Error, MemoryError) as error:
         print(json.dumps({"error": str(error) or type(error).__name__}), flush=True)
         return 1
+    except OSError:
+        return NO_ROOM  # for the findings: it says nothing about the file
     return 0
 
 
