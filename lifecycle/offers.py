@@ -33,3 +33,9 @@ def undo_of(operation: Operation) -> Afterwards | None:
 def where(row: KeptCopy) -> str:
     """Where a copy is kept and how much it takes."""
     return _WHERE[KeptCopy.Way(row.way)].format(name=row.name, size=size(row.size_bytes))
+
+
+def choice(row: KeptCopy) -> str:
+    """A copy in a list to choose from."""
+    done = f"{row.operation.kind} {row.operation_id}, done {row.kept_at:%Y-%m-%d %H:%M} UTC"
+    return f"{done}, can be undone until {clock(row.expires_at)}"

@@ -7,6 +7,7 @@ from lifecycle.changes import DownloadBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
+from lifecycle.kinds.undo import UndoKind
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
@@ -18,7 +19,7 @@ def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
     reconciliation.add_rule(BACKUPS)
-    for kind in (BackupKind(), RestoreKind()):
+    for kind in (BackupKind(), RestoreKind(), UndoKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)

@@ -14,7 +14,6 @@ from typing import Any
 from lifecycle import archives, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import Archive
-from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.taking import Spot
 from opsconsole.kinds import Recovery, Run, Witness
@@ -23,11 +22,10 @@ from opsconsole.models import Database
 
 @dataclass(frozen=True, kw_only=True)
 class Replaced:
-    """What was done. `facts` are those of the atomic act (or the witness), `safety` what was taken before."""
+    """What was done. `facts` are those of the atomic act, `safety` is what was taken before."""
 
-    manifest: Manifest
     facts: Mapping[str, Any]
-    safety: Backup | None
+    safety: Backup
 
 
 def replace(run: Run, backup: Backup, method: str) -> Replaced:
@@ -44,23 +42,30 @@ def replace(run: Run, backup: Backup, method: str) -> Replaced:
     run.log(f"Building and proving the copy from backup {backup.id}.")
     prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
     facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
-    return Replaced(manifest=manifest, facts=facts, safety=safety)
+    return Replaced(facts=facts, safety=safety)
 
 
-def witnessed(recovery: Recovery, backup: Backup) -> tuple[Witness, Replaced | None]:
-    """On which side of the act a run was lost, and with DONE what it had done."""
+def verdict(recovery: Recovery) -> Witness:
+    """On which side of the atomic act a run was lost; read in the target."""
     if not recovery.witness:
-        return Witness.NOT_DONE, None
-    manifest, engine = archives.manifest_of(backup), recovery.engines["target"]
-    landed = format_of(engine.name, manifest.contents.format).landed(engine, recovery.witness)
-    if landed is None:
-        return Witness.UNKNOWN, None
-    if not landed:
-        return Witness.NOT_DONE, None
+        return Witness.NOT_DONE
+    engine = recovery.engines["target"]
+    landed = formats_for(engine.name)[0].landed(engine, recovery.witness)
+    return {True: Witness.DONE, False: Witness.NOT_DONE, None: Witness.UNKNOWN}[landed]
+
+
+def safety_of(recovery: Recovery) -> Backup | None:
+    """The safety backup that a lost run had published, listed now if it was not."""
     spot = _spot(recovery)
     made = taking.published(spot)
-    safety = taking.enlist(made, spot) if made else None
-    return Witness.DONE, Replaced(manifest=manifest, facts=recovery.witness, safety=safety)
+    return taking.enlist(made, spot) if made else None
+
+
+def sound_digest(backup_id: int) -> str:
+    """What a plan that uses a backup binds to. Raises Refused when its last check failed."""
+    backup = Backup.objects.get(pk=backup_id)
+    taking.sound(backup)
+    return archives.manifest_of(backup).digest
 
 
 def clean_up(recovery: Recovery) -> None:

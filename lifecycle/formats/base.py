@@ -211,9 +211,5 @@ class Keeper(ABC):
         """
 
     @abstractmethod
-    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
-        """Did the change of names take place? None when that cannot be known. Reads only."""
-
-    @abstractmethod
     def drop(self, engine: Engine, name: str, incarnation: str) -> None:
         """Drop it; gone is fine too. Raises Refused for another one under that name."""

@@ -59,9 +59,6 @@ class PostgresKeeper(Keeper):
             attributes.match(session, name, attributes.like(session, connector.database))
         return carry_out(engine, lock, plan, run)
 
-    def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
-        return swap.landed(connector_of(engine), witness)
-
     def drop(self, engine: Engine, name: str, incarnation: str) -> None:
         databases.drop_kept(connector_of(engine), name, incarnation)
 
@@ -120,6 +117,7 @@ def _count(connector: Connector, name: str, maintenance: str, run: Progress) -> 
 
 
 def _compare(wanted: Mapping[str, int], counted: Mapping[str, int], name: str) -> None:
+    """Raises OperationFailed when the kept database holds another number of rows than was agreed to."""
     differing = [table for table in {**wanted, **counted} if wanted.get(table) != counted.get(table)]
     if differing:
         table = differing[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -11,7 +12,6 @@ from lifecycle import archives, kept, loss, offers, replacing, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
-from lifecycle.replacing import Replaced
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
@@ -121,17 +121,15 @@ class RestoreKind(Kind):
         )
 
     def run(self, run: Run) -> Result:
-        backup = _backup(run.plan)
-        done = replacing.replace(run, backup, str(run.plan.parameters["method"]))
-        return _conclude(run.database(), run.operation_id, run.engine(), backup, done)
+        done = replacing.replace(run, _backup(run.plan), str(run.plan.parameters["method"]))
+        return _conclude(run.plan, run.operation_id, run.engine(), done.facts, done.safety)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
-        backup = _backup(recovery.plan)
-        verdict, done = replacing.witnessed(recovery, backup)
-        if done is None:
+        verdict = replacing.verdict(recovery)
+        if verdict is not Witness.DONE:
             return verdict, None
-        database = Database.objects.get(pk=recovery.plan.target().database_id)
-        return verdict, _conclude(database, recovery.operation_id, recovery.engines["target"], backup, done)
+        engine, safety = recovery.engines["target"], replacing.safety_of(recovery)
+        return verdict, _conclude(recovery.plan, recovery.operation_id, engine, recovery.witness, safety)
 
     def clean_up(self, recovery: Recovery) -> None:
         replacing.clean_up(recovery)
@@ -152,9 +150,7 @@ class RestoreKind(Kind):
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "backup":
-            backup = Backup.objects.get(pk=int(subject))
-            taking.sound(backup)
-            return archives.manifest_of(backup).digest
+            return replacing.sound_digest(int(subject))
         return super().probe(name, subject, engines)
 
 
@@ -240,22 +236,22 @@ def _backup(plan: Plan) -> Backup:
     return Backup.objects.select_related("database").get(pk=int(plan.parameters["backup"]))
 
 
-def _conclude(database: Database, operation_id: int, engine: Engine, backup: Backup, done: Replaced) -> Result:
+def _conclude(plan: Plan, operation_id: int, engine: Engine, facts: Mapping[str, Any], safety: Backup | None) -> Result:
     """List what was replaced, and tell what is there now."""
-    live = engine.identity().incarnation
-    kept.keep(database, operation_id, facts=done.facts, safety=done.safety, live=live)
+    database, backup = Database.objects.get(pk=plan.target().database_id), _backup(plan)
+    kept.keep(database, operation_id, facts=facts, safety=safety, live=engine.identity().incarnation)
     databases.probe(database)
-    contents, rows = done.manifest.contents, done.manifest.rows
+    manifest = archives.manifest_of(backup)
     return Result(
         summary=(
-            f"{database.name} holds what backup {backup.id} held: {len(contents.tables)} tables, "
-            f"{rows} rows, counted before it went live."
+            f"{database.name} holds what backup {backup.id} held: {len(manifest.contents.tables)} tables, "
+            f"{manifest.rows} rows, counted before it went live."
         ),
         data={
             "backup": backup.id,
-            "rows": rows,
-            "tables": {t.name: t.rows for t in contents.tables},
-            "safety_backup": done.safety.id if done.safety else None,
-            "old_database": done.facts.get("old_database") or "",
+            "rows": manifest.rows,
+            "tables": {t.name: t.rows for t in manifest.contents.tables},
+            "safety_backup": safety.id if safety else None,
+            "old_database": facts.get("old_database") or "",
         },
     )

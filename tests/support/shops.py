@@ -42,6 +42,14 @@ class SqliteShop:
         db.executescript(script.replace("{no_keys}", "PRAGMA foreign_keys=OFF;"))
         db.close()
 
+    def replace_by_somebody_else(self) -> None:
+        """Somebody copies another file's content over it; one order is left."""
+        with sqlite3.connect(make_shop(self.path.parent.parent / "other.sqlite", rows=1)) as other:
+            with sqlite3.connect(self.path) as live:
+                other.backup(live)
+            live.close()
+        other.close()
+
     def leftovers(self) -> list[str]:
         """What lies beside the file that belongs neither to SQLite nor to its lock."""
         own = {self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm", f"{self.path.name}.opsconsole-lock"}
@@ -96,6 +104,13 @@ class PostgresShop:
     def tamper(self, scratch: str, script: str) -> None:
         """Run SQL in another database of its server; `{no_keys}` stands for switching foreign keys off."""
         self.server.run(script.replace("{no_keys}", "SET session_replication_role = replica;"), scratch)
+
+    def replace_by_somebody_else(self) -> None:
+        """Somebody renames another database into its place; one order is left."""
+        with psycopg.connect(self.server.url("postgres"), autocommit=True) as db:
+            db.execute(f'ALTER DATABASE "{self.name}" RENAME TO "{self.name}_theirs"')
+            db.execute(f'CREATE DATABASE "{self.name}" TEMPLATE "{self.name}_theirs"')
+        self.lose(1)
 
     def leftovers(self) -> list[str]:
         """Staging databases, sessions and advisory locks of ours that outlived their operation."""

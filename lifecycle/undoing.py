@@ -1,0 +1,229 @@
+"""What an undo would do and whether it may: the kept side is looked at, refusals are found, the plan is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from lifecycle import archives, kept, offers, taking
+from lifecycle.formats import format_of, formats_for, keeper_of
+from lifecycle.models import Backup, KeptCopy
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Refused
+from opsconsole.models import Database
+from opsconsole.plans import Effect, Plan, Precondition, Step
+from opsconsole.targets import plan_target
+
+GONE = "gone"
+IN_PLACE = "in place"
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What a copy holds: rows by table, and what binds a plan to exactly it."""
+
+    tables: Mapping[str, int]
+    preconditions: tuple[Precondition, ...]
+
+
+def refuse(copy: KeptCopy, engine: Engine) -> None:
+    """Raise Refused with the first reason in the target why a copy cannot come back."""
+    _refuse_if_replaced(copy, engine)
+    if copy.way == KeptCopy.Way.DATABASE:
+        found = keeper_of(engine.name).refusals(engine, copy.name, copy.incarnation)
+    else:
+        backup = backup_of(copy)
+        taking.sound(backup)
+        contents = archives.manifest_of(backup).contents
+        found = format_of(engine.name, contents.format).refusals(
+            engine, contents, method=method_of(copy), overwrite=True
+        )
+        taking.room_for(engine, formats_for(engine.name)[0])
+    if found:
+        raise Refused(*found[0])
+
+
+def _refuse_if_replaced(copy: KeptCopy, engine: Engine) -> None:
+    """Somebody else may have put another content in the place of what the operation made."""
+    if _made(copy, engine) == IN_PLACE:
+        return
+    name = copy.database.name
+    raise Refused(
+        "replaced_since",
+        f"{name} does not hold any more what operation {copy.operation_id} put there: somebody has replaced it since.",
+        "Find out who did (another console, or somebody on the server), or restore a backup.",
+    )
+
+
+def content_of(copy: KeptCopy, engine: Engine) -> Content:
+    """Read the kept side. Raises Refused when it has gone meanwhile."""
+    if copy.way == KeptCopy.Way.BACKUP:
+        manifest = archives.manifest_of(backup_of(copy))
+        digest = Precondition(probe="backup", subject=str(copy.backup_id), value=manifest.digest)
+        tables = {table.name: table.rows for table in manifest.contents.tables}
+        return Content(tables=tables, preconditions=(*_bound(copy, engine, "content", "made", "kept"), digest))
+    beside = _beside(copy, engine)
+    if beside is None:
+        raise Refused("kept_gone", f"The database {copy.name} is not on the server any more.", "Restore a backup.")
+    return Content(
+        tables={table.full_name: table.rows or 0 for table in beside.tables(exact=True)},
+        preconditions=_bound(copy, engine, *PROBES),
+    )
+
+
+def _bound(copy: KeptCopy, engine: Engine, *names: str) -> tuple[Precondition, ...]:
+    subject = str(copy.operation_id)
+    return tuple(Precondition(probe=name, subject=subject, value=PROBES[name](copy, engine)) for name in names)
+
+
+def _content(copy: KeptCopy, engine: Engine) -> str:
+    """Whose content this console knows to be live."""
+    return f"that of operation {kept.live_content(copy.database)}"
+
+
+def _made(copy: KeptCopy, engine: Engine) -> str:
+    """Whether what the last operation of ours made is still what the target holds."""
+    return IN_PLACE if _is_in_place(copy, engine) else "replaced"
+
+
+def _kept(copy: KeptCopy, engine: Engine) -> str:
+    """Where the copy is."""
+    if copy.state != KeptCopy.State.KEPT:
+        return copy.get_state_display()
+    if copy.way == KeptCopy.Way.BACKUP:
+        return f"backup {copy.backup_id}"
+    return f"{copy.name} ({copy.incarnation})" if _beside(copy, engine) else GONE
+
+
+def _kept_schema(copy: KeptCopy, engine: Engine) -> str:
+    beside = _beside(copy, engine)
+    return beside.schema_fingerprint() if beside else GONE
+
+
+def _kept_sessions(copy: KeptCopy, engine: Engine) -> str:
+    beside = _beside(copy, engine)
+    return ", ".join(beside.sessions()) or NOBODY if beside else GONE
+
+
+PROBES: Mapping[str, Callable[[KeptCopy, Engine], str]] = {
+    "content": _content,
+    "made": _made,
+    "kept": _kept,
+    "kept_schema": _kept_schema,
+    "kept_sessions": _kept_sessions,
+}
+
+
+def _beside(copy: KeptCopy, engine: Engine) -> Engine | None:
+    return keeper_of(engine.name).open(engine, copy.name, copy.incarnation)
+
+
+def _is_in_place(copy: KeptCopy, engine: Engine) -> bool:
+    """Whether the live database is the one that the last operation of ours made, as far as the target can tell."""
+    if copy.live_incarnation and engine.identity().incarnation != copy.live_incarnation:
+        return False
+    last = kept.newest(copy.database)
+    witness = last.operation.witness if last else {}
+    return not witness or formats_for(engine.name)[0].landed(engine, witness) is not False
+
+
+def backup_of(copy: KeptCopy) -> Backup:
+    """The safety backup that holds what a copy kept that way holds."""
+    if copy.backup is None:
+        raise Refused("kept_gone", f"No backup is listed for what operation {copy.operation_id} replaced.")
+    return copy.backup
+
+
+def method_of(copy: KeptCopy) -> str:
+    """How its backup goes back: as the operation that took it went."""
+    return str(copy.operation.plan.parameters.get("method") or "swap")
+
+
+def compose(database: Database, copy: KeptCopy, engine: Engine, content: Content) -> Plan:
+    """The plan of an undo. Raises Refused when the target is the console itself."""
+    identity = engine.identity()
+    number, at = copy.operation_id, f"{copy.kept_at:%Y-%m-%d %H:%M:%S} UTC"
+    effects = _effects(engine, content)
+    return Plan(
+        kind="undo",
+        summary=(
+            f"{database.name} holds again exactly what it held before {copy.operation.kind} {number} at {at}; "
+            "everything written since is gone from it."
+        ),
+        targets=(plan_target(database, identity),),
+        parameters={"operation": str(number), "way": copy.way, "method": _method(copy)},
+        steps=_steps(copy),
+        effects=effects,
+        preconditions=(
+            Precondition(probe="identity", subject="target", value=identity.key),
+            Precondition(probe="incarnation", subject="target", value=identity.incarnation),
+            Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
+            *content.preconditions,
+        ),
+        risk="high",
+        risk_reasons=_risks(database, copy, [effect.object for effect in effects if effect.action == "removed"]),
+        evidence={
+            "kept": f"{offers.where(copy)}, until {copy.expires_at:%Y-%m-%d %H:%M} UTC",
+            "counted": _counted(copy),
+        },
+        way_back=(
+            f"What is replaced is kept in turn: for {settings.OLD_DATABASE_HOURS} hours the undo can itself be undone."
+        ),
+    )
+
+
+def _method(copy: KeptCopy) -> str:
+    return "swap" if copy.way == KeptCopy.Way.DATABASE else method_of(copy)
+
+
+def _risks(database: Database, copy: KeptCopy, removed: list[str]) -> tuple[str, ...]:
+    reasons = [f"Every row written to {database.name} after operation {copy.operation_id} is replaced."]
+    if removed:
+        reasons.append(f"Tables that were not there before it disappear: {', '.join(removed)}.")
+    if copy.way == KeptCopy.Way.DATABASE:
+        reasons.append("Connections to the database are closed at the moment of the swap.")
+    return tuple(reasons)
+
+
+def _counted(copy: KeptCopy) -> str:
+    after = "in the kept database" if copy.way == KeptCopy.Way.DATABASE else "in the manifest of the safety backup"
+    return f"rows before are counted live; rows after are those {after}"
+
+
+def _effects(engine: Engine, content: Content) -> tuple[Effect, ...]:
+    """One effect a table, those that lose most rows first."""
+    before = {table.full_name: table.rows for table in engine.tables(exact=True)}
+    after = content.tables
+    effects = []
+    for name in {**before, **after}:
+        action = "removed" if name not in after else "created" if name not in before else "replaced"
+        effects.append(Effect(object=name, action=action, rows_before=before.get(name), rows_after=after.get(name, 0)))
+    return tuple(sorted(effects, key=lambda e: ((e.rows_after or 0) - (e.rows_before or 0), e.object)))
+
+
+def _steps(copy: KeptCopy) -> tuple[Step, ...]:
+    if copy.way == KeptCopy.Way.DATABASE:
+        return (
+            Step(title=f"Count what {copy.name} holds", detail="It must be what was agreed to, row for row."),
+            Step(
+                title=f"Put {copy.name} back in the place of the live database",
+                detail="One transaction changes both names; until it, nothing that applications see has changed.",
+                commit_point=True,
+            ),
+        )
+    backup = backup_of(copy)
+    return (
+        Step(
+            title="Take a safety backup of what is there now",
+            detail="Read through in full before anything else happens.",
+        ),
+        Step(
+            title=f"Put safety backup {backup.id} back in the place of what is there",
+            artifact=backup.manifest_sha256,
+            detail="The copy is proven first; one atomic act makes it live.",
+            commit_point=True,
+        ),
+    )
