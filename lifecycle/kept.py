@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from lifecycle.models import Backup, KeptCopy
 from opsconsole import audit
@@ -92,6 +92,13 @@ def live_content(database: Database) -> int:
     """Whose content is live as far as this console knows (see KeptCopy)."""
     last = newest(database)
     return last.made if last else 0
+
+
+def live_contents(identities: Iterable[str]) -> dict[str, int]:
+    """The same for many targets at once, by identity."""
+    last = KeptCopy.objects.filter(database__identity__in=set(identities)).order_by()
+    ids = last.values("database__identity").annotate(newest=Max("id")).values_list("newest", flat=True)
+    return dict(KeptCopy.objects.filter(pk__in=list(ids)).values_list("database__identity", "made"))
 
 
 def undoable(database: Database) -> list[KeptCopy]:

@@ -17,15 +17,18 @@ _WHERE = {
 def undo_of(operation: Operation) -> Afterwards | None:
     """Until when an operation can be undone, or why it cannot be any more; None when it replaced nothing."""
     row = kept.copies().filter(operation=operation).first()
-    if row is None:
-        return None
+    return None if row is None else of_copy(row)
+
+
+def of_copy(row: KeptCopy) -> Afterwards:
+    """The same, of what is kept."""
     refused = kept.why_not(row)
     if refused is not None:
         return Afterwards(sentence=f"{refused.why} {refused.next_step}")
     return Afterwards(
         sentence=f"What it replaced is kept until {clock(row.expires_at)}: {where(row)}.",
         kind="undo",
-        parameters={"operation": str(operation.pk)},
+        parameters={"operation": str(row.operation_id)},
         label=f"Undo until {clock(row.expires_at)}",
     )
 

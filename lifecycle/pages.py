@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, downloads, kept, pins
+from lifecycle import archives, downloads, kept, offers, pins
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.shields import restores_of, shields_of
@@ -42,8 +42,9 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
             for backup in shown
         ],
         "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
-        "kept": kept.copies_of(database).filter(state=KeptCopy.State.KEPT),
+        "kept": [(row, offers.of_copy(row)) for row in kept.copies_of(database).filter(state=KeptCopy.State.KEPT)],
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
+        "can_undo": rights_of(request).can("request", database) and _has_kind("undo"),
     }
 
 

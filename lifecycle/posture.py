@@ -1,4 +1,4 @@
-"""What backups say about how a database stands: the age of the newest good one against its target, and damage."""
+"""What backups and kept copies say about how a database stands: age against its target, damage, what can be undone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any
 
 from django.db.models import Max
 
-from lifecycle.models import Backup
+from lifecycle import kept, offers
+from lifecycle.models import Backup, KeptCopy
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.posture import Level, Line
+from opsconsole.templatetags.console import clock
 
 TARGET_AGE = timedelta(hours=24)  # how old the newest good backup of a protected database may be
 TARGET_AGE_OTHERS = timedelta(days=7)
@@ -66,3 +68,36 @@ def _link(database: Database) -> dict[str, Any]:
 def _span(length: timedelta) -> str:
     days = length.days
     return f"{days} days" if days > 1 else "24 hours"
+
+
+def read_kept(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """What of each database can be undone now, and what could not be dropped in time."""
+    rows = kept.copies().filter(
+        state=KeptCopy.State.KEPT, database__identity__in={database.identity for database in databases} - {""}
+    )
+    found: dict[str, list[KeptCopy]] = {}
+    for row in rows:
+        found.setdefault(row.database.identity, []).append(row)
+    live, at = kept.live_contents(found), now()
+    return {
+        database.pk: _kept_lines(database, found[database.identity], live[database.identity], at)
+        for database in databases
+        if database.identity in found
+    }
+
+
+def _kept_lines(database: Database, rows: Sequence[KeptCopy], live: int, at: datetime) -> list[Line]:
+    lines = []
+    undoable = [row for row in rows if row.made == live and row.expires_at > at]
+    for row in undoable[:1]:
+        link = f"/databases/{database.name}/request/undo/?operation={row.operation_id}"
+        what = f"{row.operation.kind} {row.operation_id}"
+        sentence = f"Its {what} can be undone until {clock(row.expires_at)}: what was replaced is {offers.where(row)}."
+        lines.append(Line(topic="undo", level=Level.GOOD, sentence=sentence, link=link, link_text=f"Undo {what}"))
+    for row in rows:
+        if row.problem:
+            sentence = (
+                f"The database {row.name}, kept until {clock(row.expires_at)}, could not be dropped: {row.problem}"
+            )
+            lines.append(Line(topic="kept", level=Level.WATCH, sentence=sentence, at=row.tried_at, **_link(database)))
+    return lines

@@ -25,6 +25,7 @@ def register_all() -> None:
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     register_change(DownloadBackup())
     register_reader(posture.read)
+    register_reader(posture.read_kept)
     register_panel(dashboard.PANEL)
     _declare_pages()
 

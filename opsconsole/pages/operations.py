@@ -117,6 +117,8 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "events": [looks.told(event) for event in events],
         "seen": f"{operation.state}.{len(events)}.{crc32(operation.waiting_for.encode()):x}",
         "may_audit": rights_of(request).can("audit", operation),
+        "afterwards": _afterwards(operation),
+        "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,
     }
@@ -181,6 +183,13 @@ def _cancel_words(request: HttpRequest, operation: Operation) -> str:
 def _took(operation: Operation) -> timedelta | None:
     ended, started = operation.finished_at, operation.started_at
     return ended - started if ended and started and operation.state == State.SUCCEEDED else None
+
+
+def _afterwards(operation: Operation) -> kinds.Afterwards | None:
+    """What its kind says about taking it back, once it has succeeded."""
+    if operation.state != State.SUCCEEDED or operation.database is None:
+        return None
+    return kinds.get(operation.kind).afterwards(operation)
 
 
 def _may_ask_again(request: HttpRequest, operation: Operation) -> bool:

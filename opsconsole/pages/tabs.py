@@ -70,7 +70,7 @@ def header(request: HttpRequest, database: Database) -> dict[str, Any]:
         "frame": strictest(database),
         "others": [other for other in same_target(database.identity) if other.pk != database.pk],
         "tabs": tabs_for(rights, database),
-        "verbs": verbs_for(rights, database),
+        "verbs": [(kind, words) for kind in verbs_for(rights, database) if (words := kind.button(database))],
         "may_request": rights.can("request", database),
         "may_administer": rights.can("administer", database),
     }
