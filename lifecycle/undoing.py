@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from django.conf import settings
 
-from lifecycle import archives, kept, offers, taking
+from lifecycle import archives, kept, loss, offers, taking
 from lifecycle.formats import format_of, formats_for, keeper_of
+from lifecycle.loss import LossPreview
 from lifecycle.models import Backup, KeptCopy
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
 from opsconsole.models import Database
-from opsconsole.plans import Effect, Plan, Precondition, Step
+from opsconsole.plans import Plan, Precondition, Step
 from opsconsole.targets import plan_target
 
 GONE = "gone"
 IN_PLACE = "in place"
 NOBODY = "nobody"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Content:
-    """What a copy holds: rows by table, and what binds a plan to exactly it."""
-
-    tables: Mapping[str, int]
-    preconditions: tuple[Precondition, ...]
 
 
 def refuse(copy: KeptCopy, engine: Engine) -> None:
@@ -58,25 +50,36 @@ def _refuse_if_replaced(copy: KeptCopy, engine: Engine) -> None:
     )
 
 
-def content_of(copy: KeptCopy, engine: Engine) -> Content:
-    """Read the kept side. Raises Refused when it has gone meanwhile."""
-    if copy.way == KeptCopy.Way.BACKUP:
-        manifest = archives.manifest_of(backup_of(copy))
-        digest = Precondition(probe="backup", subject=str(copy.backup_id), value=manifest.digest)
-        tables = {table.name: table.rows for table in manifest.contents.tables}
-        return Content(tables=tables, preconditions=(*_bound(copy, engine, "content", "made", "kept"), digest))
-    beside = _beside(copy, engine)
-    if beside is None:
-        raise Refused("kept_gone", f"The database {copy.name} is not on the server any more.", "Restore a backup.")
-    return Content(
-        tables={table.full_name: table.rows or 0 for table in beside.tables(exact=True)},
-        preconditions=_bound(copy, engine, *PROBES),
+def bound(copy: KeptCopy, engine: Engine) -> tuple[Precondition, ...]:
+    """What binds a plan to exactly this copy, and to the content that it takes the place of."""
+    subject, probes = (
+        str(copy.operation_id),
+        PROBES if copy.way == KeptCopy.Way.DATABASE else ("content", "made", "kept"),
     )
+    found = [Precondition(probe=name, subject=subject, value=PROBES[name](copy, engine)) for name in probes]
+    if copy.way == KeptCopy.Way.BACKUP:
+        digest = archives.manifest_of(backup_of(copy)).digest
+        found.append(Precondition(probe="backup", subject=str(copy.backup_id), value=digest))
+    return tuple(found)
 
 
-def _bound(copy: KeptCopy, engine: Engine, *names: str) -> tuple[Precondition, ...]:
-    subject = str(copy.operation_id)
-    return tuple(Precondition(probe=name, subject=subject, value=PROBES[name](copy, engine)) for name in names)
+def loss_of(copy: KeptCopy, engine: Engine) -> LossPreview:
+    """What the live database would lose if the copy came back."""
+    if copy.way == KeptCopy.Way.DATABASE:
+        return loss.of_kept(engine, copy.name, f"what {named(copy)} replaced", copy.kept_at)
+    backup = backup_of(copy)
+    return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}")
+
+
+def written_since(copy: KeptCopy, engine: Engine) -> str:
+    """What was written into the live database since a restore filled it, in words; empty where nobody can tell."""
+    backup = Backup.objects.filter(pk=copy.operation.result.get("backup"), state=Backup.State.GOOD).first()
+    if backup is None or copy.made != copy.operation_id:
+        return ""
+    found = loss.of_backup(engine, archives.manifest_of(backup), f"backup {backup.id}", loss.limits(patience=0.5))
+    gone = sum(table.only_other or 0 for table in found.tables)
+    about = "" if found.exact else "about "
+    return f"{about}{found.lost} rows added, {found.changed} changed and {gone} removed since {named(copy)}"
 
 
 def _content(copy: KeptCopy, engine: Engine) -> str:
@@ -142,37 +145,47 @@ def method_of(copy: KeptCopy) -> str:
     return str(copy.operation.plan.parameters.get("method") or "swap")
 
 
-def compose(database: Database, copy: KeptCopy, engine: Engine, content: Content) -> Plan:
+def named(copy: KeptCopy) -> str:
+    """`restore 12`: the operation that an undo takes back."""
+    return f"{copy.operation.kind} {copy.operation_id}"
+
+
+def compose(database: Database, copy: KeptCopy, engine: Engine) -> Plan:
     """The plan of an undo. Raises Refused when the target is the console itself."""
-    identity = engine.identity()
-    number, at = copy.operation_id, f"{copy.kept_at:%Y-%m-%d %H:%M:%S} UTC"
-    effects = _effects(engine, content)
+    identity, preview = engine.identity(), loss_of(copy, engine)
+    effects = preview.effects()
     return Plan(
         kind="undo",
         summary=(
-            f"{database.name} holds again exactly what it held before {copy.operation.kind} {number} at {at}; "
-            "everything written since is gone from it."
+            f"{database.name} holds again exactly what it held before {named(copy)} of "
+            f"{copy.kept_at:%Y-%m-%d %H:%M:%S} UTC; everything written since is gone from it."
         ),
         targets=(plan_target(database, identity),),
-        parameters={"operation": str(number), "way": copy.way, "method": _method(copy)},
+        parameters={"operation": str(copy.operation_id), "way": copy.way, "method": _method(copy)},
         steps=_steps(copy),
         effects=effects,
         preconditions=(
             Precondition(probe="identity", subject="target", value=identity.key),
             Precondition(probe="incarnation", subject="target", value=identity.incarnation),
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
-            *content.preconditions,
+            *bound(copy, engine),
         ),
         risk="high",
         risk_reasons=_risks(database, copy, [effect.object for effect in effects if effect.action == "removed"]),
-        evidence={
-            "kept": f"{offers.where(copy)}, until {copy.expires_at:%Y-%m-%d %H:%M} UTC",
-            "counted": _counted(copy),
-        },
+        evidence=_evidence(copy, engine),
         way_back=(
             f"What is replaced is kept in turn: for {settings.OLD_DATABASE_HOURS} hours the undo can itself be undone."
         ),
+        confirmation=preview.confirmation(),
     )
+
+
+def _evidence(copy: KeptCopy, engine: Engine) -> dict[str, str]:
+    found = {"kept": f"{offers.where(copy)}, until {copy.expires_at:%Y-%m-%d %H:%M} UTC"}
+    if since := written_since(copy, engine):
+        found["written"] = since
+    there = "in the kept database" if copy.way == KeptCopy.Way.DATABASE else "in the manifest of the safety backup"
+    return found | {"counted": f"rows before are counted live; rows after are those {there}"}
 
 
 def _method(copy: KeptCopy) -> str:
@@ -180,28 +193,12 @@ def _method(copy: KeptCopy) -> str:
 
 
 def _risks(database: Database, copy: KeptCopy, removed: list[str]) -> tuple[str, ...]:
-    reasons = [f"Every row written to {database.name} after operation {copy.operation_id} is replaced."]
+    reasons = [f"Every row written to {database.name} after {named(copy)} is replaced."]
     if removed:
         reasons.append(f"Tables that were not there before it disappear: {', '.join(removed)}.")
     if copy.way == KeptCopy.Way.DATABASE:
         reasons.append("Connections to the database are closed at the moment of the swap.")
     return tuple(reasons)
-
-
-def _counted(copy: KeptCopy) -> str:
-    after = "in the kept database" if copy.way == KeptCopy.Way.DATABASE else "in the manifest of the safety backup"
-    return f"rows before are counted live; rows after are those {after}"
-
-
-def _effects(engine: Engine, content: Content) -> tuple[Effect, ...]:
-    """One effect a table, those that lose most rows first."""
-    before = {table.full_name: table.rows for table in engine.tables(exact=True)}
-    after = content.tables
-    effects = []
-    for name in {**before, **after}:
-        action = "removed" if name not in after else "created" if name not in before else "replaced"
-        effects.append(Effect(object=name, action=action, rows_before=before.get(name), rows_after=after.get(name, 0)))
-    return tuple(sorted(effects, key=lambda e: ((e.rows_after or 0) - (e.rows_before or 0), e.object)))
 
 
 def _steps(copy: KeptCopy) -> tuple[Step, ...]:

@@ -205,9 +205,10 @@ class Keeper(ABC):
     def swap_back(
         self, engine: Engine, lock: TargetLock, name: str, incarnation: str, rows: Mapping[str, int], run: Progress
     ) -> Mapping[str, Any]:
-        """Let it and the live database change names, once it was seen to hold `rows` by table; facts for the result.
+        """Let it and the live database change names, once it was seen to hold `rows`; gives back facts for the result.
 
-        What is live now is kept in turn. Right before the act as in `Format.publish`, with the failpoints of a swap.
+        `rows` are those of the tables for which they are known. What is live now is kept in turn. Right before the act
+        as in `Format.publish`, with the failpoints of a swap.
         """
 
     @abstractmethod

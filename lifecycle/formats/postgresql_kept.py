@@ -118,12 +118,12 @@ def _count(connector: Connector, name: str, maintenance: str, run: Progress) -> 
 
 def _compare(wanted: Mapping[str, int], counted: Mapping[str, int], name: str) -> None:
     """Raises OperationFailed when the kept database holds another number of rows than was agreed to."""
-    differing = [table for table in {**wanted, **counted} if wanted.get(table) != counted.get(table)]
+    differing = [table for table in wanted if wanted[table] != counted.get(table)]
     if differing:
         table = differing[0]
         raise OperationFailed(
             "kept_changed",
             f"{name} was changed since this was planned: {table} has {counted.get(table, 'no')} rows,"
-            f" and {wanted.get(table, 'none')} were agreed to.",
+            f" and {wanted[table]} were agreed to.",
             "Nothing was changed in the live database. Find out who works in the kept one, then ask again.",
         )

@@ -19,7 +19,7 @@ from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
-from opsconsole.plans import Plan
+from opsconsole.plans import Effect, Plan
 
 
 class UndoKind(Kind):
@@ -42,7 +42,7 @@ class UndoKind(Kind):
         copy = kept.find(request.database, request.parameters["operation"])
         engine = engine_for(request.database)
         undoing.refuse(copy, engine)
-        return undoing.compose(request.database, copy, engine, undoing.content_of(copy, engine))
+        return undoing.compose(request.database, copy, engine)
 
     def run(self, run: Run) -> Result:
         copy = _copy(run.plan)
@@ -92,7 +92,7 @@ def _copy(plan: Plan) -> KeptCopy:
 def _swap_back(run: Run, copy: KeptCopy) -> Mapping[str, Any]:
     run.arm()
     engine = run.engine()
-    rows = {e.object: e.rows_after for e in run.plan.effects if e.action != "removed" and e.rows_after is not None}
+    rows = {e.object: e.rows_after for e in _remaining(run.plan) if e.exact and e.rows_after is not None}
     return keeper_of(engine.name).swap_back(engine, run.lock(), copy.name, copy.incarnation, rows, run)
 
 
@@ -104,16 +104,21 @@ def _conclude(
     live = engine.identity().incarnation
     row = kept.keep(database, operation_id, facts=facts, safety=safety, live=live, undoes=copy)
     databases.probe(database)
-    tables = {effect.object: effect.rows_after for effect in plan.effects if effect.action != "removed"}
+    remaining = _remaining(plan)
+    counted = all(effect.exact for effect in remaining)
+    rows = f", {sum(e.rows_after or 0 for e in remaining)} rows, counted before they went live" if counted else ""
+    again = f"{database.name} holds again what it held before {undoing.named(copy)}"
     return Result(
-        summary=(
-            f"{database.name} holds again what it held before operation {copy.operation_id}: {len(tables)} tables, "
-            f"{sum(rows or 0 for rows in tables.values())} rows, counted before they went live."
-        ),
+        summary=f"{again}: {len(remaining)} tables{rows}.",
         data={
             "undone": copy.operation_id,
-            "tables": tables,
+            "tables": {effect.object: effect.rows_after for effect in remaining},
             "safety_backup": safety.id if safety else None,
             "old_database": row.name,
         },
     )
+
+
+def _remaining(plan: Plan) -> list[Effect]:
+    """The tables that are there afterwards."""
+    return [effect for effect in plan.effects if effect.action != "removed"]
