@@ -86,7 +86,11 @@ def _approval(row: Operation) -> dict[str, object]:
     if not tally.requirement.is_open(at):
         raise Stale([Moved("the window in which it may run", "open", "closed")])
     people = [vote.person_id for vote in tally.votes]
-    return {"votes": [vote.id for vote in tally.votes], "people": people, "self_confirmed": row.self_confirmed}
+    places = [place.as_told() for place in approvals.places_of(row.plan.targets)]
+    return {
+        "votes": [vote.id for vote in tally.votes], "people": people, "self_confirmed": row.self_confirmed,
+        "requirement": tally.requirement.as_told(), "places": places,
+    }  # fmt: skip
 
 
 def _probe(kind: kinds.Kind, condition: Precondition, engines: Mapping[str, Engine]) -> str:

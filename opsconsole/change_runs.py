@@ -39,7 +39,8 @@ def execute(operation: Operation) -> Operation:
     change cannot be done, its own writes are rolled back and the operation fails with the reason.
     """
     change = changes.get_change(str(operation.plan.parameters["action"]))
-    if operation.gated and not approvals.tally(operation, at=now()).satisfied:
+    tally = approvals.tally(operation, at=now())
+    if operation.gated and not tally.satisfied:
         raise Refused("votes_missing", "The votes that this change needs are not there.", "Have it approved first.")
     fence = next_fence()
     row = move(operation, State.RUNNING, started_at=now(), fence=fence)
@@ -50,7 +51,12 @@ def execute(operation: Operation) -> Operation:
         at=now(),
         inputs={"votes": list(row.votes.values_list("id", flat=True))},
     )
-    audit.record("op.armed", operation=row, data={"digest": row.digest, "bootstrap": bootstrap.is_open()})
+    told = {
+        "digest": row.digest, "fence": fence, "bootstrap": bootstrap.is_open(),
+        "votes": [vote.id for vote in tally.votes], "people": [vote.person_id for vote in tally.votes],
+        "requirement": tally.requirement.as_told(),
+    }  # fmt: skip
+    audit.record("op.armed", operation=row, data=told)
     try:
         with transaction.atomic():
             result = change.apply(row, row.plan.parameters)

@@ -96,7 +96,8 @@ def add_service(login: str, *, owner: Person, name: str = "", operation: Operati
     account = Account(username=login, person=person, changed_by=operation)
     account.set_unusable_password()
     account.save()
-    told = {"person": person.pk, "account": account.pk, "login": login, "email": address, "groups": []}
+    told = {"person": person.pk, "account": account.pk, "login": login, "email": address, "groups": [],
+            "service": True, "owner": owner.pk}  # fmt: skip
     audit.record("person.added", operation=operation, subject=login, data=told)
     return Added(person=person, account=account, password=None)
 

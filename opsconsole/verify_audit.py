@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check an audit history of Ops Console on any machine, with nothing but this file and the public key.
 
-    python3 verify_audit.py EXPORT.jsonl audit.pub [--anchors FILE] [--json]
+    python3 verify_audit.py EXPORT.jsonl audit.pub [--anchors FILE] [--approvals] [--json]
 
 EXPORT.jsonl comes from `manage.py audit export`, audit.pub from the console's `keys` folder, and FILE is the copy of
 `audit-checkpoints.log` that was kept elsewhere. Exit code: 0 sound, 1 tampered with, 2 not everything could be proven,
@@ -601,9 +601,9 @@ class Walk:
 
     def __init__(
         self, report: Report, ring: KeyRing, *, outside: Anchors | None = None, inside: Anchors | None = None,
-        previous: bytes = START, part: bool = False,
+        previous: bytes = START, part: bool = False, approvals: Approvals | None = None,
     ) -> None:  # fmt: skip
-        self._report, self._ring, self._part = report, ring, part
+        self._report, self._ring, self._part, self._approvals = report, ring, part, approvals
         self._outside, self._inside = outside, inside
         self._sources = [source for source in (outside, inside) if source is not None]
         self._clock = Clock(report)
@@ -624,7 +624,7 @@ class Walk:
             self._report.add("order", where, "It does not follow the link before it.")
         if stored != following:
             self._report.add("payload", where, f"The stored bytes of event {number} are not those that were sealed.")
-        read = self._read(payload, number, where)
+        read = self._read(payload, number, seq)
         if seq >= self._soonest:
             self._meet(seq, following)
         self._expected, self._previous = seq + 1, stored
@@ -642,6 +642,8 @@ class Walk:
             self._report.checkpoints += source.count
             self._report.last_checkpoint = max(self._report.last_checkpoint, source.last)
         self._compare_sources()
+        if self._approvals is not None:
+            self._approvals.finish()
 
     def _tell_gap(self, seq: int, previous: bytes) -> None:
         if seq < self._expected:
@@ -651,7 +653,8 @@ class Walk:
             self._report.add("gap", f"seq {self._expected}", why)
         self._previous = previous
 
-    def _read(self, payload: bytes, number: int | None, where: str) -> tuple[Any, dict[str, Any]] | None:
+    def _read(self, payload: bytes, number: int | None, seq: int) -> tuple[Any, dict[str, Any]] | None:
+        where = f"seq {seq}"
         try:
             told = json.loads(payload)
             index = columns(told)
@@ -664,6 +667,8 @@ class Walk:
             self._report.add("payload", where, f"The payload of event {number} is not in its canonical form.")
         if told["type"] == ROTATED:
             self._ring.hear(told)
+        if self._approvals is not None:
+            self._approvals.see(seq, told)
         return told, index
 
     def _meet(self, seq: int, following: bytes) -> None:
@@ -693,6 +698,520 @@ class Walk:
                 self._report.add("removed", f"checkpoint {first} in {inside.name}", f"{what}.")
 
 
+# -- approvals, counted again from the events alone -------------------------------------------------------------------
+
+ENDED = frozenset({"succeeded", "failed", "cancelled", "rejected", "expired", "stale"})
+CHANGE = "change"  # the kind of operations that change the console itself
+CONFIRMING = frozenset({"approvers", "administrators"})
+GUARDED = {  # events of what only a confirmed change does, and by which of its actions
+    "person.added": {"person.add"},
+    "person.changed": {"person.email"},
+    "account.password_reset": {"account.reset_password"},
+    "account.activated": {"account.activate"},
+    "account.deactivated": {"account.deactivate"},
+    "membership.added": {"membership.add", "person.add"},
+    "membership.removed": {"membership.remove"},
+    "policy.changed": {"policy.set", "policy.disable"},
+    "environment.added": {"environment.add"},
+    "environment.changed": {"environment.edit"},
+    "database.added": {"database.add"},
+    "database.changed": {"database.edit"},
+    "database.removed": {"database.remove"},
+}
+Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be agreed: so many distinct people, `seats` among them, in time, in one of each group of windows."""
+
+    votes: int = 0
+    seats: Mapping[Seat, int] = field(default_factory=dict)
+    minutes: int = 7 * 24 * 60
+    windows: tuple[str, ...] = ()  # each group as canonical JSON
+
+    @classmethod
+    def told(cls, raw: Mapping[str, Any]) -> Needs:
+        """From an event's `requirement`."""
+        if not raw["gated"]:
+            return cls()
+        seats: dict[Seat, int] = {}
+        for clause in raw["clauses"]:
+            seat = (tuple(sorted(clause["roles"])), tuple(sorted(clause["owner_groups"])))
+            seats[seat] = max(seats.get(seat, 0), int(clause["count"]))
+        windows = tuple(canonical_json(group).decode() for group in raw["windows"])
+        return cls(int(raw["votes_needed"]), seats, int(raw["valid_minutes"]), windows)
+
+    def and_(self, other: Needs) -> Needs:
+        """Everything that either asks for."""
+        if not (self.votes and other.votes):
+            return self if self.votes else other
+        seats = {seat: max(self.seats.get(seat, 0), other.seats.get(seat, 0)) for seat in {**self.seats, **other.seats}}
+        votes = max(self.votes, other.votes, sum(seats.values()))
+        windows = tuple(dict.fromkeys(self.windows + other.windows))
+        return Needs(votes, seats, min(self.minutes, other.minutes), windows)
+
+    def covers(self, other: Needs) -> bool:
+        """Whether it asks for everything that `other` asks for."""
+        if not other.votes:
+            return True
+        enough = self.votes >= other.votes and self.minutes <= other.minutes
+        return (
+            enough
+            and all(self.seats.get(seat, 0) >= count for seat, count in other.seats.items())
+            and set(other.windows) <= set(self.windows)
+        )
+
+    @property
+    def chairs(self) -> list[Seat]:
+        """One a person; those beyond the seats are for anyone who fits one of them."""
+        chairs = [seat for seat, count in self.seats.items() for _ in range(count)]
+        roles = tuple(dict.fromkeys(role for seat in self.seats for role in seat[0]))
+        groups = tuple(dict.fromkeys(group for seat in self.seats for group in seat[1]))
+        anyone = (roles, groups if all(seat[1] for seat in self.seats) else ())
+        return chairs + [anyone] * (self.votes - len(chairs))
+
+    @property
+    def words(self) -> str:
+        seats = ", ".join(f"{count} of {_words(seat)}" for seat, count in self.seats.items())
+        return f"{self.votes} other people ({seats}) within {self.minutes} min" if self.votes else "nobody else"
+
+
+def _words(seat: Seat) -> str:
+    return " or ".join(seat[0]) + (f" of {' or '.join(seat[1])}" if seat[1] else "")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a database stands, as policies look at it."""
+
+    environment: str
+    protected: bool
+    owner_group: str
+    tags: frozenset[str]
+
+    @classmethod
+    def told(cls, raw: Mapping[str, Any]) -> Place:
+        return cls(raw["environment"], bool(raw["protected"]), raw["owner_group"], frozenset(raw["tags"]))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One version of one policy."""
+
+    name: str
+    version: int
+    begins: datetime
+    data: Mapping[str, Any]
+
+    def meets(self, kind: str, gated: bool, place: Place | None) -> bool:
+        match = self.data["match"]
+        kinds, environments, tags = (match.get(key) or () for key in ("kinds", "environments", "tags"))
+        if kind not in kinds and (kinds or not gated):
+            return False
+        if place is None:
+            return not environments and not tags
+        return (not environments or place.environment in environments) and (not tags or bool(place.tags & set(tags)))
+
+    def needs(self, owner_group: str) -> Needs:
+        groups: tuple[str, ...] = (owner_group,) if owner_group else ()
+        clauses = self.data["clauses"] or [{"role": "approvers"}]
+        seats: dict[Seat, int] = {
+            ((str(clause["role"]),), groups): max(1, int(clause.get("count", 1))) for clause in clauses
+        }
+        windows = [
+            {"days": list(row.get("days") or range(7)), "from": row["from"], "to": row["to"]}
+            for row in self.data["windows"]
+        ]
+        return Needs(
+            max(int(self.data["min_people"]), sum(seats.values())), seats, int(self.data["valid_minutes"]),
+            (canonical_json(windows).decode(),) if windows else (),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """One vote. `digest` names the plan that it was cast on."""
+
+    seq: int
+    at: datetime
+    person: int
+    account: int | None
+    decision: str
+    digest: str
+
+
+@dataclass
+class Asked:
+    """An operation that has not ended: what was asked, by whom, and who has voted on it."""
+
+    number: int
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+    ballots: list[Ballot] = field(default_factory=list)
+    confirmed: bool = False  # by whoever asked, where nobody else is
+    armed: int = 0
+
+    @property
+    def can_be_replayed(self) -> bool:
+        return "requirement" in self.data and "askers" in self.data
+
+
+class Approvals:
+    """Replays people, roles, policies and votes in the order of the chain, and counts every armed operation again.
+
+    What it knows comes from events alone, so it needs the chain from its first link. It holds the people, policies and
+    databases of a console, and the operations that have not ended.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._closed: datetime | None = None  # when the setting up ended
+        self._services: dict[int, int | None] = {}  # owner by service
+        self._owners: dict[int, int] = {}  # person by account
+        self._off: dict[int, datetime] = {}  # since when an account is switched off
+        self._reset: dict[int, datetime] = {}  # when somebody else last set an account's password
+        self._roles: dict[tuple[int, str, str], list[list[datetime | None]]] = {}  # from, until
+        self._rules: list[Rule] = []
+        self._kinds: dict[str, bool] = {}  # whether the default policy meets it
+        self.environments: dict[str, bool] = {}  # whether it is protected
+        self.databases: dict[int, dict[str, Any]] = {}
+        self._open: dict[int, Asked] = {}
+        self._old: list[int] = []  # operations of an older console: how many, the first
+        self.armed = 0
+
+    def see(self, seq: int, told: Mapping[str, Any]) -> None:
+        """The next event of the chain."""
+        try:
+            self._see(seq, told["type"], moment_of(told["at"]), told["subject"], told["data"], told)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self._report.doubt(f"The event at seq {seq} does not tell what is needed to replay it.")
+
+    def finish(self) -> None:
+        if self._old:
+            count, first = self._old
+            self._report.doubt(
+                f"{count} armed operations, the first operation {first}, were asked for by an older console, whose "
+                "events do not tell enough to count their votes again."
+            )
+
+    def roles_now(self) -> dict[tuple[int, str, str], datetime | None]:
+        """From when on each (person, role, owner group) that is held at the end counts."""
+        return {key: spans[-1][0] for key, spans in self._roles.items() if spans[-1][1] is None}
+
+    def login(self, account: int) -> tuple[int, bool] | None:
+        """Whose login it is at the end, and whether it is on; None when no event tells of it."""
+        return (self._owners[account], account not in self._off) if account in self._owners else None
+
+    def _see(
+        self, seq: int, type: str, at: datetime, subject: Mapping[str, Any], data: Mapping[str, Any],
+        told: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        number = subject["operation"]
+        if type.startswith("op."):
+            self._see_operation(seq, type, at, number, data, told)
+            return
+        if type in GUARDED:
+            self._check_guarded(seq, type, at, number, subject, data)
+        follow = getattr(self, "_on_" + type.replace(".", "_"), None)
+        if follow is not None:
+            follow(at, data, subject)
+
+    # -- what the console is: people, roles, policies, databases
+
+    def _on_bootstrap_closed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._closed = self._closed or at
+
+    def _on_console_started(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._kinds.update(data.get("kinds", {}))
+
+    def _on_person_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._owners[data["account"]] = data["person"]
+        if data.get("service"):
+            self._services[data["person"]] = data.get("owner")
+
+    def _on_account_deactivated(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._off[data["account"]] = at
+
+    def _on_account_activated(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._off.pop(data["account"], None)
+
+    def _on_account_password_reset(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._reset[data["account"]] = at
+
+    def _on_membership_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        counts = datetime.fromisoformat(data["counts_from"])
+        spans = self._roles.setdefault((data["person"], data["role"], data["owner_group"]), [])
+        spans.append([counts, None])
+
+    def _on_membership_removed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._roles[data["person"], data["role"], data["owner_group"]][-1][1] = at
+
+    def _on_policy_shipped(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._rules.append(Rule(data["name"], data["version"], BEGINNING, data))
+
+    def _on_policy_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self._rules.append(Rule(data["name"], data["version"], datetime.fromisoformat(data["effective_at"]), data))
+
+    def _on_environment_shipped(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self.environments[subject["object"]] = bool(data["protected"])
+
+    _on_environment_added = _on_environment_shipped
+
+    def _on_environment_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        if "protected" in data["new"]:
+            self.environments[subject["object"]] = bool(data["new"]["protected"])
+
+    def _on_database_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        named = ("environment", "owner_group", "tags", "identity")
+        self.databases[subject["database"]] = {name: data[name] for name in named}
+
+    def _on_database_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        moved = {name: value for name, value in data["new"].items() if name in ("environment", "owner_group", "tags")}
+        self.databases.setdefault(subject["database"], {}).update(moved)
+
+    def _on_database_removed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self.databases.pop(subject["database"], None)
+
+    def _is_set_up(self, at: datetime) -> bool:
+        """Whether the setting up was over; what happened as it ended may have been done before."""
+        return self._closed is not None and at > self._closed + SLACK
+
+    def _check_guarded(
+        self, seq: int, type: str, at: datetime, number: int | None, subject: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> None:
+        """What only a confirmed change does was done by one."""
+        if not self._is_set_up(at) or (type.startswith("membership.") and data["role"] not in CONFIRMING):
+            return
+        asked = self._open.get(number) if number is not None else None
+        if asked is None or asked.kind != CHANGE or not asked.armed:
+            self._report.add("approval", f"seq {seq}", f"{type}: no armed change stands behind it.")
+        elif asked.can_be_replayed and asked.data["action"] not in GUARDED[type]:
+            why = f"{type}: operation {number}, in which it was done, is a change {asked.data['action']}."
+            self._report.add("approval", f"seq {seq}", why)
+        elif asked.can_be_replayed and not self._touched(type, subject, data) <= set(asked.data["touches"]):
+            why = f"{type}: operation {number} did not ask those who guard the databases that it touches."
+            self._report.add("approval", f"seq {seq}", why)
+
+    def _touched(self, type: str, subject: Mapping[str, Any], data: Mapping[str, Any]) -> set[int]:
+        """The databases whose protection it moves."""
+        if type in ("database.changed", "database.removed"):
+            return {subject["database"]}
+        if type == "environment.changed" and data["old"].get("protected") is True:
+            name = subject["object"]
+            return {number for number, held in self.databases.items() if held.get("environment") == name}
+        return set()
+
+    # -- operations
+
+    def _see_operation(
+        self, seq: int, type: str, at: datetime, number: int, data: Mapping[str, Any], told: Mapping[str, Any]
+    ) -> None:
+        if type == "op.planned":
+            self._open[number] = Asked(number, told["subject"]["kind"], at, data)
+            for target in data.get("targets", ()):  # what a target last said of itself
+                self.databases.setdefault(target["database"], {})["identity"] = target["identity"]
+            return
+        asked = self._open.get(number)
+        if type == "op.armed":
+            self.armed += 1
+            self._check_armed(seq, at, number, asked, data)
+        elif asked is None:
+            if type != "op.recovery_delayed":
+                why = f"{type}: the history does not know this operation, or it had ended."
+                self._report.add("approval", f"operation {number}, seq {seq}", why)
+        elif type == "op.voted":
+            person, account = data["person"], data.get("account", told["actor"]["account"])
+            asked.ballots.append(Ballot(seq, at, person, account, data["decision"], data["digest"]))
+        elif type == "op.self_confirmed":
+            asked.confirmed = told["actor"]["person"] in asked.data.get("askers", (told["actor"]["person"],))
+        if asked is not None and data.get("to") in ENDED:
+            if data["to"] == "succeeded" and asked.data.get("mutates") and not asked.armed:
+                why = "It succeeded, and was never armed."
+                self._report.add("approval", f"operation {number}, seq {seq}", why)
+            del self._open[number]
+
+    def _check_armed(self, seq: int, at: datetime, number: int, asked: Asked | None, data: Mapping[str, Any]) -> None:
+        wrong: list[str] = []
+        if asked is None:
+            wrong.append("the history does not know this operation, or it had ended")
+        elif not asked.can_be_replayed:
+            self._old = [self._old[0] + 1, self._old[1]] if self._old else [1, number]
+            asked.armed += 1
+            return
+        else:
+            asked.armed += 1
+            if data["digest"] != asked.data["digest"]:
+                wrong.append("it was armed on another plan than the one that was asked for")
+            if asked.armed > 1 and not asked.data.get("repeatable"):
+                wrong.append("one approval armed it twice")
+            wrong += self._what_is_wrong(asked, at, data)
+        if wrong:
+            self._report.add("approval", f"operation {number}, armed at seq {seq}", f"{'; '.join(wrong)}.")
+
+    def _what_is_wrong(self, asked: Asked, at: datetime, data: Mapping[str, Any]) -> list[str]:
+        counted = Needs.told(asked.data["requirement"])
+        if "requirement" in data:
+            counted = counted.and_(Needs.told(data["requirement"]))
+        wrong = []
+        if asked.kind == CHANGE:
+            if not counted.votes and asked.data["free_at_first"] and not self._is_set_up(at):
+                return []
+            least = 2 if not asked.data["askers"] else 1
+            if counted.votes < least or not all(set(roles) <= CONFIRMING for roles, _ in counted.seats):
+                wrong.append(f"a change needs {least} other people who confirm changes; {counted.words} were asked")
+            demanded = [self._demand_on_change(asked, moment) for moment in (at, at - SLACK)]
+        else:
+            demanded = [self._demand(asked, data, moment) for moment in (at, at - SLACK)]
+        if not any(counted.covers(each) for each in demanded):
+            wrong.append(f"policies asked for {demanded[0].words}, and it was counted against {counted.words}")
+            counted = counted.and_(demanded[0])
+        if not counted.votes:
+            unconfirmed = asked.data.get("mutates") and not asked.confirmed and asked.kind != CHANGE
+            return [*wrong, "nobody confirmed it"] if unconfirmed else wrong
+        return wrong + self._what_votes_lack(asked, at, counted)
+
+    def _demand(self, asked: Asked, data: Mapping[str, Any], at: datetime) -> Needs:
+        """What the policies in force ask of the kind, wherever its targets stand, under all of their names."""
+        places = {Place.told(raw) for raw in (*asked.data["places"], *data.get("places", ()))}
+        for target in asked.data["targets"]:
+            places |= self._places_of(target["database"], target["identity"])
+        total = Needs()
+        for place in places:
+            total = total.and_(self._rules_on(asked.kind, bool(asked.data["kind_gated"]), place, at))
+        return total
+
+    def _demand_on_change(self, asked: Asked, at: datetime) -> Needs:
+        """What guards the databases that a change touches, whatever the kind, and changes as such."""
+        total = Needs()
+        for rule in self._in_force(at):
+            if rule.name != "default" and rule.meets(CHANGE, False, None):
+                total = total.and_(rule.needs(""))
+        for number in asked.data["touches"]:
+            for place in self._places_of(number, self.databases.get(number, {}).get("identity", "")):
+                for kind, gated in [*self._kinds.items(), (CHANGE, False)]:
+                    total = total.and_(self._rules_on(kind, gated, place, at))
+        return Needs(total.votes, total.seats, total.minutes)  # windows do not hold back a change
+
+    def _places_of(self, number: int, identity: str) -> set[Place]:
+        held = [self.databases[number]] if number in self.databases else []
+        held += [other for other in self.databases.values() if identity and other.get("identity") == identity]
+        return {
+            Place(
+                each["environment"], self.environments.get(each["environment"], False), each["owner_group"],
+                frozenset(each["tags"]),
+            )
+            for each in held
+            if "environment" in each
+        }  # fmt: skip
+
+    def _in_force(self, at: datetime) -> list[Rule]:
+        newest: dict[str, Rule] = {}
+        for rule in sorted(self._rules, key=lambda rule: rule.version):
+            if rule.begins <= at:
+                newest[rule.name] = rule
+        return [rule for rule in newest.values() if rule.data["enabled"]]
+
+    def _rules_on(self, kind: str, gated: bool, place: Place, at: datetime) -> Needs:
+        rules = self._in_force(at)
+        meeting = [rule for rule in rules if rule.name != "default" and rule.meets(kind, gated, place)]
+        if not meeting and place.protected and gated:
+            meeting = [rule for rule in rules if rule.name == "default"]
+        total = Needs()
+        for rule in meeting:
+            total = total.and_(rule.needs(place.owner_group))
+        return total
+
+    # -- votes
+
+    def _what_votes_lack(self, asked: Asked, at: datetime, needs: Needs) -> list[str]:
+        digest = asked.data["digest"]
+        wrong = [
+            f"the vote at seq {b.seq} rejected it" for b in asked.ballots if b.decision == "veto" and b.digest == digest
+        ]
+        if at > asked.at + timedelta(minutes=needs.minutes) + SLACK:
+            wrong.append(f"it was armed more than {needs.minutes} min after it was asked for")
+        wrong += [f"no window was open ({group})" for group in needs.windows if not _is_open(group, at)]
+        newest = {ballot.person: ballot for ballot in asked.ballots if ballot.digest == digest}
+        doubts = {ballot.seq: self._doubt(ballot, asked, at, needs) for ballot in newest.values()}
+        counting = [b for b in newest.values() if b.decision == "approve" and not doubts[b.seq]]
+        missing = len(needs.chairs) - self._seated(counting, needs.chairs, at)
+        if missing:
+            reasons = [f"the vote at seq {seq} does not count: {why}" for seq, why in doubts.items() if why]
+            reasons += [
+                f"the vote at seq {ballot.seq} was cast on another plan"
+                for ballot in asked.ballots
+                if ballot.digest != digest
+            ]
+            reasons += [
+                f"the votes at seq {ballot.seq} and {newest[ballot.person].seq} are of one person"
+                for ballot in asked.ballots
+                if ballot.person in newest and ballot.account != newest[ballot.person].account
+            ]
+            wrong.append(f"{missing} of {needs.words} are missing")
+            wrong += reasons
+        return wrong
+
+    def _doubt(self, ballot: Ballot, asked: Asked, at: datetime, needs: Needs) -> str:
+        """Why a vote does not count; empty when it does."""
+        person, account = ballot.person, ballot.account
+        if account is not None and self._owners.get(account, person) != person:
+            return f"the login {account} is of person {self._owners[account]}, not of person {person}"
+        if person in asked.data["askers"]:
+            return f"person {person} asked for it"
+        if person in self._services:
+            return f"person {person} is a service"
+        if account is not None and self._off.get(account, at) < at - SLACK:
+            return f"the login {account} was switched off"
+        if account is not None and ballot.at + SLACK < self._reset.get(account, ballot.at) < at - SLACK:
+            return f"somebody else set the password of the login {account} after the vote"
+        if not any(self._fits(person, seat, at - SLACK, at) for seat in needs.chairs):
+            return f"person {person} held none of the roles when it was armed"
+        if not any(self._fits(person, seat, ballot.at, ballot.at + SLACK) for seat in needs.chairs):
+            return f"the role of person {person} did not count yet when the vote was cast"
+        return ""
+
+    def _fits(self, person: int, seat: Seat, first: datetime, last: datetime) -> bool:
+        """Whether the person held a role of the seat, that counted, at some moment from `first` to `last`."""
+        for (holder, role, group), spans in self._roles.items():
+            suits = holder == person and role in seat[0] and (not seat[1] or group in seat[1])
+            if suits and any(begins <= last and (ends is None or ends > first) for begins, ends in spans if begins):
+                return True
+        return False
+
+    def _seated(self, ballots: Sequence[Ballot], chairs: Sequence[Seat], at: datetime) -> int:
+        """How many chairs distinct people can take at once (Kuhn's matching)."""
+        willing = {
+            ballot: [i for i, seat in enumerate(chairs) if self._fits(ballot.person, seat, at - SLACK, at)]
+            for ballot in ballots
+        }
+        taken: dict[int, Ballot] = {}
+
+        def sit(ballot: Ballot, tried: set[int]) -> bool:
+            for i in willing[ballot]:
+                if i not in tried:
+                    tried.add(i)
+                    if i not in taken or sit(taken[i], tried):
+                        taken[i] = ballot
+                        return True
+            return False
+
+        return sum(sit(ballot, set()) for ballot in ballots)
+
+
+def _is_open(group: str, at: datetime) -> bool:
+    """Whether one of a group of weekly windows (UTC) is open, give or take what clocks may disagree by."""
+    return any(_holds(row, moment) for row in json.loads(group) for moment in (at - SLACK, at))
+
+
+def _holds(row: Mapping[str, Any], at: datetime) -> bool:
+    today, clock = at.weekday(), at.strftime("%H:%M")
+    if row["from"] < row["to"]:
+        return today in row["days"] and row["from"] <= clock < row["to"]
+    return (today in row["days"] and clock >= row["from"]) or ((today - 1) % 7 in row["days"] and clock < row["to"])
+
+
 # -- an export, on its own --------------------------------------------------------------------------------------------
 
 LONGEST_LINE = 16 << 20  # bytes; the console writes none that is nearly as long
@@ -716,8 +1235,12 @@ class Sealed:
 
 def verify_export(
     open_export: Callable[[], BinaryIO], keys: Iterable[PublicKey], anchors: tuple[str, Iterable[str]] | None = None,
+    *, approvals: bool = False,
 ) -> Report:  # fmt: skip
-    """Check an export; `open_export` opens it as bytes, `anchors` names a file of checkpoints and gives its lines."""
+    """Check an export; `open_export` opens it as bytes, `anchors` names a file of checkpoints and gives its lines.
+
+    With `approvals`, every armed operation's votes are counted again from the events.
+    """
     report, ring = Report(), KeyRing(keys)
     with open_export() as events, open_export() as checkpoints:
         header, part = _header(events, report)
@@ -725,10 +1248,12 @@ def verify_export(
         outside = None
         if anchors is not None:
             outside = Anchors(anchors[0], ((None, note) for note in split(anchors[1])), ring, report)
-        walk = Walk(report, ring, outside=outside, inside=inside, part=part)
+        replay = Approvals(report) if approvals and not part else None
+        walk = Walk(report, ring, outside=outside, inside=inside, part=part, approvals=replay)
         for number, line in _lines(events):
             _follow(walk, report, number, line)
         walk.finish(report.to_seq)
+        report.operations = replay.armed if replay else 0
     _tell_what_is_open(report, inside, outside, header, part)
     return report
 
@@ -846,6 +1371,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("export", metavar="EXPORT.jsonl", help="from `manage.py audit export`, without filters")
     parser.add_argument("key", metavar="audit.pub", help="the console's public key, kept elsewhere")
     parser.add_argument("--anchors", metavar="FILE", help="the copy of the checkpoint file that was kept elsewhere")
+    parser.add_argument("--approvals", action="store_true", help="count every armed operation's votes again")
     parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     given = parser.parse_args(words)
     try:
@@ -863,10 +1389,10 @@ def main(words: Sequence[str] | None = None) -> int:
 def _verify_files(given: argparse.Namespace) -> Report:
     keys = _keys_in(given.key)
     if given.anchors is None:
-        return verify_export(lambda: _opened(given.export), keys)
+        return verify_export(lambda: _opened(given.export), keys, approvals=given.approvals)
     with _opened(given.anchors) as file:
         lines = (line.decode("utf-8", "replace") for _, line in _lines(file) if line is not None)
-        return verify_export(lambda: _opened(given.export), keys, (given.anchors, lines))
+        return verify_export(lambda: _opened(given.export), keys, (given.anchors, lines), approvals=given.approvals)
 
 
 def _opened(path: str) -> BinaryIO:

@@ -28,7 +28,7 @@ from opsconsole.approvals.rules import (
     sentence,
 )
 from opsconsole.approvals.tally import Ballot, Seat, Tally, tally
-from opsconsole.approvals.voters import credential_of, deadline_of, may_vote, who_may
+from opsconsole.approvals.voters import askers, credential_of, deadline_of, may_vote, who_may
 from opsconsole.approvals.weakening import weakened
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Tally",
     "Verb",
     "Window",
+    "askers",
     "credential_of",
     "deadline_of",
     "in_force",

@@ -77,6 +77,11 @@ class Requirement:
         raw["windows"] = [[window.as_row() for window in group] for group in self.windows]
         return raw
 
+    def as_told(self) -> dict[str, Any]:
+        """What the history tells of it: all that counting the votes again needs."""
+        kept = ("gated", "votes_needed", "clauses", "valid_minutes", "windows")
+        return {name: value for name, value in self.as_json().items() if name in kept}
+
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Requirement:
         return cls(

@@ -25,6 +25,13 @@ class Place:
     owner_group: str
     tags: frozenset[str] = frozenset()
 
+    def as_told(self) -> dict[str, Any]:
+        """What the history tells of it."""
+        return {
+            "environment": self.environment, "protected": self.protected, "owner_group": self.owner_group,
+            "tags": sorted(self.tags),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:

@@ -46,7 +46,7 @@ def barriers(account: Account, operation: Operation, requirement: Requirement, *
         found.append(Refused("inactive", f"The account {account.username} is deactivated."))
     if person.is_service:
         found.append(Refused("service", f"{person.name} is a service; services ask, they never vote."))
-    if person.id in _requesters(operation):
+    if person.id in askers(operation):
         found.append(
             Refused(
                 "own_request", "Nobody decides on their own request, with none of their accounts.", "Ask a colleague."
@@ -142,7 +142,7 @@ def _without_seat(person: Person, requirement: Requirement, at: datetime) -> lis
     ]
 
 
-def _requesters(operation: Operation) -> set[int]:
+def askers(operation: Operation) -> set[int]:
     """Everybody who counts as having asked: the person, the owner of a service, the owner of the token."""
     accounts = [operation.requester, operation.token.account if operation.token else None]
     people = [operation.requester_person, *(account.person for account in accounts if account)]

@@ -7,7 +7,8 @@ from opsconsole.audit.catalogue import EventType, event, move
 KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- operations: what moves them
     move("op.planned", "{who} planned the {what}",
-         "digest gated votes_needed self_confirmed summary policies risk retry_of"),
+         "digest gated votes_needed self_confirmed summary policies risk retry_of requirement places targets askers "
+         "action free_at_first touches mutates repeatable kind_gated expires_at"),
     move("op.submitted", "{who} asked for the {what}", "digest votes_needed expires_at"),
     move("op.queued", "The {what} was queued", "digest self_confirmed"),
     move("op.self_confirmed", "{who} confirmed the own request: {what}", "digest"),
@@ -32,8 +33,9 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     move("op.stale", "The {what} no longer fitted and was not run", "moved code why"),
     # -- operations: what else is told of them
     event("op.armed", "The {what} was checked again and armed",
-          "digest fence votes people policies preconditions self_confirmed bootstrap"),
-    event("op.voted", "{who} voted on the {what}", "decision digest person vote", by="decision",
+          "digest fence votes people policies preconditions self_confirmed bootstrap requirement places"),
+    event("op.voted", "{who} voted on the {what}", "decision digest person vote account auth_at policy_digest at",
+          by="decision",
           approve="{who} approved the {what}", veto="{who} rejected the {what}",
           withdraw="{who} withdrew the approval of the {what}"),
     event("op.recovery_delayed", "The target of the {what} could not be asked how it ended", "code"),
@@ -53,7 +55,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("data.viewed", "{who} looked at {object} in {database}", "table page rows masked columns tables"),
     event("secret.viewed", "{who} looked at a secret: {object}", "why"),
     # -- people and rules
-    event("person.added", "{who} added the login {object}", "person account login email groups"),
+    event("person.added", "{who} added the login {object}", "person account login email groups service owner"),
     event("person.changed", "{who} changed the person {object}", "person fields old new"),
     event("account.added", "{who} added the login {object}", "account person login"),
     event("account.changed", "{who} changed the login {object}", "account person fields"),
@@ -63,9 +65,10 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("membership.added", "{who} gave a role: {object}", "person role owner_group counts_from"),
     event("membership.removed", "{who} took a role away: {object}", "person role owner_group"),
     event("policy.changed", "{who} set the policy {object}",
-          "policy name version effective_at match clauses min_people valid_minutes windows enabled weaker"),
+          "policy name version title effective_at match clauses min_people valid_minutes windows enabled weaker"),
     event("policy.shipped", "The console began with the policy {object}",
-          "name version match clauses min_people valid_minutes windows enabled"),
+          "name version title effective_at match clauses min_people valid_minutes windows enabled"),
+    event("environment.shipped", "The console began with the environment {object}", "environment protected"),
     event("environment.added", "{who} added the environment {object}", "environment protected label order colour"),
     event("environment.changed", "{who} changed the environment {object}", "environment fields old new"),
     event("bootstrap.opened", "The console began to be set up"),
@@ -83,11 +86,11 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- the history itself, and the console
     event("audit.exported", "{who} exported the audit history", "format filters until_seq"),
     event("audit.verified", "{who} verified the audit history",
-          "verdict from_seq to_seq checkpoints findings", by="verdict",
+          "verdict from_seq to_seq checkpoints findings approvals", by="verdict",
           sound="{who} verified the audit history: it is sound",
           tampered="{who} verified the audit history: IT WAS TAMPERED WITH",
           unproven="{who} verified the audit history: not all of it could be proven"),
-    event("console.started", "The console started ({object})", "fingerprint expected problems debug failpoints"),
+    event("console.started", "The console started ({object})", "fingerprint expected problems debug failpoints kinds"),
     event("console.guards_changed", "The database's guards were not as the console had left them",
           "fingerprint problems"),
     event("console.guards_installed", "A migration put up the database's guards", "fingerprint guards"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -14,33 +15,42 @@ from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from opsconsole.audit import catalogue
 from opsconsole.audit.redaction import plain
 from opsconsole.models import AuditEvent, Operation, Policy
+from opsconsole.plans import digest_of
 from opsconsole.states import State
 from opsconsole.verify_audit import Report
 
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
+SEALED = ("digest", "kind", "database_id", "gated", "votes_needed", "self_confirmed")  # columns that never change
+POLICY_LATER = frozenset({"title", "effective_at"})
+VOTE_FIELDS = (
+    ("person_id", "person"), ("decision", "decision"), ("digest", "digest"), ("id", "vote"), ("account_id", "account"),
+    ("auth_at", "auth_at"), ("policy_digest", "policy_digest"), ("at", "at"),
+)  # fmt: skip
 Told = tuple[Any, ...]
+UNTOLD = object()  # what an event of an older console does not say
 
 
 @dataclass(frozen=True, kw_only=True)
 class Witnessed:
     """Every row of `model` (app.Model, with an `operation_id`) has an event of `type` that tells the same facts.
 
-    `fields` pairs a column of the row with a field of the event's data. With `kept`, every event has its row too.
+    `fields` pairs a column of the row with a field of the event's data; events of an older console lack those that
+    `later` names. With `kept`, every event has its row too.
     """
 
     model: str
     type: str
     fields: tuple[tuple[str, str], ...]
+    later: frozenset[str] = frozenset()
     kept: bool = True
 
 
-_RULES: list[Witnessed] = [
-    Witnessed(
-        model="opsconsole.Vote", type="op.voted",
-        fields=(("person_id", "person"), ("decision", "decision"), ("digest", "digest")),
-    )
-]  # fmt: skip
+VOTES = Witnessed(
+    model="opsconsole.Vote", type="op.voted", fields=VOTE_FIELDS,
+    later=frozenset({"vote", "account", "auth_at", "policy_digest", "at"}),
+)  # fmt: skip
+_RULES: list[Witnessed] = [VOTES]
 
 
 def add_rule(rule: Witnessed) -> None:
@@ -58,14 +68,14 @@ def reconcile(report: Report) -> None:
 
 
 def _operations(report: Report) -> None:
-    """Each operation is in the state that its last event tells, under the digest that it was planned with."""
+    """Each operation is in the state that its last event tells, and what it asks for is what it was planned with."""
     moves = [entry.name for entry in catalogue.every() if entry.moves]
     last = AuditEvent.objects.filter(operation_id=OuterRef("pk"), type__in=moves).order_by("-id").values("payload")[:1]
     first = (
         AuditEvent.objects.filter(operation_id=OuterRef("pk"), type="op.planned").order_by("id").values("payload")[:1]
     )
     rows = Operation.objects.order_by("id").annotate(last=Subquery(last), first=Subquery(first))
-    for row in rows.values("id", "state", "digest", "last", "first").iterator(chunk_size=CHUNK):
+    for row in rows.values("id", "state", "plan_text", *SEALED, "last", "first").iterator(chunk_size=CHUNK):
         report.operations += 1
         where = f"operation {row['id']}"
         if row["first"] is None or row["last"] is None:
@@ -74,8 +84,20 @@ def _operations(report: Report) -> None:
         told = _data(row["last"]).get("to", str(State.PLANNED))
         if told != row["state"]:
             report.add("operation", where, f"It is {row['state']}, and its last event says {told}.")
-        if _data(row["first"]).get("digest") != row["digest"]:
+        planned = _data(row["first"])
+        if planned.get("digest") != row["digest"] or digest_of(row["plan_text"].encode()) != row["digest"]:
             report.add("operation", where, "Its plan has another digest than the one that it was planned with.")
+        wrong = [name for name, told in _sealed(row["first"], planned).items() if told not in (UNTOLD, row[name])]
+        if wrong:
+            report.add("operation", where, f"It was planned with something else than it has now: {', '.join(wrong)}.")
+
+
+def _sealed(payload: bytes | memoryview, planned: Mapping[str, Any]) -> dict[str, Any]:
+    """What an operation's first event tells of the columns that never change."""
+    subject = json.loads(bytes(payload))["subject"]
+    named = ("gated", "votes_needed", "self_confirmed")
+    told = {name: planned.get(name, UNTOLD) for name in named}
+    return told | {"kind": subject["kind"], "database_id": subject["database"]}
 
 
 def _removed_operations(report: Report) -> None:
@@ -87,19 +109,20 @@ def _removed_operations(report: Report) -> None:
 
 def _policies(report: Report) -> None:
     """Every version of a policy is word for word what its event says."""
+    names = (*POLICY_FIELDS, *sorted(POLICY_LATER))
     events = AuditEvent.objects.filter(type__in=("policy.shipped", "policy.changed")).order_by("id")
-    told = [_told(payload, POLICY_FIELDS) for payload in events.values_list("payload", flat=True)]
+    told = [_told(payload, names, POLICY_LATER) for payload in events.values_list("payload", flat=True)]
     rows = Policy.objects.order_by("id")
     if not AuditEvent.objects.filter(type="console.started").exists():
         rows = rows.exclude(changed_by=None)  # a console that never started has not told of what it was shipped with
-    there = [(row["id"], _facts(row, POLICY_FIELDS)) for row in rows.values("id", *POLICY_FIELDS)]
+    there = [(row["id"], _facts(row, names)) for row in rows.values("id", *names)]
     for policy_id, facts in there:
-        if facts not in told:
+        if not _is_told(facts, told):
             report.add(
                 "policy", f"policy {policy_id}", f"No event tells of {facts[0]} version {facts[1]} as it stands."
             )
     for facts in told:
-        if facts not in [other for _, other in there]:
+        if not any(_is_told(other, [facts]) for _, other in there):
             report.add(
                 "policy", f"policy {facts[0]}", f"Its version {facts[1]} is gone, or is not what its event says."
             )
@@ -111,11 +134,11 @@ def _witnessed(report: Report, rule: Witnessed) -> None:
     columns, names = zip(*rule.fields, strict=True)
     rows = model._default_manager.order_by("operation_id", "id").values("operation_id", *columns)
     events = AuditEvent.objects.filter(type=rule.type).order_by("operation_id", "id").values("operation_id", "payload")
-    told = ((row["operation_id"], _told(row["payload"], names)) for row in _stream(events))
+    told = ((row["operation_id"], _told(row["payload"], names, rule.later)) for row in _stream(events))
     there = ((row["operation_id"], _facts(row, columns)) for row in _stream(rows))
     for operation_id, has, says in _side_by_side(there, told):
         where = f"{noun}s of operation {operation_id}"
-        if any(facts not in says for facts in has) or len(has) > len(says):
+        if any(not _is_told(facts, says) for facts in has) or len(has) > len(says):
             report.add(noun, where, f"A {noun} is not as an event {rule.type} tells it, or has no event.")
         elif rule.kept and len(has) < len(says):
             report.add(noun, where, f"An event tells of a {noun} that is not there.")
@@ -148,10 +171,20 @@ def _data(payload: bytes | memoryview) -> dict[str, Any]:
         return {}
 
 
-def _told(payload: bytes | memoryview, names: tuple[str, ...]) -> Told:
+def _told(payload: bytes | memoryview, names: tuple[str, ...], later: frozenset[str] = frozenset()) -> Told:
     data = _data(payload)
-    return tuple(data.get(name) for name in names)
+    return tuple(data.get(name, UNTOLD if name in later else None) for name in names)
+
+
+def _is_told(facts: Told, says: Iterable[Told]) -> bool:
+    """Whether an event tells these facts, but for what it leaves untold."""
+    return any(all(told in (UNTOLD, fact) for fact, told in zip(facts, each, strict=True)) for each in says)
 
 
 def _facts(row: dict[str, Any], columns: tuple[str, ...]) -> Told:
-    return tuple(plain(row[column]) for column in columns)
+    return tuple(as_told(row[column]) for column in columns)
+
+
+def as_told(value: Any) -> Any:
+    """A column's value as events tell it."""
+    return plain(value.isoformat() if isinstance(value, datetime) else value)

@@ -9,12 +9,12 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
 
-from opsconsole import triggers
+from opsconsole import kinds, triggers
 from opsconsole.audit.actors import Actor, acting_as
-from opsconsole.audit.reconciliation import POLICY_FIELDS
+from opsconsole.audit.reconciliation import POLICY_FIELDS, as_told
 from opsconsole.audit.record import record
 from opsconsole.audit.sentences import payload_of
-from opsconsole.models import AuditEvent, Policy
+from opsconsole.models import AuditEvent, Environment, Policy
 
 log = logging.getLogger(__name__)
 STARTED, CHANGED, INSTALLED = "console.started", "console.guards_changed", "console.guards_installed"
@@ -27,11 +27,12 @@ def console_started(part: str) -> list[str]:
     Guards that are missing or changed are told, put back if the database's role may do that, and returned.
     """
     if not AuditEvent.objects.filter(type=STARTED).exists():
-        _tell_shipped_policies()
+        _tell_shipped_rows()
     problems, found = triggers.problems(), triggers.fingerprint()
     told = {
         "fingerprint": found, "expected": triggers.expected_fingerprint(), "problems": problems,
         "debug": settings.DEBUG, "failpoints": settings.ALLOW_FAILPOINTS,
+        "kinds": {kind.name: kind.gated for kind in kinds.every()},
     }  # fmt: skip
     with acting_as(Actor(kind="system", name=part, host=socket.gethostname())):
         record(STARTED, subject=part, outcome="failed" if problems else "ok", data=told)
@@ -70,11 +71,14 @@ def _tell_what_changed(using: str) -> None:
         log.error("the state of the guards could not be recorded before this migration")
 
 
-def _tell_shipped_policies() -> None:
-    """The policies that a console begins with, in its first events."""
+def _tell_shipped_rows() -> None:
+    """The policies and environments that a console begins with, in its first events."""
     for row in Policy.objects.filter(changed_by=None).order_by("id"):
-        data = {name: getattr(row, name) for name in POLICY_FIELDS}
+        data = {name: as_told(getattr(row, name)) for name in (*POLICY_FIELDS, "title", "effective_at")}
         record("policy.shipped", subject=f"{row.name} version {row.version}", data=data)
+    for environment in Environment.objects.filter(changed_by=None).order_by("id"):
+        told = {"environment": environment.pk, "protected": environment.protected}
+        record("environment.shipped", subject=environment.name, data=told)
 
 
 def _put_back() -> None:

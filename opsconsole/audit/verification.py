@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from opsconsole import triggers
+from opsconsole.audit import standing
 from opsconsole.audit.anchors import from_file, from_table
 from opsconsole.audit.checkpoints import KEY, anchors_path
 from opsconsole.audit.reconciliation import reconcile
@@ -19,7 +20,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Usage
 from opsconsole.keys import public_keys
 from opsconsole.models import AuditEvent, AuditPending, AuditSeal
-from opsconsole.verify_audit import START, Anchors, KeyRing, Report, Walk
+from opsconsole.verify_audit import START, Anchors, Approvals, KeyRing, Report, Walk
 
 CHUNK = 1000
 UNSEALED_LIMIT = timedelta(seconds=60)
@@ -28,21 +29,28 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def verify(from_seq: int = 1, anchors: Path | None = None) -> Report:
+def verify(from_seq: int = 1, anchors: Path | None = None, *, approvals: bool = False) -> Report:
     """Check everything from link `from_seq` on; the link before it is taken as given. Changes nothing.
 
-    `anchors` is a file of checkpoints from outside the database (default: the console's own). Raises Usage when
-    `from_seq` is not between 1 and the head.
+    `anchors` is a file of checkpoints from outside the database (default: the console's own). With `approvals`, every
+    armed operation's votes are counted again from the events. Raises Usage when `from_seq` is not between 1 and the
+    head, or is not 1 with `approvals`.
     """
+    if approvals and from_seq != 1:
+        raise Usage("bad_value", "Votes are counted again from the first event on.", "Leave --from out.")
     head = AuditSeal.objects.order_by("-seq").values_list("seq", flat=True).first() or 0
     if not 1 <= from_seq <= max(head, 1):
         raise Usage("bad_value", f"There is no link {from_seq}: the chain goes from 1 to {head}.", "Use --from 1.")
     report = Report(from_seq=from_seq, to_seq=head)
     ring = KeyRing(public_keys(settings.OPSCONSOLE_HOME, KEY).values())
     path = anchors or anchors_path()
+    replay = Approvals(report) if approvals else None
     with from_file(path, ring, report) as outside, from_table(ring, report) as inside:
-        _walk(report, Walk(report, ring, outside=outside, inside=inside, previous=_link_before(from_seq)))
+        before = _link_before(from_seq)
+        _walk(report, Walk(report, ring, outside=outside, inside=inside, previous=before, approvals=replay))
         _tell_what_is_open(report, outside, path)
+    if replay is not None:
+        standing.compare(report, replay)
     _check_unsealed(report)
     for problem in triggers.problems():
         report.add("guards", "database", problem)
@@ -50,13 +58,13 @@ def verify(from_seq: int = 1, anchors: Path | None = None) -> Report:
     return report
 
 
-def verify_and_record(from_seq: int = 1, anchors: Path | None = None) -> Report:
+def verify_and_record(from_seq: int = 1, anchors: Path | None = None, *, approvals: bool = False) -> Report:
     """Verify, and record that it was done and what came of it."""
-    report = verify(from_seq, anchors)
+    report = verify(from_seq, anchors, approvals=approvals)
     record(
         "audit.verified", outcome="ok" if report.exit_code == 0 else "failed",
         data={"verdict": report.verdict, "from_seq": report.from_seq, "to_seq": report.to_seq,
-              "checkpoints": report.checkpoints, "findings": report.findings_in_all},
+              "checkpoints": report.checkpoints, "findings": report.findings_in_all, "approvals": approvals},
     )  # fmt: skip
     return report
 

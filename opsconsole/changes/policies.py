@@ -106,6 +106,7 @@ def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]
         "policy": row.pk, "name": row.name, "version": row.version, "match": row.match, "clauses": row.clauses,
         "min_people": row.min_people, "valid_minutes": row.valid_minutes, "effective_at": row.effective_at.isoformat(),
         "windows": row.windows, "enabled": row.enabled, "weaker": [where for where, _ in lost],
+        "title": row.title,
     }  # fmt: skip
     audit.record("policy.changed", operation=operation, subject=f"{row.name} version {row.version}", data=told)
     return {"policy": row.pk, "version": row.version, "effective_at": row.effective_at.isoformat()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from opsconsole import approvals, audit, change_runs, kinds
+from opsconsole import approvals, audit, change_runs, changes, kinds
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Operation, OperationTarget, Person, Token
@@ -198,8 +198,31 @@ def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requir
             "self_confirmed": operation.self_confirmed,
             "summary": plan.summary,
             "policies": list(requirement.policies),
+            "expires_at": operation.expires_at,
+            **_replayable(operation, plan, requirement),
         },
     )
+
+
+def _replayable(operation: Operation, plan: Plan, requirement: approvals.Requirement) -> dict[str, Any]:
+    """What `audit verify --approvals` needs to ask again who had to agree; see verify_audit.Approvals."""
+    told: dict[str, Any] = {
+        "requirement": requirement.as_told(),
+        "askers": sorted(approvals.askers(operation)),
+        "targets": [{"database": t.database_id, "identity": t.identity, "role": t.role} for t in plan.targets],
+    }
+    if plan.kind == change_runs.KIND:
+        change = changes.get_change(str(plan.parameters["action"]))
+        return told | {
+            "action": change.name,
+            "free_at_first": change.free_at_first,
+            "touches": list(plan.evidence["databases"]),
+        }
+    kind = kinds.get(plan.kind)
+    places = [place.as_told() for place in approvals.places_of(plan.targets)]
+    return told | {
+        "places": places, "mutates": kind.mutates, "repeatable": kind.repeatable, "kind_gated": kind.gated
+    }  # fmt: skip
 
 
 def _accountable(account: Account | None) -> Person | None:

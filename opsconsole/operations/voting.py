@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from opsconsole import approvals, audit
+from opsconsole.audit.reconciliation import VOTE_FIELDS, as_told
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import Account, Operation, Vote
@@ -112,7 +113,7 @@ def _record_vote(
     row: Operation, decision: str, account: Account, reason: str, auth_at: datetime | None, ip: str | None
 ) -> None:
     at = now()
-    Vote.objects.create(
+    vote = Vote.objects.create(
         operation=row,
         digest=row.digest,
         account=account,
@@ -129,7 +130,7 @@ def _record_vote(
         "op.voted",
         operation=row,
         reason=reason,
-        data={"decision": decision, "digest": row.digest, "person": account.person_id},
+        data={name: as_told(getattr(vote, column)) for column, name in VOTE_FIELDS},
     )
 
 

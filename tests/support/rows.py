@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opsconsole.plans import Plan
+
 if TYPE_CHECKING:
     from opsconsole.models import Account, Operation, Vote
 
 only_on_sqlite = pytest.mark.parametrize("console_backend", ["sqlite"])
 only_on_postgresql = pytest.mark.parametrize("console_backend", ["postgresql"])
-DIGEST = "sha256:" + "a" * 64
+SUMMARY = "The console has a new policy."
+DIGEST = Plan(kind="restore", summary=SUMMARY).digest  # of what `operation_of` makes by default
 
 
 def operation_of(account: Account, *, kind: str = "restore", votes_needed: int = 0, **fields: Any) -> Operation:
     """A planned operation without a target; gated when votes are needed."""
     from opsconsole.clock import now
     from opsconsole.models import Operation
-    from opsconsole.plans import Plan
 
-    plan = Plan(kind=kind, summary="The console has a new policy.").to_bytes().decode()
+    plan = Plan(kind=kind, summary=SUMMARY).to_bytes().decode()
     given = {"plan_text": plan, "digest": DIGEST, "plan_format": 1, "created_at": now()} | fields
     gate = {"gated": votes_needed > 0, "votes_needed": votes_needed}
     return Operation.objects.create(kind=kind, requester=account, requester_person=account.person, **gate, **given)

@@ -55,6 +55,7 @@ class Command(ConsoleCommand):
         )
         verifying.add_argument("--from", dest="from_seq", default=1, type=int, metavar="N", help="begin at this link")
         verifying.add_argument("--anchors", type=Path, metavar="FILE", help="checkpoints kept outside the database")
+        verifying.add_argument("--approvals", action="store_true", help="count every armed operation's votes again")
         exporting = self.verb(verbs, "export", self.export, "write the sealed events, oldest first")
         exporting.add_argument("--format", default="jsonl", choices=export.FORMATS)
         exporting.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
@@ -65,7 +66,7 @@ class Command(ConsoleCommand):
 
     def verify(self, options: Options) -> Exit:
         self._may_audit()
-        report = verification.verify_and_record(options["from_seq"], options["anchors"])
+        report = verification.verify_and_record(options["from_seq"], options["anchors"], approvals=options["approvals"])
         self.answer(report.as_dict(), report.as_text())
         return Exit(report.exit_code)
 

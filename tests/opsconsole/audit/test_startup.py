@@ -6,7 +6,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection
 
-from opsconsole import audit, triggers
+from opsconsole import audit, kinds, triggers
 from opsconsole.models import AuditEvent
 from tests.support.console import Console
 from tests.support.rows import sql
@@ -25,9 +25,13 @@ def drop_a_guard() -> None:
 def test_a_start_is_told_with_the_fingerprint_of_the_guards(console: Console) -> None:
     assert audit.console_started("web") == []
     fingerprint = triggers.expected_fingerprint()
+    gated = {kind.name: kind.gated for kind in kinds.every()}
     assert told("console.started") == [
-        {"fingerprint": fingerprint, "expected": fingerprint, "problems": [], "debug": False, "failpoints": True}
-    ]
+        {
+            "fingerprint": fingerprint, "expected": fingerprint, "problems": [], "debug": False, "failpoints": True,
+            "kinds": gated,
+        }
+    ]  # fmt: skip
 
 
 def test_a_start_tells_which_guards_were_gone_and_puts_them_back(console: Console) -> None:
@@ -41,6 +45,7 @@ def test_the_first_start_tells_which_policies_the_console_was_shipped_with(conso
     audit.console_started("web")
     audit.console_started("worker")
     assert [policy["name"] for policy in told("policy.shipped")] == ["default"]
+    assert [environment["protected"] for environment in told("environment.shipped")] == [False] * 4 + [True]
 
 
 def test_djangos_checks_warn_about_guards(console: Console) -> None:
