@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import archives, kept, loss, offers, replacing, taking
+from lifecycle import archives, choices, kept, loss, offers, replacing, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
@@ -55,7 +55,7 @@ class RestoreKind(Kind):
     def plan(self, request: Request) -> Plan:
         destination = request.database
         source = _source(request)
-        backup = _choose(source, request.parameters["backup"])
+        backup = choices.choose(source, request.parameters["backup"])
         taking.sound(backup)
         manifest = archives.manifest_of(backup)
         engine = engine_for(destination)
@@ -143,19 +143,12 @@ class RestoreKind(Kind):
         if parameter == "source":
             others = visible.filter(engine=database.engine).exclude(pk=database.pk).order_by("name")
             return (("", f"{database.name} itself"), *((name, name) for name in others.values_list("name", flat=True)))
-        if parameter != "backup":
-            return ()
-        rows = Backup.objects.filter(database=database, state=Backup.State.GOOD)[:30]
-        return (("latest", "the latest good one"), *((str(row.id), _label(row)) for row in rows))
+        return choices.suggestions(database) if parameter == "backup" else ()
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "backup":
             return replacing.sound_digest(int(subject))
         return super().probe(name, subject, engines)
-
-
-def _label(row: Backup) -> str:
-    return f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {row.rows} rows, {row.get_purpose_display()}"
 
 
 def _source(request: Request) -> Database:
@@ -172,26 +165,6 @@ def _source(request: Request) -> Database:
             "See `manage.py database list`.",
         )
     return found
-
-
-def _choose(source: Database, wanted: str) -> Backup:
-    """The backup asked for. Raises Usage with the list of what there is."""
-    rows = Backup.objects.filter(database=source).select_related("database")
-    found = (
-        rows.filter(state=Backup.State.GOOD).first()
-        if wanted == "latest"
-        else rows.filter(pk=int(wanted)).first()
-        if wanted.isdecimal()
-        else None
-    )
-    if found is not None:
-        return found
-    listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows[:10])
-    raise Usage(
-        "unknown_backup",
-        f"{source.name} has no backup {wanted}.",
-        f"It has: {listed}." if listed else f"Take one first: operate backup {source.name}.",
-    )
 
 
 def _targets(destination: Database, identity: Identity, source: Database) -> tuple[Target, ...]:

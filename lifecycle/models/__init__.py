@@ -1,6 +1,6 @@
 """What the console keeps about backups and about what operations replaced."""
 
-from lifecycle.models.backups import Backup, DownloadGrant
+from lifecycle.models.backups import Backup, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
 
-__all__ = ["Backup", "DownloadGrant", "KeptCopy"]
+__all__ = ["Backup", "DownloadGrant", "KeptCopy", "SmokeStatement"]

@@ -11,7 +11,8 @@ class Backup(models.Model):
     """A published backup: the row exists only when its signed manifest does.
 
     `key` is the folder of its objects in the store. `checks` lists what was proven: [{"level": "V1", "at": ...,
-    "ok": true, "detail": ...}], newest last.
+    "ok": true, "detail": ..., "operation": ..., "seconds": ..., "where": ..., "restore_seconds": ...}], newest last;
+    what a drill proved last, and when damage was found, stand in columns too.
     """
 
     class Purpose(models.TextChoices):
@@ -41,6 +42,9 @@ class Backup(models.Model):
     started_at = models.DateTimeField()  # the moment of its snapshot
     finished_at = models.DateTimeField()
     checks = models.JSONField(default=list)
+    drilled_at = models.DateTimeField(null=True, blank=True)  # the last V2 that held
+    restore_seconds = models.PositiveIntegerField(null=True, blank=True)  # how long it took to restore then
+    damaged_at = models.DateTimeField(null=True, blank=True)
     pinned_at = models.DateTimeField(null=True, blank=True)
     pinned_by = models.ForeignKey(Account, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     pin_reason = models.CharField(max_length=300, blank=True)
@@ -65,3 +69,25 @@ class DownloadGrant(models.Model):
     granted_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
+
+
+class SmokeStatement(models.Model):
+    """One SELECT by which a database's people check a restored copy. A row is never changed, only replaced.
+
+    `operation` is the change that another person confirmed; its plan holds the same words.
+    """
+
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="smoke_statements")
+    name = models.CharField(max_length=60)
+    statement = models.TextField()
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="+")
+    set_at = models.DateTimeField()
+    replaced_by = models.ForeignKey(Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["name", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["database", "name"], condition=models.Q(replaced_by=None), name="one_smoke_statement_a_name"
+            )
+        ]

@@ -1,0 +1,41 @@
+"""Choosing a backup: by its number, or the latest good one; and what is worth offering in a form."""
+
+from __future__ import annotations
+
+from lifecycle.models import Backup
+from opsconsole.exceptions import Usage
+from opsconsole.models import Database
+
+OFFERED = 30
+
+
+def choose(source: Database, wanted: str) -> Backup:
+    """The backup asked for. Raises Usage with the list of what there is."""
+    rows = Backup.objects.filter(database=source).select_related("database")
+    found = (
+        rows.filter(state=Backup.State.GOOD).first()
+        if wanted == "latest"
+        else rows.filter(pk=int(wanted)).first()
+        if wanted.isdecimal() and int(wanted) < 2**63
+        else None
+    )
+    if found is not None:
+        return found
+    listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows[:10])
+    raise Usage(
+        "unknown_backup",
+        f"{source.name} has no backup {wanted}.",
+        f"It has: {listed}." if listed else f"Take one first: operate backup {source.name}.",
+    )
+
+
+def suggestions(database: Database, *, bad: bool = False) -> tuple[tuple[str, str], ...]:
+    """Backups as (value, label), the latest good one first; damaged ones only where they are of use."""
+    rows = Backup.objects.filter(database=database)
+    rows = rows if bad else rows.filter(state=Backup.State.GOOD)
+    return (("latest", "the latest good one"), *((str(row.id), _label(row)) for row in rows[:OFFERED]))
+
+
+def _label(row: Backup) -> str:
+    taken = f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {row.rows} rows, {row.get_purpose_display()}"
+    return taken if row.state == Backup.State.GOOD else f"{taken}, damaged"

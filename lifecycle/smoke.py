@@ -1,0 +1,90 @@
+"""A database's own smoke statements: each one SELECT that gives one row whose first value is true, or not zero.
+
+What runs is what another person confirmed: the words of a row count only while they are those of its change's plan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from lifecycle.models import SmokeStatement
+from opsconsole.engines.base import Answer
+from opsconsole.exceptions import OperationFailed, Usage
+from opsconsole.models import Database
+from opsconsole.states import State
+
+ACTION = "smoke.set"  # the change that sets, replaces or removes one
+SECONDS = 60  # that one statement may take
+MOST = 20  # statements of one database
+LONGEST = 4000
+_TOKENS = re.compile(
+    r"""(?P<quiet>--[^\n]*|/\*.*?\*/|\s+)|(?P<text>[eE]?'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
+    r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)|(?P<end>;)|(?P<word>\w+)|(?P<sign>.)""",
+    re.DOTALL,
+)
+
+
+def in_force(database: Database) -> list[SmokeStatement]:
+    """The statements of a database by name. Raises OperationFailed when one is not what was confirmed."""
+    rows = SmokeStatement.objects.filter(database=database, replaced_by=None).select_related("operation")
+    for row in rows:
+        _require_confirmed(row)
+    return list(rows)
+
+
+def one_select(text: str) -> str:
+    """The statement without the blanks around it. Raises Usage unless it reads as one SELECT.
+
+    This is for the eye: what holds a statement back is how it is run (`Format.ask`).
+    """
+    statement = text.strip().rstrip(";").rstrip()
+    loud = [found for found in _TOKENS.finditer(statement) if found["quiet"] is None]
+    if not loud or (loud[0]["word"] or "").lower() not in ("select", "with"):
+        raise Usage("not_a_select", "A smoke statement is one SELECT.", "Begin it with SELECT, or WITH ... SELECT.")
+    if any(found["end"] for found in loud):
+        raise Usage("not_a_select", "That is more than one statement.", "Leave one SELECT, without a semicolon.")
+    if len(statement) > LONGEST:
+        raise Usage("too_long", f"A smoke statement has at most {LONGEST} characters.", "Ask for less at once.")
+    return statement
+
+
+def judge(statements: Sequence[Mapping[str, str]], answers: Sequence[Answer]) -> None:
+    """Raises OperationFailed: smoke_failed when an answer is not true, smoke_unusable when it is none."""
+    for given, answer in zip(statements, answers, strict=True):
+        if answer.error or (answer.rows == 1 and answer.first is not None and _truth(answer.first) is None):
+            why = answer.error or "its first value is neither true, false nor a number"
+            raise OperationFailed(
+                "smoke_unusable",
+                f"The smoke statement {given['name']} cannot be judged in the restored copy: {why}.",
+                "Correct the statement on the database's page, then verify again; the backup is not marked.",
+            )
+        if answer.rows != 1 or answer.first is None or not _truth(answer.first):
+            gave = f"{answer.rows} rows" if answer.rows != 1 else "NULL" if answer.first is None else "not true"
+            raise OperationFailed(
+                "smoke_failed",
+                f"The smoke statement {given['name']} does not hold in the restored copy: it gave {gave}.",
+                "Look at what the backup holds; take a fresh backup once the database is right.",
+            )
+
+
+def _truth(value: str) -> bool | None:
+    """Whether a value counts as true; None for a text that is neither a truth value nor a number."""
+    if value.lower() in ("true", "t", "false", "f"):
+        return value.lower().startswith("t")
+    try:
+        return Decimal(value) != 0
+    except InvalidOperation:
+        return None
+
+
+def _require_confirmed(row: SmokeStatement) -> None:
+    asked = row.operation.plan.parameters
+    confirmed = (asked.get("action"), asked.get("database"), asked.get("name"), asked.get("statement"))
+    if row.operation.state != State.SUCCEEDED or confirmed != (ACTION, row.database_id, row.name, row.statement):
+        raise OperationFailed(
+            "smoke_changed",
+            f"The smoke statement {row.name} is not the one that was confirmed in operation {row.operation_id}.",
+            "Look in the audit history for who changed it, then set it again.",
+        )
