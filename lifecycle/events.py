@@ -22,8 +22,16 @@ EVENTS: tuple[EventType, ...] = (
     event("backup.download_granted", "{who} was given one download of {object} of {database}", "backup expires_at"),
     event("backup.pinned", "{who} pinned {object} of {database}", "backup"),
     event("backup.unpinned", "{who} unpinned {object} of {database}", "backup"),
-    event("backup.verified", "{object} of {database} was read through", "backup level seconds"),
-    event("backup.damaged", "{object} of {database} turned out to be damaged", "backup level"),
+    event(
+        "backup.verified",
+        "{object} of {database} was verified",
+        "backup level seconds where restore_seconds",
+        by="level",
+        V0="The stored bytes of {object} of {database} are those that were published",
+        V1="{object} of {database} was read through",
+        V2="{object} of {database} was restored into a scratch database, and equals what was backed up",
+    ),
+    event("backup.damaged", "{object} of {database} turned out to be damaged: {reason}", "backup level seconds"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -11,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, downloads, kept, offers, pins
+from lifecycle import archives, downloads, drills, kept, offers, pins
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.shields import restores_of, shields_of
@@ -45,6 +46,7 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
         "kept": [(row, offers.of_copy(row)) for row in kept.copies_of(database).filter(state=KeptCopy.State.KEPT)],
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
         "can_undo": rights_of(request).can("request", database) and _has_kind("undo"),
+        "can_verify": rights_of(request).can("request", database),
     }
 
 
@@ -77,6 +79,8 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
         "backup": backup,
         "previous": previous,
         "shields": shields_of(backup, restores_of([backup]).get(backup.pk)),
+        "checks": [{**check, "at": datetime.fromisoformat(check["at"])} for check in reversed(backup.checks)],
+        "measured": drills.measured_for(backup),
         "can_download": rights.can("download", backup.database),
         "can_request": rights.can("request", backup.database),
         "can_restore": rights.can("request", backup.database) and _has_kind("restore"),

@@ -1,4 +1,4 @@
-"""What backups and kept copies say about how a database stands: age against its target, damage, what can be undone."""
+"""What backups, drills and kept copies say about how a database stands: age, damage, what can be undone."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, OuterRef, Subquery
 
-from lifecycle import kept, offers
+from lifecycle import drills, kept, offers
 from lifecycle.models import Backup, KeptCopy
 from opsconsole.clock import now
 from opsconsole.models import Database
@@ -17,25 +17,23 @@ from opsconsole.templatetags.console import clock
 
 TARGET_AGE = timedelta(hours=24)  # how old the newest good backup of a protected database may be
 TARGET_AGE_OTHERS = timedelta(days=7)
+DRILL_AGE = timedelta(days=30)  # how old the last drill of a protected database may be
+DAMAGE_TOLD = timedelta(days=30)  # how long an older backup that turned out to be damaged is told of
 
 
 def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
-    """One line a database, and one more where a backup newer than the last good one is damaged."""
-    good, bad = _newest(databases, Backup.State.GOOD), _newest(databases, Backup.State.BAD)
+    """The age of the newest good backup, the last drill, and damage that somebody should know of."""
+    good, bad, drilled = _newest(databases, Backup.State.GOOD), _damaged(databases), _drilled(databases)
     at = now()
-    lines = {database.pk: [_age(database, good.get(database.pk), at)] for database in databases}
+    lines = {}
     for database in databases:
-        damaged = bad.get(database.pk)
-        if damaged is not None and damaged > good.get(database.pk, datetime.min.replace(tzinfo=damaged.tzinfo)):
-            lines[database.pk].append(
-                Line(
-                    topic="backup",
-                    level=Level.BAD,
-                    sentence="Its newest backup is damaged.",
-                    at=damaged,
-                    **_link(database),
-                )
-            )
+        newest = good.get(database.pk)
+        found = [
+            _age(database, newest, at),
+            _drill(database, newest, drilled.get(database.pk), at),
+            _damage(database, newest, bad.get(database.pk), at),
+        ]
+        lines[database.pk] = [line for line in found if line is not None]
     return lines
 
 
@@ -54,6 +52,53 @@ def _age(database: Database, newest: datetime | None, at: datetime) -> Line:
         sentence = f"Its newest good backup is older than the {_span(allowed)} it should be at most."
         return Line(topic="backup", level=Level.WATCH, sentence=sentence, at=newest, **_link(database))
     return Line(topic="backup", level=Level.GOOD, sentence="It has a good backup that is young enough.", at=newest)
+
+
+def _drill(database: Database, newest: datetime | None, last: Backup | None, at: datetime) -> Line | None:
+    """When a backup was last restored to see whether that works. Nothing to say while there is no backup."""
+    if last is not None and last.drilled_at is not None and last.restore_seconds is not None:
+        took = drills.about(last.restore_seconds)
+        if database.environment.protected and at - last.drilled_at > DRILL_AGE:
+            sentence = f"Its last drill is older than the {_span(DRILL_AGE)} it should be at most (it took {took})."
+            return Line(topic="drill", level=Level.WATCH, sentence=sentence, at=last.drilled_at, **_link(database))
+        sentence = f"A drill restored a backup of it in {took}."
+        return Line(topic="drill", level=Level.GOOD, sentence=sentence, at=last.drilled_at)
+    if newest is None or not database.environment.protected:
+        return None
+    sentence = "No drill has ever restored a backup of it, and only a restore proves a backup."
+    return Line(topic="drill", level=Level.WATCH, sentence=sentence, **_link(database))
+
+
+def _damage(
+    database: Database, newest: datetime | None, damaged: tuple[datetime, datetime | None] | None, at: datetime
+) -> Line | None:
+    """`damaged` is the start of the newest damaged backup, and when damage was last found."""
+    if damaged is None:
+        return None
+    started, found = damaged
+    if newest is None or started > newest:
+        level, sentence = Level.BAD, "Its newest backup is damaged."
+    elif found is not None and at - found < DAMAGE_TOLD:
+        level, sentence = Level.WATCH, "A backup of it turned out to be damaged; there is a newer good one."
+    else:
+        return None
+    return Line(topic="damage", level=level, sentence=sentence, at=found or started, **_link(database))
+
+
+def _drilled(databases: Sequence[Database]) -> dict[int, Backup]:
+    """The good backup of each database that was drilled last."""
+    rows = Backup.objects.filter(state=Backup.State.GOOD).exclude(drilled_at=None).order_by("-drilled_at")
+    last = Subquery(rows.filter(database=OuterRef("pk")).values("pk")[:1])
+    wanted = Database.objects.filter(pk__in=[database.pk for database in databases]).annotate(last=last)
+    found = Backup.objects.filter(pk__in=wanted.order_by().values("last")).only(
+        "database_id", "drilled_at", "restore_seconds"
+    )
+    return {row.database_id: row for row in found}
+
+
+def _damaged(databases: Sequence[Database]) -> dict[int, tuple[datetime, datetime | None]]:
+    rows = Backup.objects.filter(database__in=databases, state=Backup.State.BAD).order_by().values_list("database")
+    return {pk: (started, found) for pk, started, found in rows.annotate(Max("started_at"), Max("damaged_at"))}
 
 
 def _newest(databases: Sequence[Database], state: str) -> dict[int, datetime]:

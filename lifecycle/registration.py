@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from lifecycle import dashboard, expiry, posture, taking
+from lifecycle import dashboard, expiry, grounds, posture, taking
 from lifecycle.changes import DownloadBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
+from lifecycle.kinds.verify import VerifyKind
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
@@ -19,10 +20,11 @@ def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
     reconciliation.add_rule(BACKUPS)
-    for kind in (BackupKind(), RestoreKind(), UndoKind()):
+    for kind in (BackupKind(), RestoreKind(), UndoKind(), VerifyKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
+    tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
     register_change(DownloadBackup())
     register_reader(posture.read)
     register_reader(posture.read_kept)

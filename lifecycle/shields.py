@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from lifecycle import drills
 from lifecycle.models import Backup
 from opsconsole.models import Operation
 from opsconsole.states import State
@@ -42,14 +43,19 @@ def restores_of(backups: Iterable[Backup]) -> dict[int, Operation]:
 def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shield]:
     """Complete, read through, restored: from the checks that were recorded, the newest of each level counting."""
     newest = {str(check["level"]): check for check in backup.checks}
-    complete = Shield(
+    published = Shield(
         word="complete",
         state=PROVEN,
         at=backup.finished_at,
         sentence="Its signed manifest was published last, after every object was on disk.",
     )
+    complete = _checked(
+        newest.get("V0"),
+        replace(published, sentence="Its stored bytes are those that were published."),
+        published,
+    )
     read = _checked(
-        newest.get("V1"),
+        _read_through(backup),
         Shield(
             word="read through",
             state=PROVEN,
@@ -59,18 +65,14 @@ def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shi
     )
     restored = _checked(
         newest.get("V2"),
-        Shield(
-            word="restorable",
-            state=PROVEN,
-            sentence="It was restored into a scratch database and its rows were compared.",
-        ),
+        _drilled(backup),
         Shield(
             word="never restored",
             state=MISSING,
             sentence="No drill has restored it yet, and only a restore proves a backup.",
         ),
     )
-    if restored_by is not None and restored.state != BROKEN:
+    if restored_by is not None and restored.state != BROKEN and not _is_later(restored.at, restored_by.finished_at):
         restored = Shield(
             word="restored",
             state=PROVEN,
@@ -78,6 +80,29 @@ def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shi
             sentence=f"Operation {restored_by.pk} restored it, and its rows were counted before they went live.",
         )
     return [complete, read, restored]
+
+
+def _read_through(backup: Backup) -> Mapping[str, Any] | None:
+    """The newest check that read everything: V1, or a drill that held, for it reads every byte as well."""
+    read = [check for check in backup.checks if check["level"] == "V1" or (check["level"] == "V2" and check["ok"])]
+    return read[-1] if read else None
+
+
+def _drilled(backup: Backup) -> Shield:
+    """`restorable DATE`, with the time that restoring took."""
+    measured = drills.measured_of(backup)
+    if measured is None:  # nobody will ask for it: there is no V2 that held
+        return Shield(word="restorable", state=PROVEN, sentence="A drill restored it.")
+    return Shield(
+        word=f"restorable {measured.at:%Y-%m-%d}",
+        state=PROVEN,
+        sentence=f"A drill restored it {drills.PLACES[measured.where]}, and every row, sequence, definition and key "
+        f"was equal; it restores in {drills.about(measured.seconds)}.",
+    )
+
+
+def _is_later(at: datetime | None, than: datetime | None) -> bool:
+    return at is not None and than is not None and at > than
 
 
 def _checked(check: Mapping[str, Any] | None, proven: Shield, missing: Shield) -> Shield:

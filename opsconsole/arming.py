@@ -9,7 +9,7 @@ from django.db import transaction
 from opsconsole import approvals, audit, databases, kinds
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
-from opsconsole.exceptions import Cancelled, FenceLost, Moved, Refused, Stale
+from opsconsole.exceptions import Cancelled, FenceLost, Moved, Refused, Stale, TargetProblem
 from opsconsole.models import Database, ExecutionGrant, Operation
 from opsconsole.plans import Plan, Precondition, digest_of
 from opsconsole.states import State
@@ -19,7 +19,7 @@ def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, 
     """Probe every precondition of a plan; gives back what was read. Raises Stale with each difference.
 
     Every target and its other names are asked again who they are, so that the votes are then counted against the rules
-    of all of them, as they are now.
+    of all of them, as they are now. One that is only shared may be out of reach: it is judged by what is known of it.
     """
     kind = kinds.get(plan.kind)
     read: dict[str, str] = {}
@@ -32,7 +32,13 @@ def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, 
     if moved:
         raise Stale(moved)
     for target in plan.targets:
-        databases.recognise(Database.objects.get(pk=target.database_id), engines[target.role].identity())
+        try:
+            identity = engines[target.role].identity()
+        except TargetProblem:
+            if target.role != "shared":
+                raise
+            continue
+        databases.recognise(Database.objects.get(pk=target.database_id), identity)
     return read
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, kept, loss, offers, replacing, taking
+from lifecycle import archives, choices, drills, kept, loss, offers, replacing, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
@@ -115,6 +115,7 @@ class RestoreKind(Kind):
             evidence={
                 "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, read through in full",
                 "counted": "rows before are counted live; rows after are those of the manifest",
+                "a restore takes": drills.words_for(backup) or "not measured yet: no drill has restored a backup of it",
             },
             way_back=_way_back(),
             confirmation=preview.confirmation(),

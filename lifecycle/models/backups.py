@@ -51,7 +51,10 @@ class Backup(models.Model):
 
     class Meta:
         ordering = ["-started_at", "-id"]
-        indexes = [models.Index(fields=["database", "-started_at"], name="backup_by_database")]
+        indexes = [
+            models.Index(fields=["database", "-started_at"], name="backup_by_database"),
+            models.Index(fields=["database", "-drilled_at"], name="backup_by_drill"),
+        ]
 
     def __str__(self) -> str:
         return f"backup {self.id} of {self.database.name}"

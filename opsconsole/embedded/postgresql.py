@@ -144,6 +144,11 @@ class EmbeddedPostgres:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def installation(self) -> Path:
+        """The programs, where the user that a server runs as can read them; other servers may share them."""
+        self._prepare_folder()
+        return self._install()
+
     # -- making it ----------------------------------------------------------------------------------------------
 
     def _prepare_folder(self) -> None:
@@ -273,7 +278,10 @@ def _copy_open(source: Path, copy: Path) -> None:
         return
     fresh = copy.with_name(f".{copy.name}.{os.getpid()}")
     shutil.copytree(source, fresh, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    fresh.rename(copy)
+    try:
+        fresh.rename(copy)
+    except OSError:  # another process was quicker
+        shutil.rmtree(fresh)
 
 
 def _open_to_all(folder: Path) -> None:

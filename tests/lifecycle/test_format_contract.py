@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle import stored
 from lifecycle.formats import FORMATS
 from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared
 from lifecycle.manifest import contents_from
@@ -107,6 +108,38 @@ def test_no_flipped_byte_goes_unseen(
             chosen.read_through(archive, contents, run)
         assert failed.value.code == "backup_damaged"
         path.write_bytes(whole)
+
+
+def cut(data: bytes) -> bytes:
+    return data[:-5]
+
+
+def flip(data: bytes) -> bytes:
+    return data[:-9] + bytes([data[-9] ^ 4]) + data[-8:]
+
+
+def swap(data: bytes) -> bytes:
+    return (b"another object" * len(data))[: len(data)]
+
+
+def test_every_level_finds_every_damage(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun, tmp_path: Path
+) -> None:
+    contents = chosen.write(engine_of(shop, run), archive, run)
+    path = tmp_path / "store" / archive.key(max(contents.objects, key=lambda item: item.size).key)
+    whole = path.read_bytes()
+    for damaged in (cut(whole), flip(whole), swap(whole), None):
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        for level in (
+            lambda: stored.compare(archive, contents, run),  # type: ignore[arg-type]
+            lambda: chosen.read_through(archive, contents, run),
+            lambda: chosen.prepare(engine_of(shop, run), archive, contents, run, method=SCRATCH),
+        ):
+            with pytest.raises(OperationFailed) as failed:
+                level()
+            assert failed.value.code == "backup_damaged", failed.value
+    chosen.clean_up(engine_of(shop, run), run.operation_id, run.fence)
+    assert shop.leftovers() == []
 
 
 def test_a_moved_precondition_leaves_the_old_content(

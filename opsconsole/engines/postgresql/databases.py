@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 
 import psycopg
@@ -150,6 +151,18 @@ def create(session: Connection, name: str, model: Like) -> None:
     session.execute(
         sql.SQL("CREATE DATABASE {} TEMPLATE template0 {}").format(sql.Identifier(name), sql.SQL(" ").join(options))
     )
+
+
+def create_empty(session: Connection, name: str) -> None:
+    """An empty database with what the server itself prefers."""
+    session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+
+
+def create_roles(session: Connection, names: Iterable[str]) -> None:
+    """Roles by which nobody can log in, as owners and grantees on a server that knows none of them."""
+    there = {str(row[0]) for row in session.execute("SELECT rolname FROM pg_roles").fetchall()}
+    for name in sorted(set(names) - there):
+        session.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
 
 
 def close(session: Connection, name: str) -> None:

@@ -1,0 +1,223 @@
+"""Verify: prove that a backup is whole (V0), readable (V1), or that it restores (V2, a drill)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+from lifecycle import archives, choices, drills, grounds, smoke, verdicts, verification
+from lifecycle.drills import OWN, PLACES, SAME_SERVER
+from lifecycle.formats import format_of, formats_for
+from lifecycle.formats.base import SCRATCH
+from lifecycle.manifest import Manifest
+from lifecycle.models import Backup
+from lifecycle.verification import Outcome
+from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
+from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database
+from opsconsole.plans import Effect, Plan, Precondition, Step
+from opsconsole.targets import plan_target
+
+SHARED = "shared"  # the lock is on nothing in the database, so that a verification keeps nobody out
+
+
+class VerifyKind(Kind):
+    name = "verify"
+    label = "Verify a backup"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (
+        Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
+        Parameter(
+            name="level",
+            label="Level",
+            default="V2",
+            choices=(
+                ("V2", "V2, a drill: restore it into a scratch database and compare everything"),
+                ("V1", "V1: read everything back, unpack and parse it"),
+                ("V0", "V0: compare the stored bytes with their hashes"),
+            ),
+            help="V0 (stored bytes), V1 (read through) or V2 (a real restore that is compared and dropped)",
+        ),
+        Parameter(
+            name="where",
+            label="Where to restore (V2)",
+            choices=(
+                ("", "on the same server when the role may create databases, else on the console's own"),
+                (SAME_SERVER, "on the same server, beside the database"),
+                (OWN, "on a server of the console's own, for this run only"),
+            ),
+            help="same_server or embedded; empty: the same server when the role may create databases",
+        ),
+    )
+    mutates = False
+    repeatable = True
+    gated = False
+
+    def plan(self, request: Request) -> Plan:
+        database, level = request.database, request.parameters["level"]
+        backup = choices.choose(database, request.parameters["backup"])
+        manifest, broken = _manifest(backup)
+        where, why, identity = (
+            _where(database, manifest, request.parameters["where"]) if level == "V2" else ("", "", "")
+        )
+        statements = [{"name": row.name, "statement": row.statement} for row in smoke.in_force(database)]
+        asked = statements if level == "V2" else []
+        conditions = [Precondition(probe="manifest", subject=str(backup.id), value=_state_of(backup))]
+        if identity:
+            conditions.append(Precondition(probe="identity", subject=SHARED, value=identity))
+        return Plan(
+            kind=self.name,
+            summary=f"It is known whether backup {backup.id} of {database.name} {_CLAIMS[level]}.",
+            targets=(plan_target(database, None, role=SHARED),),
+            parameters={
+                "backup": str(backup.id), "level": level, "where": where, "statements": asked,
+            },
+            steps=_steps(backup, level, where, asked),
+            effects=_effects(manifest),
+            preconditions=tuple(conditions),
+            risk="low",
+            risk_reasons=(
+                "The database itself is not touched.",
+                "If it fails, the backup is marked as damaged and no longer offered for a restore.",
+                *([f"Its manifest cannot be read: {broken.why}"] if broken else []),
+            ),
+            evidence={
+                "backup": f"{backup.id}, taken {backup.started_at:%Y-%m-%d %H:%M:%S} UTC, {backup.rows} rows",
+                **({"where": why} if why else {}),
+                "last drill": drills.words_for(backup) or "none of this database yet",
+            },
+            way_back="Nothing is changed, so there is nothing to take back.",
+        )  # fmt: skip
+
+    def run(self, run: Run) -> Result:
+        run.arm()
+        given = run.plan.parameters
+        backup, level = Backup.objects.select_related("database").get(pk=int(given["backup"])), str(given["level"])
+        began = time.monotonic()
+        try:
+            outcome = verification.verify(run, backup, level, where=str(given["where"]), statements=given["statements"])
+        except OperationFailed as error:
+            if verification.is_damage(error):
+                seconds = round(time.monotonic() - began)
+                verdicts.record(run, backup.id, level, ok=False, detail=error.why, seconds=seconds)
+            raise
+        run.check_cancel()
+        run.before_commit(witness={"backup": backup.id})
+        facts = {"seconds": round(time.monotonic() - began), **outcome.facts()}
+        backup = verdicts.record(run, backup.id, level, ok=True, detail=outcome.detail, **facts)
+        run.after_commit()
+        run.failpoint("verify.recorded")
+        return _result(backup, verdicts.recorded(backup, run.operation_id) or {})
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        backup = Backup.objects.select_related("database").get(pk=int(recovery.plan.parameters["backup"]))
+        check = verdicts.recorded(backup, recovery.operation_id)
+        return (Witness.DONE, _result(backup, check)) if check else (Witness.NOT_DONE, None)
+
+    def clean_up(self, recovery: Recovery) -> None:
+        grounds.remove(recovery.operation_id, recovery.fence)
+        if recovery.plan.parameters["where"] == SAME_SERVER:
+            engine = recovery.engines[SHARED]
+            for chosen in formats_for(engine.name):
+                chosen.clean_up(engine, recovery.operation_id, recovery.fence)
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        return choices.suggestions(database, bad=True) if parameter == "backup" else ()
+
+    def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
+        if name == "manifest":
+            return _state_of(Backup.objects.get(pk=int(subject)))
+        return super().probe(name, subject, engines)
+
+
+_CLAIMS = {"V0": "is stored as it was published", "V1": "can be read in full", "V2": "restores"}
+
+
+def _manifest(backup: Backup) -> tuple[Manifest | None, OperationFailed | None]:
+    """The manifest, or why it cannot be read: to find that out is what a verification is for."""
+    try:
+        return archives.manifest_of(backup), None
+    except OperationFailed as error:
+        return None, error
+
+
+def _state_of(backup: Backup) -> str:
+    manifest, broken = _manifest(backup)
+    return manifest.digest if manifest else f"unreadable ({broken.code if broken else ''})"
+
+
+def _where(database: Database, manifest: Manifest | None, wanted: str) -> tuple[str, str, str]:
+    """Where a drill takes place, why there, and the identity of the database when it is its own server.
+
+    Raises Refused or TargetProblem when it can be neither there nor elsewhere.
+    """
+    if manifest is None:
+        return wanted or OWN, "", ""
+    reason = ""
+    if wanted != OWN:
+        reason, identity = _ask(database, manifest, insist=bool(wanted))
+        if not reason:
+            return SAME_SERVER, "on the same server, in a database that nobody else may enter", identity
+    if refused := grounds.refusals(manifest.engine, manifest.contents):
+        code, why, step = refused[0]
+        raise Refused(code, f"{why} And the same server cannot be used: {reason}" if reason else why, step)
+    return OWN, f"on a server of the console's own{f': {reason}' if reason else ''}", ""
+
+
+def _ask(database: Database, manifest: Manifest, *, insist: bool) -> tuple[str, str]:
+    """Why the database's own server cannot be used (empty: it can), and its identity."""
+    chosen = format_of(manifest.engine, manifest.contents.format)
+    try:
+        engine = engine_for(database)
+        refused = chosen.refusals(engine, manifest.contents, method=SCRATCH, overwrite=True)
+        if refused and insist:
+            raise Refused(*refused[0])
+        return (refused[0][1], "") if refused else ("", engine.identity().key)
+    except TargetProblem as problem:
+        if insist:
+            raise
+        return problem.why, ""
+
+
+def _effects(manifest: Manifest | None) -> tuple[Effect, ...]:
+    tables = manifest.contents.tables if manifest else ()
+    return tuple(
+        Effect(object=table.name, action="read", rows_before=table.rows, rows_after=table.rows, note="in the backup")
+        for table in tables
+    )
+
+
+def _steps(backup: Backup, level: str, where: str, statements: list[dict[str, str]]) -> tuple[Step, ...]:
+    last = Step(title="Record what was found", detail="In the backup and in the audit history.", commit_point=True)
+    artifact = backup.manifest_sha256
+    if level == "V0":
+        return (Step(title="Compare every stored byte with the manifest's hashes", artifact=artifact), last)
+    if level == "V1":
+        return (Step(title="Read everything back, unpack and parse it", artifact=artifact), last)
+    return (
+        Step(title=f"Restore it into a scratch database {PLACES[where]}", artifact=artifact,
+             detail="By the code that every restore uses; the time is measured."),
+        Step(title="Compare the copy with the backup",
+             detail="Counts, the content of every row, sequences, definitions, foreign keys."),
+        *(Step(title=f"Ask: {given['name']}", sql=given["statement"]) for given in statements),
+        Step(title="Drop the scratch database", detail="Whatever was found."),
+        last,
+    )  # fmt: skip
+
+
+def _result(backup: Backup, check: Mapping[str, Any]) -> Result:
+    bad = backup.state == Backup.State.BAD
+    outcome = Outcome(**{key: check[key] for key in ("detail", "where", "restore_seconds") if key in check})
+    took = f" Restoring took {drills.about(outcome.restore_seconds)}." if outcome.restore_seconds else ""
+    still = " It stays marked as damaged, because an earlier check failed." if bad else ""
+    return Result(
+        summary=f"Backup {backup.id} of {backup.database.name} holds: {outcome.detail}{took}{still}",
+        data={"backup": backup.id, "level": check.get("level"), "seconds": check.get("seconds"), **outcome.facts()},
+    )

@@ -1,0 +1,57 @@
+"""What a verification found, written into the backup's row together with its event.
+
+A level that failed marks the backup as damaged, and it stays so whatever a later check finds: only a confirmed change
+calls it good again (`backup.trust`). So nobody restores by chance what was once seen to be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from lifecycle.manifest import rfc3339
+from lifecycle.models import Backup
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.exceptions import FenceLost
+from opsconsole.kinds import Run
+from opsconsole.models import Operation
+from opsconsole.states import HELD_BY_WORKER
+
+
+@transaction.atomic
+def record(run: Run, backup_id: int, level: str, *, ok: bool, detail: str, **facts: Any) -> Backup:
+    """Add a check to the backup; `facts` are seconds, where, restore_seconds and the like. Raises FenceLost.
+
+    A run that is repeated replaces what it wrote the first time.
+    """
+    rows = Operation.objects.select_for_update(of=("self",))
+    operation = rows.filter(pk=run.operation_id, fence=run.fence, state__in=HELD_BY_WORKER).first()
+    if operation is None:
+        raise FenceLost("fence_lost", f"Operation {run.operation_id} is no longer held under fence {run.fence}.")
+    backup = Backup.objects.select_for_update(of=("self",)).select_related("database").get(pk=backup_id)
+    at = now()
+    check = {"level": level, "at": rfc3339(at), "ok": ok, "detail": detail, "operation": run.operation_id, **facts}
+    backup.checks = [kept for kept in backup.checks if kept.get("operation") != run.operation_id] + [check]
+    if not ok:
+        backup.state, backup.damaged_at = Backup.State.BAD, at
+    elif level == "V2":
+        backup.drilled_at, backup.restore_seconds = at, facts["restore_seconds"]
+    backup.save(update_fields=["checks", "state", "damaged_at", "drilled_at", "restore_seconds"])
+    audit.record(
+        "backup.verified" if ok else "backup.damaged",
+        operation=operation,
+        database=backup.database,
+        subject=f"backup {backup.id}",
+        outcome="ok" if ok else "failed",
+        reason="" if ok else detail,
+        data={"backup": backup.id, "level": level, **facts},
+    )
+    return backup
+
+
+def recorded(backup: Backup, operation_id: int) -> Mapping[str, Any] | None:
+    """The check that an operation wrote, when it held."""
+    return next((check for check in backup.checks if check.get("operation") == operation_id and check["ok"]), None)
