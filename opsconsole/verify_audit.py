@@ -580,17 +580,27 @@ class Clock:
 
     def __init__(self, report: Report) -> None:
         self.latest = BEGINNING  # of all events seen
+        self.newest = 0
         self._report = report
-        self._newest = 0
 
     def see(self, number: int | None, at: datetime, where: str) -> None:
-        if number is not None and number >= self._newest:
+        if number is not None and number >= self.newest:
             if at < self.latest - SLACK:
                 why = f"Event {number} is {self.latest - at} older than one that was written before it."
                 self._report.add("time", where, why)
-            self._newest = number
+            self.newest = number
         if at > self.latest:
             self.latest = at
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where a walk stands: after link `seq` with its `hash`, the newest event's number and the latest time seen."""
+
+    seq: int
+    hash: bytes
+    newest: int
+    latest: datetime
 
 
 class Walk:
@@ -611,6 +621,21 @@ class Walk:
         self._soonest = min((source.next for source in self._sources), default=NEVER)
         self._only_outside: list[int] = []  # links that only one source has a checkpoint of: how many, the first, last
         self._only_inside: list[int] = []
+
+    @property
+    def reached(self) -> Reached:
+        return Reached(self._expected - 1, self._previous, self._clock.newest, self._clock.latest)
+
+    @property
+    def next_checkpoint(self) -> int:
+        """The first link after `reached` that a checkpoint names."""
+        return self._soonest
+
+    def pass_to(self, reached: Reached) -> None:
+        """Go on from `reached`: of every link up to it is known that `see` would have found nothing and met nobody."""
+        self._report.events += reached.seq + 1 - self._expected
+        self._expected, self._previous = reached.seq + 1, reached.hash
+        self._clock.newest, self._clock.latest = reached.newest, reached.latest
 
     def see(
         self, seq: int, number: int | None, previous: bytes, stored: bytes, payload: bytes

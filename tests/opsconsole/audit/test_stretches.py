@@ -1,0 +1,138 @@
+"""Passing over stretches that are plainly well: nothing is passed that a close look would not pass, and most is."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from opsconsole import audit
+from opsconsole.audit import stretches, verification
+from opsconsole.models import AuditEvent
+from opsconsole.plans import canonical_json
+from opsconsole.verify_audit import columns, is_canonical
+from tests.support.console import Console
+from tests.support.rows import only_on_sqlite, sql
+from tests.support.tampering import guards_off
+
+SIGNS = [
+    b'"',
+    b"\\",
+    b"{",
+    b"}",
+    b",",
+    b":",
+    b"0",
+    b"1",
+    b" ",
+    b"\n",
+    b"\x00",
+    b"\x7f",
+    b"a",
+    b"\xc3",
+    b"\xff",
+    b"null",
+]
+
+
+@pytest.fixture
+def closely(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """First and last link of every stretch that was looked at closely, one link at a time."""
+    monkeypatch.setattr(verification, "CLOSELY", 1)
+    seen: list[tuple[int, int]] = []
+    real: Callable[..., None] = verification._look_closely
+
+    def look(report: Any, walk: Any, first: int, last: int) -> None:
+        seen.append((first, last))
+        real(report, walk, first, last)
+
+    monkeypatch.setattr(verification, "_look_closely", look)
+    return seen
+
+
+def write(count: int) -> None:
+    """Events as the console writes them: without data, with flat data, with names from everywhere."""
+    for number in range(count):
+        who = audit.Actor(kind="system", name=("root", "Zoë", "李小龍")[number % 3], host="bench")
+        with audit.acting_as(who):
+            if number % 2:
+                audit.record("auth.login", subject=f"login {number}")
+            else:
+                audit.record("backup.published", data={"backup": number, "bytes": 0, "manifest": "sha256:a", "rows": 3})
+    audit.seal_all()
+
+
+def test_what_the_console_writes_is_passed_over(console: Console, closely: list[tuple[int, int]]) -> None:
+    write(120)
+    assert audit.verify().events == 120
+    assert closely == [(1, 1)]  # the first event gets a checkpoint at once
+
+
+def test_a_checkpoint_is_met_and_the_walk_goes_on_in_stretches(
+    console: Console, closely: list[tuple[int, int]]
+) -> None:
+    write(20)
+    audit.checkpoint(force=True)
+    write(20)
+    audit.checkpoint(force=True)
+    report = audit.verify()
+    assert (report.verdict, report.events, closely) == ("sound", 40, [(1, 1), (20, 20), (40, 40)])
+
+
+@pytest.mark.parametrize(
+    "column, value",
+    [("type", "auth.logout"), ("actor", 'system:root","x'), ("outcome", "o"), ("kind", "x"), ("database_name", '"')],
+)
+def test_one_changed_column_in_a_long_stretch_is_found(console: Console, column: str, value: str) -> None:
+    write(40)
+    with guards_off():
+        AuditEvent.objects.filter(seal__seq=31).update(**{column: value})
+    assert [(found.code, found.where) for found in audit.verify().findings] == [("index", "seq 31")]
+
+
+@only_on_sqlite
+@pytest.mark.parametrize("value", ["CAST(outcome AS BLOB)", "outcome || char(0) || 'x'"])
+def test_a_value_that_only_sqlite_can_hold_is_looked_at_closely(
+    console: Console, closely: list[tuple[int, int]], value: str
+) -> None:
+    write(10)
+    with guards_off():
+        sql(
+            f"UPDATE opsconsole_auditevent SET outcome = {value} WHERE id = (SELECT min(id) FROM opsconsole_auditevent)"
+        )
+    assert [(found.code, found.where) for found in audit.verify().findings] == [("index", "seq 1")]
+    assert closely != []
+
+
+def test_no_damaged_payload_passes_that_a_close_look_would_refuse(console: Console) -> None:
+    write(4)
+    chance, passed = random.Random(4), 0
+    payloads = [bytes(event.payload) for event in AuditEvent.objects.all()]
+    for _ in range(20_000):
+        payload = damaged(chance, chance.choice(payloads))
+        if plainly_well(payload):
+            passed += 1
+            told = json.loads(payload)
+            assert is_canonical(payload, told)
+            assert canonical_json(told) == payload
+            columns(told)
+    assert passed > 500  # a letter of a text, a digit of a number
+
+
+def damaged(chance: random.Random, payload: bytes) -> bytes:
+    """Some bytes replaced, put in, taken out or doubled."""
+    at = chance.randrange(len(payload))
+    until = at + chance.randrange(4)
+    middle = chance.choice([b"", *SIGNS, payload[at : at + chance.randrange(40)]])
+    return payload[:at] + middle + payload[until:]
+
+
+def plainly_well(payload: bytes) -> bool:
+    try:
+        told = stretches.PAYLOAD.fullmatch(str(payload, "utf-8"))
+        return told is not None and stretches._in_order(told[5]) and bool(stretches._real(told[3]))
+    except ValueError:
+        return False
