@@ -35,8 +35,11 @@ class Shield:
 
 def restores_of(backups: Iterable[Backup]) -> dict[int, Operation]:
     """By backup, the newest operation that restored it: its rows were counted before they went live."""
-    wanted = [backup.pk for backup in backups]
-    rows = Operation.objects.filter(kind="restore", state=State.SUCCEEDED, result__backup__in=wanted)
+    shown = list(backups)
+    oldest = min((backup.operation_id for backup in shown), default=0)  # no restore of a backup is older than it
+    rows = Operation.objects.filter(
+        kind="restore", state=State.SUCCEEDED, id__gt=oldest, result__backup__in=[backup.pk for backup in shown]
+    )
     return {row.result["backup"]: row for row in rows.order_by("id").defer("plan_text", "requirement")}
 
 

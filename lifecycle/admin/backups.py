@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 
 from lifecycle.models import Backup, KeptCopy
 from opsconsole.admin.base import ReadOnlyAdmin
@@ -14,10 +15,14 @@ from opsconsole.permissions import visible_databases
 
 
 class OfDatabaseAdmin(ReadOnlyAdmin):
-    """Rows that belong to a database, for those who may see it."""
+    """Rows that belong to a database, for those who may see it.
+
+    COALESCE keeps the planner from going database by database, which would gather and sort a million rows for a page.
+    """
 
     def visible(self, account: Account, rows: QuerySet[Any]) -> QuerySet[Any]:
-        return rows.filter(database__in=visible_databases(account).order_by().values("pk"))
+        seen = list(visible_databases(account).order_by().values_list("pk", flat=True))
+        return rows.alias(of=Coalesce("database_id", "database_id")).filter(of__in=seen)
 
 
 @admin.register(Backup)

@@ -54,6 +54,7 @@ class Backup(models.Model):
         indexes = [
             models.Index(fields=["database", "-started_at"], name="backup_by_database"),
             models.Index(fields=["database", "-drilled_at"], name="backup_by_drill"),
+            models.Index(fields=["-started_at", "-id"], name="backup_by_time"),
         ]
 
     def __str__(self) -> str:

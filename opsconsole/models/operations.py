@@ -71,6 +71,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["state", "run_after"], name="op_by_state"),
             models.Index(fields=["database", "-id"], name="op_by_database"),
+            models.Index(fields=["kind", "-id"], name="op_by_kind"),
         ]
 
     def __str__(self) -> str:
