@@ -106,10 +106,11 @@ class Digester(Worker):
 
     def _rows_of(self, statement: str, binary: bool) -> Iterator[bytes]:
         self._size, self._sent, first = 0, 0, True
-        for data in self._copied_out(statement):
-            if isinstance(data, int):
-                self._sent = data
-                continue
+        connection = self._copying_out(statement)
+        while True:
+            length, data = connection.get_copy_data(0)
+            if length <= 0:
+                break
             row = bytes(data)
             self._size += len(row)
             self.channel.progress(self._size)
@@ -119,6 +120,7 @@ class Digester(Worker):
             row, first = (row[HEADER:] if first else row), False
             if row and row != b"\xff\xff":
                 yield row
+        self._sent = self._finish(connection)
 
 
 class _Lines:
