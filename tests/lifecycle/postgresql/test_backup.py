@@ -174,7 +174,8 @@ def limited(argv: Any) -> list[Any]:
 
 
 def test_a_worker_that_dies_ends_the_backup(ledger: Ledger, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying, "PROGRAM", Path(os.devnull))
+    real = copying._start
+    monkeypatch.setattr(copying, "_start", lambda program: real(Path(os.devnull)))
     with pytest.raises(OperationFailed) as died:
         worker.backup(ledger.url, base)
     assert died.value.code == "worker_died"
