@@ -15,7 +15,7 @@ def foreseen(error: Exception) -> OpsError | None:
     if isinstance(error, OperationalError | InterfaceError):
         return OperationFailed(
             "console_database",
-            "the console's own database did not take what had to be written.",
-            "Look whether it runs and has room, then ask for the operation again.",
+            "the console's own database does not answer, or takes no writes.",
+            "Look whether it runs and whether its disk is full, then try again.",
         )
     return disk_failure(error) if isinstance(error, OSError) else None

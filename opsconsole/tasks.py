@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from opsconsole import __version__, audit, recovery, worker
 from opsconsole.celery import app
@@ -63,6 +63,9 @@ def tick_once() -> None:
         try:
             with audit.acting_as(actor):
                 chore()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("the chore %s waits for the console's own database (%s)", name, error)
+            close_old_connections()
         except Exception:
             log.exception("the chore %s failed; the next tick tries again", name)
             close_old_connections()

@@ -9,14 +9,17 @@ import socket
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
 from opsconsole import approvals, audit, draining, failpoints, kinds
 from opsconsole.clock import now
 from opsconsole.dispatch import publish
+from opsconsole.failures import foreseen
 from opsconsole.fences import next_fence
+from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationTarget
 from opsconsole.plans import PLAN_FORMAT
+from opsconsole.runner import workdir_of
 from opsconsole.states import State
 from opsconsole.supervisor import Supervisor
 from opsconsole.transitions import Overtaken, move
@@ -32,7 +35,7 @@ def host_name() -> str:
 def run_operation(operation_id: int) -> None:
     """Claim and carry out one operation; a message for one that is not there to be claimed does nothing."""
     with audit.acting_as(audit.Actor(kind="worker", name=host_name(), host=socket.gethostname())):
-        if draining.has_begun():
+        if draining.has_begun() or not _is_able(operation_id):
             _leave(operation_id)
         elif (claimed := claim(operation_id)) is not None:
             failpoints.hit("claim.committed")
@@ -42,8 +45,24 @@ def run_operation(operation_id: int) -> None:
             _wake_next(claimed)
 
 
+def _is_able(operation_id: int) -> bool:
+    """Whether this worker can read its console's keys and may use its store; if not, the row says what is missing."""
+    try:
+        instance_id()
+        workdir_of(operation_id, 0).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        found = foreseen(error)
+        why = found.why if found else str(error)
+        log.error("operation %s is left to another worker: %s", operation_id, why)
+        Operation.objects.filter(pk=operation_id, state=State.QUEUED).update(
+            waiting_for=f"a worker that can start it: {why}"[:300]
+        )
+        return False
+    return True
+
+
 def _leave(operation_id: int) -> None:
-    """A worker that is shutting down starts nothing: let the next tick, of any worker's ticker, send the hint again."""
+    """A worker that cannot start anything now: let the next tick, of any worker's ticker, send the hint again."""
     Operation.objects.filter(pk=operation_id, state=State.QUEUED).update(published_at=None)
 
 
@@ -76,6 +95,10 @@ def claim(operation_id: int) -> Operation | None:
                 published_at=at,
             )
     except Overtaken:
+        return None
+    except (OperationalError, InterfaceError) as error:
+        connection.close()
+        log.warning("operation %s is not claimed: the console's own database takes no writes (%s)", operation_id, error)
         return None
     except DatabaseError as error:
         _not_claimed(operation_id, error)

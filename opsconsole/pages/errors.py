@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
 
+from opsconsole.failures import foreseen
 from opsconsole.models import Role
 from opsconsole.permissions import ACTIONS
 
@@ -64,8 +67,11 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """500: needs no database and no session."""
-    return HttpResponse(loader.render_to_string("console/broken.html"), status=500)
+    """500, or 503 when a disk or the console's own database is at fault; needs no database and no session."""
+    error = sys.exc_info()[1]  # Django calls this while it handles the exception
+    found = foreseen(error) if isinstance(error, Exception) else None
+    text = loader.render_to_string("console/broken.html", {"found": found})
+    return HttpResponse(text, status=500 if found is None else 503)
 
 
 def _page(request: HttpRequest, status: int, title: str, why: str, next_step: str) -> HttpResponse:

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,13 +168,14 @@ def limit_file_sizes(pid: int, size: int) -> None:
 
 
 @contextmanager
-def paused_at(console: Console, operation: Any, failpoint: str, **extra: str) -> Iterator[process.Child]:
+def paused_at(console: Console, operation: Any, failpoint: str, **extra: Any) -> Iterator[process.Child]:
     """A worker whose runner stands still at a failpoint; it goes on afterwards, and has ended when this is over."""
     child = stopped_at(console, operation, failpoint, **extra)
     try:
         yield child
         for pid in runners_of(operation):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
         assert process.ended_within(child, 60), "the worker did not end"
     finally:
         process.stop(child, grace=1.0)

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from opsconsole import process
 from tests.support.console import MANAGE, Console
 from tests.support.waiting import process_state, wait_until
 
 
-def start_worker(console: Console, operation: Any, failpoint: str = "", **extra: str) -> process.Child:
-    """A process that claims and supervises one operation, as a pool child of Celery does."""
-    argv = [process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
+def start_worker(
+    console: Console,
+    operation: Any,
+    failpoint: str = "",
+    *,
+    prefix: Sequence[str] = (),
+    said: IO[bytes] | None = None,
+    **extra: str,
+) -> process.Child:
+    """A process that claims and supervises one operation, as a pool child of Celery does.
+
+    `prefix` is a program (and its options) that starts it; `said` takes what it logs.
+    """
+    argv = [*prefix, process.python(), "-m", "opsconsole.worker_process", str(operation.id)]
     asked = {"OPSCONSOLE_FAILPOINT": failpoint} if failpoint else {}
-    return process.spawn(argv, env=console.env | asked | extra, cwd=MANAGE.parent)
+    return process.spawn(argv, env=console.env | asked | extra, cwd=MANAGE.parent, stdout=said, stderr=said)
 
 
-def stopped_at(console: Console, operation: Any, failpoint: str, **extra: str) -> process.Child:
+def stopped_at(console: Console, operation: Any, failpoint: str, **extra: Any) -> process.Child:
     """A worker whose runner has stopped (SIGSTOP) at a failpoint; the worker itself goes on."""
     worker = start_worker(console, operation, f"{failpoint}:stop", **extra)
     wait_until(lambda: is_stopped_at_failpoint(operation) or worker.poll() is not None, f"the stop at {failpoint}")
