@@ -1,14 +1,13 @@
 """Ed25519 keys of this console: one signs manifests ("manifest"), one signs audit checkpoints ("audit").
 
 `HOME/keys/NAME.ed25519` is the private key (PKCS#8 PEM, 0600). `HOME/keys/NAME.pub` lists the public keys that
-signatures may carry, one line each: `ed25519 KEY_ID BASE64`; the line of a retired key stays, so that what it signed
-can still be read. A key id is the first 16 hexadecimal digits of sha256 over the raw public key.
+signatures may carry, one line each: `ed25519 KEY_ID BASE64 [until=SEQ]`; the line of a retired key stays, so that what
+it signed can still be read, up to the link SEQ of the history. A key id is the first 16 hexadecimal digits of sha256
+over the raw public key.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from opsconsole import failpoints, private_files
 from opsconsole.exceptions import OpsError
 from opsconsole.verify_audit import PublicKey, parse_key
 
@@ -33,16 +33,46 @@ class SigningKey:
     @classmethod
     def load(cls, home: Path, name: str) -> SigningKey:
         """The key kept in `HOME/keys/NAME.ed25519`, made on first use. Two processes at once agree on one."""
-        folder = home / "keys"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / f"{name}.ed25519"
-        if not path.exists():
-            _create(path, _pem(Ed25519PrivateKey.generate()))
-        key = cls._read(path)
-        listed = path.with_suffix(".pub")
+        key = cls._kept(_private(home, name))
+        listed = _listed(home, name)
         if not listed.exists():
-            _create(listed, (key.public.line() + "\n").encode())
+            private_files.create(listed, (key.public.line() + "\n").encode())
         return key
+
+    @classmethod
+    def prepare(cls, home: Path, name: str) -> SigningKey:
+        """The key that is to follow, kept in `HOME/keys/NAME.ed25519.next`; made unless it is there already."""
+        return cls._kept(_next(home, name))
+
+    @classmethod
+    def prepared(cls, home: Path, name: str) -> SigningKey | None:
+        """The key that is to follow, while a rotation is under way."""
+        path = _next(home, name)
+        try:
+            return cls._read(path) if path.exists() else None
+        except FileNotFoundError:
+            return None  # it has come into use this moment
+
+    @classmethod
+    def promote(cls, home: Path, name: str, *, last_of_old: int | None = None) -> None:
+        """Let the prepared key follow the one in use, which is gone then; its public line stays, so that what it signed
+        can still be read. `last_of_old` is the last link that the old key may have signed alone or with the new one.
+
+        Both lines are listed before the private key is replaced, so this may be killed and called again.
+        """
+        old, new = cls.load(home, name), cls.prepare(home, name)
+        kept = dict(public_keys(home, name))
+        kept[old.key_id] = PublicKey(old.public.raw, until=last_of_old)
+        kept[new.key_id] = new.public
+        private_files.replace(_listed(home, name), "".join(f"{key.line()}\n" for key in kept.values()).encode())
+        failpoints.hit("keys.listed")
+        private_files.promote(_next(home, name), _private(home, name))
+
+    @classmethod
+    def _kept(cls, path: Path) -> SigningKey:
+        if not path.exists():
+            private_files.create(path, _pem(Ed25519PrivateKey.generate()))
+        return cls._read(path)
 
     @classmethod
     def _read(cls, path: Path) -> SigningKey:
@@ -70,10 +100,22 @@ def public_keys(home: Path, name: str) -> dict[str, PublicKey]:
 
     Raises OpsError("key_damaged") for a line that is no key.
     """
-    path = home / "keys" / f"{name}.pub"
+    path = _listed(home, name)
     lines = path.read_text().splitlines() if path.exists() else []
     keys = [_parse(line, path) for line in lines if line.strip()]
     return {key.key_id: key for key in keys}
+
+
+def _private(home: Path, name: str) -> Path:
+    return home / "keys" / f"{name}.ed25519"
+
+
+def _next(home: Path, name: str) -> Path:
+    return home / "keys" / f"{name}.ed25519.next"
+
+
+def _listed(home: Path, name: str) -> Path:
+    return home / "keys" / f"{name}.pub"
 
 
 def _parse(line: str, path: Path) -> PublicKey:
@@ -89,20 +131,3 @@ def _pem(private: Ed25519PrivateKey) -> bytes:
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _create(path: Path, data: bytes) -> None:
-    """Make a complete, durable file appear under `path`, unless another process was first."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        os.link(fresh, path)
-    except FileExistsError:
-        pass  # another process was first: its key counts
-    finally:
-        fresh.unlink()

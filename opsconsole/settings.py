@@ -8,7 +8,7 @@ from typing import Any
 
 import environ
 
-from opsconsole.secrets import home_secret
+from opsconsole.secrets import home_secrets
 from opsconsole.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -28,9 +28,12 @@ OPSCONSOLE_ENV = env.str("OPSCONSOLE_ENV", "local")
 PRODUCTION = OPSCONSOLE_ENV == "production"
 DEMO = env.bool("OPSCONSOLE_DEMO", not PRODUCTION)  # loaded by `up`
 DEBUG = env.bool("DEBUG", False)
-SECRET_KEY = env.str("SECRET_KEY", "") or home_secret(OPSCONSOLE_HOME, "secret-key")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-FIELD_KEYS = env.list("FIELD_KEYS", default=[]) or [home_secret(OPSCONSOLE_HOME, "field-key", fernet=True)]
+SECRET_KEY_IN_FILE = not env.str("SECRET_KEY", "")  # `manage.py keys` rotates what is in a file
+SECRET_KEYS = home_secrets(OPSCONSOLE_HOME, "secret-key") if SECRET_KEY_IN_FILE else [env.str("SECRET_KEY")]
+SECRET_KEY = SECRET_KEYS[0]
+SECRET_KEY_FALLBACKS = [*SECRET_KEYS[1:], *env.list("SECRET_KEY_FALLBACKS", default=[])]
+FIELD_KEYS_IN_FILE = not env.list("FIELD_KEYS", default=[])
+FIELD_KEYS = env.list("FIELD_KEYS", default=[]) or home_secrets(OPSCONSOLE_HOME, "field-key", fernet=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)

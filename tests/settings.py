@@ -14,6 +14,7 @@ for leaked in ("DATABASE_URL", "MIGRATE_DATABASE_URL", "BROKER_URL", "OPSCONSOLE
 
 from opsconsole.settings import *
 
+SECRET_KEY_IN_FILE = FIELD_KEYS_IN_FILE = False  # each test has a home of its own; these are of the process
 PASSWORD_HASHERS = ["tests.support.hashers.CheapArgon2"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -12,12 +12,13 @@ from django.db import DatabaseError, transaction
 
 from opsconsole import triggers
 from opsconsole.audit.sealing import CHECKPOINT_LOCK, seal, seal_all, take_turn
+from opsconsole.audit.sentences import told_by
 from opsconsole.audit.stamps import moment
 from opsconsole.clock import now
 from opsconsole.instance import instance_id
 from opsconsole.keys import SigningKey, public_keys
-from opsconsole.models import AuditCheckpoint, AuditSeal
-from opsconsole.verify_audit import Checkpoint, parse
+from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal
+from opsconsole.verify_audit import ROTATED, Checkpoint, parse
 
 log = logging.getLogger(__name__)
 KEY = "audit"
@@ -65,13 +66,32 @@ def _sign_head(force: bool) -> AuditCheckpoint | None:
         return None  # another process has just done it
     _take_up_leftover()
     seq, link = AuditSeal.objects.order_by("-seq").values_list("seq", "hash")[0]
-    key, at = SigningKey.load(settings.OPSCONSOLE_HOME, KEY), now()
+    keys, at = _signers(seq), now()
     stated = Checkpoint(
         origin=f"opsconsole/{instance_id()}", seq=seq, hash=bytes(link), at=moment(at), guards=triggers.fingerprint()
     )
-    note = stated.signed(key)
+    note = stated.signed(*keys)
     _append(anchors_path(), note + "\n")
-    return AuditCheckpoint.objects.create(seq=seq, note=note, key_id=key.key_id, at=at)
+    return AuditCheckpoint.objects.create(seq=seq, note=note, key_id=keys[-1].key_id, at=at)
+
+
+def _signers(seq: int) -> list[SigningKey]:
+    """The key in use; while it is rotated, the new one too, from the first link on that covers the event which says so.
+
+    Then the old one signs nothing alone any more, and whoever stole it is found.
+    """
+    home = settings.OPSCONSOLE_HOME
+    old, new = SigningKey.load(home, KEY), SigningKey.prepared(home, KEY)
+    if new is None or (told := rotation_event(new)) is None:
+        return [old]
+    return [old, new] if AuditSeal.objects.filter(event_id=told, seq__lte=seq).exists() else [old]
+
+
+def rotation_event(new: SigningKey) -> int | None:
+    """The id of the event that says that this key follows; None when there is none yet."""
+    events = AuditEvent.objects.filter(type=ROTATED).order_by("-id").values_list("id", "payload")
+    told = ((pk, told_by(bytes(payload)).get("data", {})) for pk, payload in events.iterator(10))
+    return next((pk for pk, data in told if data.get("new") == new.key_id), None)
 
 
 def _take_up_leftover() -> None:
@@ -83,8 +103,11 @@ def _take_up_leftover() -> None:
     except (OSError, ValueError):
         return  # nothing there; or nothing that proves anything, which verify tells
     links = AuditSeal.objects.filter(seq=left.seq).values_list("hash", flat=True)
-    known = public_keys(settings.OPSCONSOLE_HOME, KEY)
-    ours = left.key_id in known and left.seq > last and [bytes(link) for link in links] == [left.hash]
+    home = settings.OPSCONSOLE_HOME
+    known, new = public_keys(home, KEY), SigningKey.prepared(home, KEY)
+    known |= {new.key_id: new.public} if new else {}
+    there = [bytes(link) for link in links] == [left.hash]
+    ours = {key_id for key_id, _ in left.signatures} <= known.keys() and left.seq > last and there
     if ours and left.is_signed_by(known):
         AuditCheckpoint.objects.create(seq=left.seq, note=note, key_id=left.key_id, at=datetime.fromisoformat(left.at))
 

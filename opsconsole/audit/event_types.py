@@ -83,6 +83,11 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("database.noted", "{who} wrote a note about {database}", "note text"),
     event("database.exported", "{who} exported the list of databases", "rows format"),
     event("database.imported", "{who} imported a list of databases", "rows format"),
+    # -- keys
+    event("audit.key_rotated", "{who} began to replace the key that signs checkpoints", "old new new_public"),
+    event("keys.rotated", "{who} replaced a key: {object}", "which old new until_seq"),
+    event("keys.reencrypted", "Stored secrets were encrypted anew under the {object}", "key count"),
+    event("keys.retired", "{who} dropped an old key: {object}", "which old sessions_ended"),
     # -- the history itself, and the console
     event("audit.exported", "{who} exported the audit history", "format filters until_seq"),
     event("audit.verified", "{who} verified the audit history",

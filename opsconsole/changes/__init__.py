@@ -14,12 +14,13 @@ from opsconsole.changes.memberships import AddMembership, RemoveMembership
 from opsconsole.changes.operations import Settle
 from opsconsole.changes.people import AddPerson, ChangeEmail
 from opsconsole.changes.policies import DisablePolicy, SetPolicy
+from opsconsole.changes.secrets import Reencrypt
 
 __all__ = ["Change", "Draft", "every_change", "get_change", "register_change"]
 
 for _change in (
     AddPerson(), ChangeEmail(), AddMembership(), RemoveMembership(), ResetPassword(), Deactivate(), Activate(),
     AddDatabase(), EditDatabase(), RemoveDatabase(), AddEnvironment(), EditEnvironment(), SetPolicy(), DisablePolicy(),
-    Settle(),
+    Settle(), Reencrypt(),
 ):  # fmt: skip
     register_change(_change)

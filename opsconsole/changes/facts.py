@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from opsconsole.ciphers import field_keys
 from opsconsole.models import Account, Environment, Membership, Operation, Person, Policy
+from opsconsole.secrets import name_of
 
 ABSENT = "absent"
 
@@ -53,7 +55,11 @@ def _operation(number: str) -> str:
     return found.state if found else ABSENT
 
 
+def _field_key(_: str) -> str:
+    return name_of(field_keys()[0])
+
+
 _READERS: dict[str, Callable[[str], str]] = {
     "person": _person, "account": _account, "membership": _membership, "environment": _environment, "policy": _policy,
-    "operation": _operation,
+    "operation": _operation, "field_key": _field_key,
 }  # fmt: skip

@@ -11,10 +11,10 @@ from django.contrib.auth.hashers import make_password
 from opsconsole import audit, people
 from opsconsole.changes.base import Change, Draft, delay_in_words
 from opsconsole.changes.values import flag, names, slug, text
+from opsconsole.ciphers import field_cipher
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Membership, Operation, Person, Role
 from opsconsole.plans import Effect
-from opsconsole.secrets import FieldCipher
 
 NO_PASSWORD = "-"  # noqa: S105 - sealed in place of a hash: the login cannot be used until a reset
 
@@ -146,19 +146,15 @@ def sealed_hash(parameters: Mapping[str, Any], account: Account) -> str:
     """The hash of the given password, encrypted; of none, a mark by which nobody can log in. Raises Usage."""
     password = parameters.get("password")
     if password is None:
-        return _cipher().seal(NO_PASSWORD)
+        return field_cipher().seal(NO_PASSWORD)
     people.check_password(str(password), account)
-    return _cipher().seal(make_password(str(password)))
+    return field_cipher().seal(make_password(str(password)))
 
 
 def opened(sealed: str) -> str:
     """The hash to store for a login."""
-    found = _cipher().open(sealed)
+    found = field_cipher().open(sealed)
     return make_password(None) if found == NO_PASSWORD else found
-
-
-def _cipher() -> FieldCipher:
-    return FieldCipher(settings.FIELD_KEYS)
 
 
 def _as_roles(roles: list[str], group: str) -> str:

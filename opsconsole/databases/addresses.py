@@ -6,6 +6,7 @@ import os
 
 from django.conf import settings
 
+from opsconsole.ciphers import field_cipher
 from opsconsole.engines import engine_class_for, open_engine
 from opsconsole.engines.base import Address, Engine
 from opsconsole.exceptions import TargetProblem
@@ -15,7 +16,7 @@ from opsconsole.secrets import FieldCipher
 
 def cipher() -> FieldCipher:
     """The cipher of stored URLs."""
-    return FieldCipher(settings.FIELD_KEYS)
+    return field_cipher()
 
 
 def parse(url: str) -> Address:

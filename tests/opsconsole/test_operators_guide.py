@@ -24,6 +24,7 @@ def test_every_setting_is_in_the_table_and_none_that_is_gone() -> None:
 @pytest.mark.parametrize(
     ("app", "command"),
     [("opsconsole", "database"), ("opsconsole", "person"), ("opsconsole", "token"), ("opsconsole", "operation"),
+     ("opsconsole", "keys"),
      ("lifecycle", "backup")],
 )  # fmt: skip
 def test_every_verb_is_told(app: str, command: str) -> None:
