@@ -41,6 +41,7 @@ def replace(run: Run, backup: Backup, method: str) -> Replaced:
     run.arm()
     run.log(f"Building and proving the copy from backup {backup.id}.")
     prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
+    run.look_again()
     facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
     return Replaced(facts=facts, safety=safety)
 

@@ -42,6 +42,16 @@ def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, 
     return read
 
 
+def look_again(operation_id: int, plan: Plan, engines: Mapping[str, Engine]) -> None:
+    """Ask the kind what it would cost by now; the strictest policy of then and now says how much more may be lost.
+
+    Raises Stale when it is more than that, and whatever keeps the kind from looking.
+    """
+    requirement = approvals.requirement_of(Operation.objects.get(pk=operation_id), at=now())
+    if moved := kinds.get(plan.kind).moved(plan, engines, requirement.growth):
+        raise Stale(moved)
+
+
 def arm(operation_id: int, fence: int, read: Mapping[str, str]) -> None:
     """Grant the run, once. One short transaction of the console's own database; nothing in the target is touched.
 

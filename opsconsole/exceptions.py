@@ -53,17 +53,25 @@ class FenceLost(OpsError):
 
 @dataclass(frozen=True)
 class Moved:
-    """One precondition that no longer holds: `what` it is, its value when planned and its value now."""
+    """One precondition that no longer holds: `what` it is, its value when planned and its value now.
+
+    `said` tells it in a sentence of its own where "it was A and is B" would not read well.
+    """
 
     what: str
     old: str
     new: str
+    said: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return self.said or f"{self.what} was {self.old} when planned and is {self.new} now"
 
 
 class Stale(OpsError):
     """The world moved since the plan was made; nothing was changed. `moved` names each difference."""
 
     def __init__(self, moved: list[Moved], next_step: str = "Plan again and have the new plan approved.") -> None:
-        text = "; ".join(f"{m.what} was {m.old} when planned and is {m.new} now" for m in moved)
+        text = "; ".join(m.sentence for m in moved)
         super().__init__("stale", f"The plan no longer fits: {text}.", next_step)
         self.moved = tuple(moved)

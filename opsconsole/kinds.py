@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from opsconsole.exceptions import Usage
-from opsconsole.plans import Plan
+from opsconsole.exceptions import Moved, Usage
+from opsconsole.plans import Growth, Plan
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -90,6 +90,10 @@ class Run(Protocol):
 
     def arm(self) -> None:
         """Check everything again just before the first write. Raises Stale, Cancelled, Refused or FenceLost."""
+        ...
+
+    def look_again(self) -> None:
+        """Ask the kind what it would cost by now (see `Kind.moved`), as arming did. Raises Stale."""
         ...
 
     def recheck(self) -> None:
@@ -168,6 +172,13 @@ class Kind(ABC):
 
     def clean_up(self, recovery: Recovery) -> None:
         """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""
+
+    def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
+        """What it would cost by now beyond what was approved and may have been added. Asked for before the first write.
+
+        A kind whose plan has a `confirmation` looks again here. It raises, or says so, when it cannot look.
+        """
+        return []
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         """The value now of a precondition that the kernel does not know itself (backup bytes, say)."""

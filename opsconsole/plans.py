@@ -83,6 +83,20 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How far a loss may grow between approval and run: by `percent` of what was approved, or `rows`, the larger."""
+
+    percent: int = 10
+    rows: int = 100
+
+    def allows(self, approved: int, now: int) -> bool:
+        return now - approved <= max(approved * self.percent // 100, self.rows)
+
+
+USUAL_GROWTH = Growth()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """What approving costs, and the number that an approver types beside the database's name to show having read it."""
 

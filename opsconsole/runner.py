@@ -68,8 +68,12 @@ class LiveRun:
     def arm(self) -> None:
         self.failpoint("arm.before")
         self.check_cancel()
+        self.look_again()
         arming.arm(self.operation_id, self.fence, arming.check_preconditions(self.plan, self.engines))
         self.failpoint("arm.committed")
+
+    def look_again(self) -> None:
+        arming.look_again(self.operation_id, self.plan, self.engines)
 
     def recheck(self) -> None:
         arming.check_preconditions(self.plan, self.engines)

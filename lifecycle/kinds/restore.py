@@ -15,11 +15,13 @@ from lifecycle.models import Backup
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
-from opsconsole.exceptions import Refused, Usage
+from opsconsole.exceptions import Moved, Refused, Usage
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
-from opsconsole.plans import Plan, Precondition, Step, Target
+from opsconsole.plans import Growth, Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
+
+PATIENCE = 4.0  # how many times as long as for a page a loss may be compared for when nobody waits
 
 
 class RestoreKind(Kind):
@@ -131,6 +133,13 @@ class RestoreKind(Kind):
             return verdict, None
         engine, safety = recovery.engines["target"], replacing.safety_of(recovery)
         return verdict, _conclude(recovery.plan, recovery.operation_id, engine, recovery.witness, safety)
+
+    def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
+        backup = _backup(plan)
+        within = loss.limits(patience=PATIENCE)
+        return loss.moved(
+            plan, loss.of_backup(engines["target"], archives.manifest_of(backup), f"backup {backup.id}", within), growth
+        )
 
     def clean_up(self, recovery: Recovery) -> None:
         replacing.clean_up(recovery)

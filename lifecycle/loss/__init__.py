@@ -11,13 +11,14 @@ from django.conf import settings
 
 from lifecycle.loss import postgresql, sqlite
 from lifecycle.loss.comparing import Limits, compare
+from lifecycle.loss.growth import moved
 from lifecycle.loss.sides import Deadline
 from lifecycle.loss.values import LossPreview, TableLoss
 from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import TargetProblem
 
-__all__ = ["Limits", "LossPreview", "TableLoss", "limits", "of_backup", "of_kept"]
+__all__ = ["Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept"]
 
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 

@@ -140,7 +140,7 @@ class DatabaseSide(Side):
 
 
 class ArchiveSide(Side):
-    """A native archive. `known` are the shapes of its tables where it does not tell them itself (an older one)."""
+    """An archive. `known` are the shapes of its tables."""
 
     def __init__(self, name: str, manifest: Manifest, known: Mapping[str, Shape], deadline: Deadline) -> None:
         contents = manifest.contents
@@ -151,7 +151,6 @@ class ArchiveSide(Side):
         self._objects = by_key(contents)
         self._tables = {table.name: table for table in contents.tables}
         self._known = known
-        self._shapes = contents.source.get("shapes", {})
         self._readers: dict[str, _Reader] = {}
         if contents.format != "native":
             self.hidden_why = "the backup is an archive of pg_dump, whose rows are not read one by one"
@@ -160,12 +159,7 @@ class ArchiveSide(Side):
         return {name: (table.rows, True) for name, table in self._tables.items()}
 
     def shapes(self) -> Mapping[str, Shape]:
-        if not self._shapes:  # of an older console
-            return self._known
-        return {
-            name: Shape(columns=tuple((c[0], c[1]) for c in raw["columns"]), key=tuple(raw["key"]))
-            for name, raw in self._shapes.items()
-        }
+        return self._known
 
     def form(self, table: str) -> str:
         keys = self._tables[table].objects
@@ -205,8 +199,7 @@ def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadlin
     encoding = str(manifest.contents.source.get("encoding", ""))
     with moment(connector_of(live), lambda: deadline.left, encoding=encoding) as now:
         side = DatabaseSide("the database", now)
-        same = live.schema_fingerprint() == manifest.contents.schema_fingerprint
-        yield side, ArchiveSide(name, manifest, side.shapes() if same else {}, deadline)
+        yield side, ArchiveSide(name, manifest, _known(live, side, manifest), deadline)
 
 
 @contextmanager
@@ -220,6 +213,19 @@ def beside_kept(
         moment(connector, lambda: deadline.left, database=database) as then,
     ):
         yield DatabaseSide("the database", now), DatabaseSide(name, then, at)
+
+
+def _known(live: Engine, now: Side, manifest: Manifest) -> Mapping[str, Shape]:
+    """The shapes of an archive's tables. An older one does not tell them; they are known while nothing was redefined."""
+    contents = manifest.contents
+    if contents.format != "native":
+        return {}
+    if shapes := contents.source.get("shapes"):
+        return {
+            name: Shape(columns=tuple((column, kind) for column, kind in raw["columns"]), key=tuple(raw["key"]))
+            for name, raw in shapes.items()
+        }
+    return now.shapes() if live.schema_fingerprint() == contents.schema_fingerprint else {}
 
 
 def _plain(row: Row, asked: Asked) -> Row:

@@ -129,18 +129,22 @@ def in_words(span: timedelta) -> str:
 
 
 def grouped(number: int) -> str:
-    """`1,204`"""
-    return f"{number:,}"
+    """`1 204`, with thin separators."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def _listed(found: list[tuple[str, int | None, bool]]) -> str:
     """`412 orders, about 38 customers and 5 rows of 2 other tables`"""
-    parts = [f"{'' if exact else 'about '}{grouped(count or 0)} {noun}" for noun, count, exact in found[:NAMED]]
+    parts = [("" if exact else "about ") + _rows(noun, count or 0) for noun, count, exact in found[:NAMED]]
     if rest := found[NAMED:]:
         about = "" if all(exact for _, _, exact in rest) else "about "
         total = sum(count or 0 for _, count, _ in rest)
         parts.append(f"{about}{grouped(total)} rows of {len(rest)} other {'table' if len(rest) == 1 else 'tables'}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def _rows(noun: str, count: int) -> str:
+    return f"1 row of {noun}" if count == 1 else f"{grouped(count)} {noun}"
 
 
 def _some(names: list[str]) -> str:

@@ -22,6 +22,8 @@ class PolicyAdmin(ReadOnlyAdmin):
         "clauses",
         "min_people",
         "valid_minutes",
+        "loss_growth_percent",
+        "loss_growth_rows",
         "windows",
         "enabled",
         "effective_at",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time
 from typing import Any, TypeVar
 
+from opsconsole.plans import USUAL_GROWTH, Growth
+
 T = TypeVar("T")
 
 
@@ -67,6 +69,7 @@ class Requirement:
     clauses: tuple[Clause, ...] = ()
     valid_minutes: int = 240
     windows: tuple[tuple[Window, ...], ...] = ()
+    growth: Growth = USUAL_GROWTH
     policies: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     policy_digest: str = ""
@@ -93,6 +96,7 @@ class Requirement:
             ),
             valid_minutes=int(raw["valid_minutes"]),
             windows=tuple(tuple(Window.from_row(row) for row in group) for group in raw["windows"]),
+            growth=Growth(**raw.get("growth", {})),
             policies=tuple(raw["policies"]),
             sentences=tuple(raw["sentences"]),
             policy_digest=str(raw["policy_digest"]),
@@ -122,13 +126,18 @@ class Requirement:
             self.gated
             and self.votes_needed >= other.votes_needed
             and self.valid_minutes <= other.valid_minutes
+            and self.growth.percent <= other.growth.percent
+            and self.growth.rows <= other.growth.rows
             and all(seats.get(seat, 0) >= count for seat, count in _by_seat(other.clauses).items())
             and set(other.windows) <= set(self.windows)
         )
 
 
 def strictest(first: Requirement, second: Requirement) -> Requirement:
-    """Everything that either asks for: all clauses, the larger count of each, the shorter validity, all windows."""
+    """Everything that either asks for: all clauses, the larger count of each, the shorter validity, all windows.
+
+    Of the growth of a loss, the smaller part and the smaller number.
+    """
     if not (first.gated and second.gated):
         asking = first if first.gated else second
         return replace(asking, policy_digest=second.policy_digest or first.policy_digest)
@@ -142,6 +151,9 @@ def strictest(first: Requirement, second: Requirement) -> Requirement:
         clauses=clauses,
         valid_minutes=min(first.valid_minutes, second.valid_minutes),
         windows=_united(first.windows, second.windows),
+        growth=Growth(
+            percent=min(first.growth.percent, second.growth.percent), rows=min(first.growth.rows, second.growth.rows)
+        ),
         policies=_united(first.policies, second.policies),
         sentences=_united(first.sentences, second.sentences),
         policy_digest=second.policy_digest or first.policy_digest,

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from opsconsole.approvals.requirement import Clause, Requirement, Window, strictest_of
 from opsconsole.models import Policy, Role
-from opsconsole.plans import canonical_json, digest_of
+from opsconsole.plans import USUAL_GROWTH, Growth, canonical_json, digest_of
 
 DEFAULT = "default"  # the policy of protected databases where no other one applies; it can be changed, not removed
 
@@ -53,6 +53,7 @@ class Rule:
     min_people: int = 1
     valid_minutes: int = 240
     windows: tuple[Window, ...] = ()
+    growth: Growth = USUAL_GROWTH
 
     @classmethod
     def of(cls, row: Policy) -> Rule:
@@ -65,6 +66,7 @@ class Rule:
             min_people=row.min_people,
             valid_minutes=row.valid_minutes,
             windows=tuple(Window.from_row(window) for window in row.windows),
+            growth=Growth(percent=row.loss_growth_percent, rows=row.loss_growth_rows),
         )
 
     def matches(self, verb: Verb, place: Place | None) -> bool:
@@ -94,6 +96,7 @@ class Rule:
             clauses=clauses,
             valid_minutes=self.valid_minutes,
             windows=(self.windows,) if self.windows else (),
+            growth=self.growth,
             policies=(f"{self.name} v{self.version}",),
             sentences=(sentence(self),),
         )
@@ -136,7 +139,9 @@ def rule_set(rows: Iterable[Policy]) -> RuleSet:
 def sentence(rule: Rule) -> str:
     """A policy in words: "In production, a restore needs 1 other person of approvers; valid 4 h"."""
     text = f"{_where(rule)}, {_what(rule)} {_who(rule)}; valid {_span(rule.valid_minutes)}"
-    return text if not rule.windows else f"{text}; only {', '.join(_window(window) for window in rule.windows)}"
+    if rule.windows:
+        text += f"; only {', '.join(_window(window) for window in rule.windows)}"
+    return text if rule.growth == USUAL_GROWTH else f"{text}; {_growth(rule.growth)}"
 
 
 def _where(rule: Rule) -> str:
@@ -168,6 +173,12 @@ def _span(minutes: int) -> str:
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
+def _growth(growth: Growth) -> str:
+    if growth.percent == growth.rows == 0:
+        return "stale when a row more would be lost than was approved"
+    return f"stale when more than {growth.percent} % and {growth.rows} rows more would be lost than was approved"
+
+
 def _window(window: Window) -> str:
     names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     days = "every day" if len(window.days) == 7 else " ".join(names[day] for day in window.days)
@@ -188,6 +199,8 @@ def _facts(rule: Rule) -> dict[str, Any]:
         "min_people": rule.min_people,
         "valid_minutes": rule.valid_minutes,
         "windows": [window.as_row() for window in rule.windows],
+        "loss_growth_percent": rule.growth.percent,
+        "loss_growth_rows": rule.growth.rows,
     }
 
 

@@ -34,8 +34,8 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- operations: what else is told of them
     event("op.armed", "The {what} was checked again and armed",
           "digest fence votes people policies preconditions self_confirmed bootstrap requirement places"),
-    event("op.voted", "{who} voted on the {what}", "decision digest person vote account auth_at policy_digest at",
-          by="decision",
+    event("op.voted", "{who} voted on the {what}",
+          "decision digest person vote account auth_at policy_digest at typed", by="decision",
           approve="{who} approved the {what}", veto="{who} rejected the {what}",
           withdraw="{who} withdrew the approval of the {what}"),
     event("op.recovery_delayed", "The target of the {what} could not be asked how it ended", "code"),
@@ -65,9 +65,11 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("membership.added", "{who} gave a role: {object}", "person role owner_group counts_from"),
     event("membership.removed", "{who} took a role away: {object}", "person role owner_group"),
     event("policy.changed", "{who} set the policy {object}",
-          "policy name version title effective_at match clauses min_people valid_minutes windows enabled weaker"),
+          "policy name version title effective_at match clauses min_people valid_minutes windows enabled weaker"
+          " loss_growth_percent loss_growth_rows"),
     event("policy.shipped", "The console began with the policy {object}",
-          "name version title effective_at match clauses min_people valid_minutes windows enabled"),
+          "name version title effective_at match clauses min_people valid_minutes windows enabled"
+          " loss_growth_percent loss_growth_rows"),
     event("environment.shipped", "The console began with the environment {object}", "environment protected"),
     event("environment.added", "{who} added the environment {object}", "environment protected label order colour"),
     event("environment.changed", "{who} changed the environment {object}", "environment fields old new"),

@@ -22,7 +22,7 @@ from opsconsole.verify_audit import Report
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
 SEALED = ("digest", "kind", "database_id", "gated", "votes_needed", "self_confirmed")  # columns that never change
-POLICY_LATER = frozenset({"title", "effective_at"})
+POLICY_LATER = frozenset({"title", "effective_at", "loss_growth_percent", "loss_growth_rows"})
 VOTE_FIELDS = (
     ("person_id", "person"), ("decision", "decision"), ("digest", "digest"), ("id", "vote"), ("account_id", "account"),
     ("auth_at", "auth_at"), ("policy_digest", "policy_digest"), ("at", "at"),

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connections, transaction
 
 from opsconsole import kinds, triggers
 from opsconsole.audit.actors import Actor, acting_as
-from opsconsole.audit.reconciliation import POLICY_FIELDS, as_told
+from opsconsole.audit.reconciliation import POLICY_FIELDS, POLICY_LATER, as_told
 from opsconsole.audit.record import record
 from opsconsole.audit.sentences import payload_of
 from opsconsole.models import AuditEvent, Environment, Policy
@@ -74,7 +74,7 @@ def _tell_what_changed(using: str) -> None:
 def _tell_shipped_rows() -> None:
     """The policies and environments that a console begins with, in its first events."""
     for row in Policy.objects.filter(changed_by=None).order_by("id"):
-        data = {name: as_told(getattr(row, name)) for name in (*POLICY_FIELDS, "title", "effective_at")}
+        data = {name: as_told(getattr(row, name)) for name in (*POLICY_FIELDS, *sorted(POLICY_LATER))}
         record("policy.shipped", subject=f"{row.name} version {row.version}", data=data)
     for environment in Environment.objects.filter(changed_by=None).order_by("id"):
         told = {"environment": environment.pk, "protected": environment.protected}

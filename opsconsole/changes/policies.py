@@ -17,6 +17,7 @@ from opsconsole.models import Environment, Operation, OwnerGroup, Policy
 from opsconsole.plans import Effect
 
 VOTING = approvals.CONFIRMING
+GROWTH = ("loss_growth_percent", "loss_growth_rows")
 LONGEST = 7 * 24 * 60
 
 
@@ -25,7 +26,7 @@ class SetPolicy(Change):
 
     name = "policy.set"
     label = "Set a policy"
-    fields = ("name", "title", "match", "clauses", "min_people", "valid_minutes", "windows")
+    fields = ("name", "title", "match", "clauses", "min_people", "valid_minutes", "windows", *GROWTH)
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         name = slug(parameters, "name", of="a policy")
@@ -37,6 +38,12 @@ class SetPolicy(Change):
             "windows": windows_of(structure(parameters, "windows", default=newest.windows)),
             "min_people": number(parameters, "min_people", default=newest.min_people, least=1, most=20),
             "valid_minutes": number(parameters, "valid_minutes", default=newest.valid_minutes, least=5, most=LONGEST),
+            "loss_growth_percent": number(
+                parameters, "loss_growth_percent", default=newest.loss_growth_percent, least=0, most=1000
+            ),
+            "loss_growth_rows": number(
+                parameters, "loss_growth_rows", default=newest.loss_growth_rows, least=0, most=1_000_000
+            ),
             "enabled": True,
         }
         return draft_of(name, newest, wanted)
@@ -59,7 +66,7 @@ class DisablePolicy(Change):
             raise Usage("unknown_policy", f"There is no policy called {name} that is switched on.", "Look at the list.")
         if name == approvals.DEFAULT:
             raise Refused("default_policy", "The default policy cannot be switched off.", "Set its clauses instead.")
-        kept = ("title", "match", "clauses", "windows", "min_people", "valid_minutes")
+        kept = ("title", "match", "clauses", "windows", "min_people", "valid_minutes", *GROWTH)
         return draft_of(name, newest, {field: getattr(newest, field) for field in kept} | {"enabled": False})
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,6 +112,7 @@ def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]
     told = {
         "policy": row.pk, "name": row.name, "version": row.version, "match": row.match, "clauses": row.clauses,
         "min_people": row.min_people, "valid_minutes": row.valid_minutes, "effective_at": row.effective_at.isoformat(),
+        "loss_growth_percent": row.loss_growth_percent, "loss_growth_rows": row.loss_growth_rows,
         "windows": row.windows, "enabled": row.enabled, "weaker": [where for where, _ in lost],
         "title": row.title,
     }  # fmt: skip

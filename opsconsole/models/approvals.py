@@ -22,6 +22,9 @@ class Policy(models.Model):
     clauses = models.JSONField(default=list)
     min_people = models.PositiveSmallIntegerField(default=1)
     valid_minutes = models.PositiveIntegerField(default=240)
+    # how far what an operation would lose may grow after it was approved: in percent, or in rows, the larger
+    loss_growth_percent = models.PositiveSmallIntegerField(default=10, db_default=10)
+    loss_growth_rows = models.PositiveIntegerField(default=100, db_default=100)
     windows = models.JSONField(
         default=list
     )  # [{"days": [0..6], "from": "HH:MM", "to": "HH:MM"}] in UTC; empty = always

@@ -4,11 +4,13 @@ Each verb checks, acts and records in one transaction. Reading a target (making 
 transaction; telling the workers happens after it.
 """
 
+from opsconsole.operations.confirming import Typed
 from opsconsole.operations.ending import cancel, settle
 from opsconsole.operations.requesting import clean, draft, request, request_change, retry
 from opsconsole.operations.voting import approve, reject, withdraw
 
 __all__ = [
+    "Typed",
     "approve",
     "cancel",
     "clean",

@@ -12,10 +12,12 @@ from opsconsole.audit.reconciliation import VOTE_FIELDS, as_told
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import Account, Operation, Vote
+from opsconsole.operations.confirming import Typed, require_typed
 from opsconsole.operations.rows import locked, queue
 from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
 
+NOTHING = Typed()
 WITHDRAWABLE = (State.PENDING_APPROVAL, State.QUEUED, State.RUNNING)  # running: until it is armed
 
 
@@ -27,9 +29,13 @@ def approve(
     reason: str = "",
     auth_at: datetime | None,
     ip: str | None = None,
+    typed: Typed = NOTHING,
 ) -> Operation:
-    """Vote for exactly the plan with that digest; the last vote needed queues it. Raises Refused with the reason."""
-    return _vote(operation, Vote.Decision.APPROVE, account, digest, reason, auth_at, ip)
+    """Vote for exactly the plan with that digest; the last vote needed queues it. Raises Refused with the reason.
+
+    `typed` is the database's name and the number that a plan with a `confirmation` asks for.
+    """
+    return _vote(operation, Vote.Decision.APPROVE, account, digest, reason, auth_at, ip, typed)
 
 
 def reject(
@@ -80,6 +86,7 @@ def _vote(
     reason: str,
     auth_at: datetime | None,
     ip: str | None,
+    typed: Typed = NOTHING,
 ) -> Operation:
     if _expire_if_late(operation):
         raise Refused(
@@ -99,6 +106,8 @@ def _vote(
             )
         if refusals := approvals.may_vote(account, row):
             raise refusals[0]
+        if decision == Vote.Decision.APPROVE:
+            require_typed(row.plan, typed)
         _fresh(auth_at)
         _record_vote(row, decision, account, reason, auth_at, ip)
         tally = approvals.tally(row, at=now())
@@ -130,8 +139,14 @@ def _record_vote(
         "op.voted",
         operation=row,
         reason=reason,
-        data={name: as_told(getattr(vote, column)) for column, name in VOTE_FIELDS},
+        data={name: as_told(getattr(vote, column)) for column, name in VOTE_FIELDS} | _told_typed(row, decision),
     )
+
+
+def _told_typed(row: Operation, decision: str) -> dict[str, object]:
+    """That the name and the number were typed, for an approval that asked for it."""
+    asked = row.plan.confirmation if decision == Vote.Decision.APPROVE else None
+    return {"typed": {"database": row.plan.target().database, "number": asked.number}} if asked else {}
 
 
 def _expire_if_late(operation: Operation) -> bool:

@@ -28,7 +28,8 @@ POST = ("POST",)
 @sensitive_post_parameters("password")
 def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Vote for exactly the plan whose digest the form carries."""
-    row = operations.approve(operation, **_decision(request))
+    typed = operations.Typed(name=_text(request, "typed_name"), number=_text(request, "typed_number"))
+    row = operations.approve(operation, typed=typed, **_decision(request))
     messages.success(request, f"You approved it. It is {row.face.word} now.")
     return redirect(operation)
 

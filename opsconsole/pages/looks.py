@@ -19,11 +19,16 @@ FREEZING = {State.RUNNING, State.CANCELLING, State.RECOVERING}
 
 @dataclass(frozen=True, kw_only=True)
 class EffectRow:
-    """One line of the effects table; `lost` counts rows that will be gone, None when nobody knows."""
+    """One line of the effects table; `lost` counts rows that will be gone, None when nobody knows.
+
+    A plan that compared rows says which are lost; of others it is what the counts tell.
+    """
 
     effect: Effect
     difference: int | None
     lost: int | None
+    newest_before: datetime | None = None
+    newest_after: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +79,16 @@ def title_of(operation: Operation) -> str:
 def effects_of(plan: Plan) -> list[EffectRow]:
     """The plan's effects, the biggest loss first; then what changes, then the rest by name."""
     rows = [_effect(effect) for effect in plan.effects]
-    return sorted(rows, key=lambda row: (-(row.lost or 0), -abs(row.difference or 0), row.effect.object))
+    return sorted(
+        rows,
+        key=lambda row: (
+            -(row.lost or 0),
+            -(row.effect.changed or 0),
+            row.effect.exact,
+            -abs(row.difference or 0),
+            row.effect.object,
+        ),
+    )
 
 
 def lost_rows(rows: Iterable[EffectRow]) -> int:
@@ -185,9 +199,20 @@ def _effect(effect: Effect) -> EffectRow:
     before, after = effect.rows_before, effect.rows_after
     if effect.action == "removed":
         after = 0 if after is None else after
-    if before is None or after is None:
-        return EffectRow(effect=effect, difference=None, lost=None)
-    return EffectRow(effect=effect, difference=after - before, lost=max(0, before - after))
+    known = before is not None and after is not None
+    difference = (after or 0) - (before or 0) if known else None
+    fewer = max(0, -difference) if difference is not None else None
+    return EffectRow(
+        effect=effect,
+        difference=difference,
+        lost=fewer if effect.lost is None else effect.lost,
+        newest_before=_moment(effect.newest_before),
+        newest_after=_moment(effect.newest_after),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _fact(label: str, value: Any) -> Fact:

@@ -56,6 +56,13 @@ class PolicyForm(AskingForm):
     valid_minutes = forms.IntegerField(
         min_value=5, max_value=7 * 24 * 60, initial=240, label="An approval is good for (minutes)"
     )
+    loss_growth_percent = forms.IntegerField(
+        min_value=0, max_value=1000, initial=10, label="A loss may grow after approval by (percent)",
+        help_text="Of a restore: beyond this it is stale, and must be asked for again.",
+    )  # fmt: skip
+    loss_growth_rows = forms.IntegerField(
+        min_value=0, max_value=1_000_000, initial=100, label="or by (rows)", help_text="The larger of both is allowed."
+    )
     days = forms.MultipleChoiceField(
         required=False,
         choices=list(enumerate(DAYS)),
@@ -99,6 +106,8 @@ class PolicyForm(AskingForm):
             "clauses": [{"role": role.value, "count": seats} for role, seats in roles if seats],
             "min_people": data["min_people"],
             "valid_minutes": data["valid_minutes"],
+            "loss_growth_percent": data["loss_growth_percent"],
+            "loss_growth_rows": data["loss_growth_rows"],
             "windows": self._windows(),
         }
 
@@ -267,6 +276,8 @@ def _initial(name: str) -> Mapping[str, Any]:
         "administrators": seats.get(Role.ADMINISTRATOR, 0),
         "min_people": rule.min_people,
         "valid_minutes": rule.valid_minutes,
+        "loss_growth_percent": rule.growth.percent,
+        "loss_growth_rows": rule.growth.rows,
         "days": [str(day) for day in window.days] if window and len(window.days) < 7 else [],
         "begins": window.begins if window else None,
         "ends": window.ends if window else None,

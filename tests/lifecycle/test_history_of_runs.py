@@ -12,7 +12,7 @@ from opsconsole.clock import now
 from opsconsole.models import AuditCheckpoint, AuditEvent, Operation
 from opsconsole.states import State
 from tests.lifecycle.test_crashes import die_at
-from tests.support.cases import make_shop, work
+from tests.support.cases import make_shop, typed, work
 from tests.support.console import Console
 from tests.support.people import Cast, assemble, close_bootstrap
 from tests.support.registering import register
@@ -44,7 +44,7 @@ def restored(console: Console, cast: Cast, shop: Any) -> Operation:
     with acting(cast.ada):
         restore = operations.request("restore", shop, {}, account=cast.ada, reason="The orders are gone.")
     with acting(cast.grace):
-        operations.approve(restore, account=cast.grace, digest=restore.digest, auth_at=now())
+        operations.approve(restore, account=cast.grace, digest=restore.digest, auth_at=now(), typed=typed(restore))
     return restore
 
 

@@ -14,7 +14,7 @@ from opsconsole.databases import engine_for
 from opsconsole.models import Operation
 from opsconsole.states import State
 from tests.lifecycle.conftest import stored_files
-from tests.support.cases import environment_of, is_stopped_at_failpoint, wait_until, work
+from tests.support.cases import environment_of, is_stopped_at_failpoint, typed, wait_until, work
 from tests.support.console import MANAGE, Console
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
@@ -119,7 +119,7 @@ def test_an_approval_is_withdrawn_while_the_safety_backup_is_taken(console, cast
     row = register("shop", shop.url, environment="production")
     backup(console, row, cast)
     asked = operations.request("restore", row, {}, account=cast.ada)
-    operations.approve(asked, account=cast.grace, digest=asked.digest, auth_at=now())
+    operations.approve(asked, account=cast.grace, digest=asked.digest, auth_at=now(), typed=typed(asked))
     argv = [process.python(), "-m", "opsconsole.worker_process", str(asked.id)]
     env = console.env | {"OPSCONSOLE_FAILPOINT": "backup.mid:sleep=3"}
     worker = process.spawn(argv, env=env, cwd=MANAGE.parent)

@@ -88,6 +88,14 @@ def work(console: Console, operation: Any, **extra: str) -> Any:
     return operation
 
 
+def typed(operation: Any) -> Any:
+    """What an approver types for this operation's plan: the database's name and its number."""
+    from opsconsole.operations import Typed
+
+    plan = operation.plan
+    return Typed(name=plan.target().database, number=str(plan.confirmation.number)) if plan.confirmation else Typed()
+
+
 def make_shop(path: Path, *, rows: int = 200, journal: str = "WAL") -> Path:
     """A small SQLite file with keys, an index and `rows` orders of ten customers."""
     path.parent.mkdir(parents=True, exist_ok=True)

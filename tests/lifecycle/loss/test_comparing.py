@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.lifecycle.loss.conftest import Kept
@@ -15,8 +16,8 @@ Keep = Callable[..., Kept]
 ADDED = "INSERT INTO orders (id, customer_id, cents) VALUES (1001, 1, 5), (1002, 2, 5), (1003, 3, 5)"
 
 
-def test_rows_added_changed_and_deleted_are_counted_exactly(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_rows_added_changed_and_deleted_are_counted_exactly(keep: Keep) -> None:
+    kept = keep()
     kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id IN (7, 8)", "DELETE FROM orders WHERE id = 9")
     orders, customers = kept.table("orders"), kept.table("customers")
     assert (orders.rows_live, orders.rows_other) == (202, 200)
@@ -28,21 +29,21 @@ def test_rows_added_changed_and_deleted_are_counted_exactly(any_shop: Any, keep:
     assert [table.noun for table in preview.tables] == ["orders", "customers"]
 
 
-def test_where_nothing_moved_nothing_is_lost(any_shop: Any, keep: Keep) -> None:
-    preview = keep(any_shop).preview()
+def test_where_nothing_moved_nothing_is_lost(keep: Keep) -> None:
+    preview = keep().preview()
     assert (preview.sentence, preview.number) == ("No row would be lost or set back.", 0)
 
 
-def test_changes_alone_are_told_and_counted(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_changes_alone_are_told_and_counted(keep: Keep) -> None:
+    kept = keep()
     kept.run("UPDATE orders SET cents = 1 WHERE id <= 4")
     preview = kept.preview()
     assert preview.sentence == "You would lose the changes of 4 orders; no row would be lost."
     assert (preview.number, preview.counts) == (4, "rows that would go back to how they were")
 
 
-def test_tables_of_one_side_are_lost_or_come_back(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop, "CREATE TABLE old (id integer primary key)", "INSERT INTO old VALUES (1)")
+def test_tables_of_one_side_are_lost_or_come_back(keep: Keep) -> None:
+    kept = keep("CREATE TABLE old (id integer primary key)", "INSERT INTO old VALUES (1)")
     kept.run("DROP TABLE old", "CREATE TABLE fresh (id integer primary key)", "INSERT INTO fresh VALUES (1), (2)")
     old, fresh = kept.table("old"), kept.table("fresh")
     assert (old.rows_live, old.rows_other, old.only_live, old.only_other) == (None, 1, 0, 1)
@@ -51,16 +52,16 @@ def test_tables_of_one_side_are_lost_or_come_back(any_shop: Any, keep: Keep) -> 
     assert actions == {"orders": "replaced", "customers": "replaced", "old": "created", "fresh": "removed"}
 
 
-def test_a_table_without_a_key_is_compared_as_a_heap_of_rows(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop, "CREATE TABLE log (word text)", "INSERT INTO log VALUES ('a'), ('a'), ('b')")
+def test_a_table_without_a_key_is_compared_as_a_heap_of_rows(keep: Keep) -> None:
+    kept = keep("CREATE TABLE log (word text)", "INSERT INTO log VALUES ('a'), ('a'), ('b')")
     kept.run("INSERT INTO log VALUES ('a'), ('c')", "DELETE FROM log WHERE word = 'b'")
     log = kept.table("log")
     assert (log.only_live, log.changed, log.only_other, log.exact) == (2, None, 1, True)
     assert "no primary key" in log.note
 
 
-def test_a_table_whose_columns_changed_is_told_by_its_counts(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_a_table_whose_columns_changed_is_told_by_its_counts(keep: Keep) -> None:
+    kept = keep()
     kept.run(ADDED, "ALTER TABLE orders ADD COLUMN colour text")
     orders = kept.table("orders")
     assert (orders.only_live, orders.changed, orders.exact) == (3, None, False)
@@ -69,8 +70,8 @@ def test_a_table_whose_columns_changed_is_told_by_its_counts(any_shop: Any, keep
     assert "Only the counts of orders could be compared" in kept.preview().sentence
 
 
-def test_a_large_table_is_sampled_and_said_to_be(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_a_large_table_is_sampled_and_said_to_be(keep: Keep) -> None:
+    kept = keep()
     kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id <= 100", "DELETE FROM orders WHERE id > 150 AND id <= 200")
     orders = kept.table("orders", exact_rows=100, sample_rows=90)
     assert not orders.exact and orders.note.startswith("estimated from a sample")
@@ -79,15 +80,15 @@ def test_a_large_table_is_sampled_and_said_to_be(any_shop: Any, keep: Keep) -> N
     assert "about" in kept.preview(exact_rows=100, sample_rows=90).sentence
 
 
-def test_a_sample_that_sees_every_row_tells_the_truth(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_a_sample_that_sees_every_row_tells_the_truth(keep: Keep) -> None:
+    kept = keep()
     kept.run(ADDED, "UPDATE orders SET cents = 1 WHERE id = 7", "DELETE FROM orders WHERE id = 9")
     orders = kept.table("orders", exact_rows=100, sample_rows=6000)
     assert (orders.only_live, orders.changed, orders.only_other, orders.exact) == (3, 1, 1, False)
 
 
-def test_when_time_runs_out_what_is_left_is_told_by_counts_at_most(any_shop: Any, keep: Keep) -> None:
-    kept = keep(any_shop)
+def test_when_time_runs_out_what_is_left_is_told_by_counts_at_most(keep: Keep) -> None:
+    kept = keep()
     kept.run(ADDED)
     preview = kept.preview(seconds=0.000001)
     assert not preview.exact
@@ -100,10 +101,9 @@ STAMPS = {
 }
 
 
-def test_the_sentence_tells_how_much_time_would_be_lost(any_shop: Any, keep: Keep) -> None:
-    kind, before, after = STAMPS[any_shop[0].engine]
+def test_the_sentence_tells_how_much_time_would_be_lost(shop: Any, keep: Keep) -> None:
+    kind, before, after = STAMPS[shop.engine]
     kept = keep(
-        any_shop,
         f"ALTER TABLE orders ADD COLUMN updated_at {kind}",
         f"UPDATE orders SET updated_at = {before}",
     )
@@ -111,12 +111,70 @@ def test_the_sentence_tells_how_much_time_would_be_lost(any_shop: Any, keep: Kee
     orders = kept.table("orders")
     assert orders.newest_other == datetime(2026, 11, 20, 10, tzinfo=UTC)
     assert orders.newest_live == datetime(2026, 11, 20, 16, 10, tzinfo=UTC)
-    assert kept.preview().sentence == "You would lose 1 orders of the last 6 h 10 min."
+    assert kept.preview().sentence == "You would lose 1 row of orders of the last 6 h 10 min."
 
 
 @pytest.mark.parametrize("rows", [0, 1])
-def test_an_empty_table_is_compared_too(any_shop: Any, keep: Keep, rows: int) -> None:
-    kept = keep(any_shop, "DELETE FROM orders")
+def test_an_empty_table_is_compared_too(keep: Keep, rows: int) -> None:
+    kept = keep("DELETE FROM orders")
     if rows:
         kept.run("INSERT INTO orders (id, customer_id) VALUES (5, 1)")
     assert (kept.table("orders").only_live, kept.table("orders").exact) == (rows, True)
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_table_that_another_session_keeps_locked_is_told_by_an_estimate(shop: Any, keep: Keep) -> None:
+    kept = keep("ANALYZE")
+    with psycopg.connect(shop.url) as holder:
+        holder.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        orders, customers = kept.table("orders"), kept.table("customers")
+    assert "keeps the table locked" in orders.note and not orders.exact
+    assert customers.exact
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_pg_dump_archive_is_told_by_its_counts(keep: Keep) -> None:
+    kept = keep(form="custom")
+    kept.run(ADDED)
+    orders = kept.table("orders")
+    assert (orders.only_live, orders.changed, orders.exact) == (3, None, False)
+    assert "archive of pg_dump" in orders.note
+
+
+@pytest.mark.parametrize("shop", ["sqlite"], indirect=True)
+def test_a_backup_of_sqlite_that_is_too_large_to_unpack_is_told_by_its_counts(keep: Keep, settings: Any) -> None:
+    kept = keep()
+    kept.run(ADDED)
+    settings.LOSS_UNPACK_BYTES = 1000
+    orders = kept.table("orders")
+    assert (orders.only_live, orders.exact) == (3, False)
+    assert "larger than" in orders.note
+
+
+def test_nothing_is_left_behind_by_a_comparison(keep: Keep, settings: Any) -> None:
+    keep().preview()
+    assert list(settings.OPSCONSOLE_STORE.glob("work/*")) == []
+
+
+AWKWARD = {
+    "sqlite": (
+        "CREATE TABLE odd (a TEXT COLLATE NOCASE, b BLOB, c REAL, PRIMARY KEY (a, b)) WITHOUT ROWID",
+        "INSERT INTO odd VALUES ('it''s|5:x', x'00ff', 1.5), ('tab\t', x'', NULL), ('é', x'41', -0.1)",
+    ),
+    "postgresql": (
+        "CREATE TABLE odd (a text, b bytea, c float8, h pair, PRIMARY KEY (a, b))",
+        "INSERT INTO odd VALUES ('it''s|5:x', '\\x00ff', 1.5, '(1,x)'), (E'tab\t\\\\', '', NULL, NULL),"
+        " ('é', '\\x41', -0.1, NULL)",
+    ),
+}
+
+
+@pytest.mark.parametrize("limits", [{}, {"exact_rows": 1, "sample_rows": 100}], ids=["exact", "sampled"])
+def test_awkward_keys_and_values_are_found_again_on_the_other_side(shop: Any, keep: Keep, limits: Any) -> None:
+    table, rows = AWKWARD[shop.engine]
+    kept = keep(*(["CREATE TYPE pair AS (x int, y text)"] if shop.engine == "postgresql" else []), table, rows)
+    odd = kept.table("odd", **limits)
+    assert (odd.only_live, odd.changed, odd.only_other) == (0, 0, 0)
+    kept.run("UPDATE odd SET c = 7 WHERE a = 'é'", "DELETE FROM odd WHERE c = 1.5")
+    odd = kept.table("odd", **limits)
+    assert (odd.only_live, odd.changed, odd.only_other) == (0, 1, 1)

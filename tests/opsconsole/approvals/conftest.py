@@ -29,10 +29,11 @@ class Team:
 
 @pytest.fixture(autouse=True)
 def kinds_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two kinds that only the tests of approvals know."""
-    from tests.opsconsole.approvals.scenes import Copy, Scrub
+    """Kinds that only the tests of approvals know."""
+    from tests.opsconsole.approvals.scenes import Copy, Costly, Scrub
 
-    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, "scrub": Scrub(), "copy": Copy()})
+    known = {"scrub": Scrub(), "copy": Copy(), "costly": Costly()}
+    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, **known})
     yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
@@ -11,8 +12,9 @@ from unittest import mock
 from opsconsole import kinds, operations
 from opsconsole.clock import now
 from opsconsole.models import Account, Database, Environment, Operation, OwnerGroup, Vote
-from opsconsole.plans import Effect, Plan
+from opsconsole.plans import Confirmation, Effect, Plan
 from opsconsole.targets import plan_target
+from tests.support.cases import typed
 
 
 class Scrub(kinds.Kind):
@@ -46,6 +48,18 @@ class Copy(Scrub):
     mutates = gated = False
 
 
+class Costly(Scrub):
+    """Scrubs too, and would lose rows: who approves it types a number."""
+
+    name = "costly"
+    label = "Scrub at a cost"
+
+    def plan(self, request: kinds.Request) -> Plan:
+        effects = (Effect(object="orders", action="replaced", rows_before=1204, rows_after=9, lost=1204, changed=0),)
+        asked = Confirmation(sentence="You would lose 1204 orders.", number=1204, counts="rows that would be lost")
+        return replace(super().plan(request), effects=effects, confirmation=asked)
+
+
 def add_database(name: str, environment: str = "production", *, identity: str = "", **more: Any) -> Database:
     """A row without a file behind it; the bootstrap must be open."""
     group, _ = OwnerGroup.objects.get_or_create(name=more.pop("owner_group", "default"))
@@ -63,7 +77,8 @@ def ask(account: Account, database: Database, kind: str = "scrub", **parameters:
 def approve(account: Account, operation: Operation, **more: Any) -> Operation:
     """Vote for what is waiting, the password just given."""
     fresh = Operation.objects.get(pk=operation.pk)
-    return operations.approve(fresh, **{"account": account, "digest": fresh.digest, "auth_at": now(), **more})
+    usual = {"account": account, "digest": fresh.digest, "auth_at": now(), "typed": typed(fresh)}
+    return operations.approve(fresh, **{**usual, **more})
 
 
 def raw_vote(operation: Operation, account: Account, decision: str = "approve", **more: Any) -> Vote:

@@ -11,6 +11,7 @@ from opsconsole.approvals import Place, Rule, RuleSet, Verb, sentence
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Usage
 from opsconsole.models import Policy
+from opsconsole.plans import Growth
 from opsconsole.targets import plan_target
 from tests.opsconsole.approvals.scenes import add_database, approve, ask, later
 
@@ -73,12 +74,25 @@ SENTENCES = [
         "On protected databases that no other policy covers, every kind that changes data needs 1 other person "
         "of approvers; valid 1 h 30 min",
     ),
+    (
+        {"growth": Growth(percent=0, rows=20)},
+        "Everywhere, every kind that changes data needs 1 other person of approvers; valid 4 h; "
+        "stale when more than 0 % and 20 rows more would be lost than was approved",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("given", "words"), SENTENCES)
 def test_a_policy_reads_as_a_sentence(given: dict[str, Any], words: str) -> None:
     assert sentence(Rule(**{"name": "wanted", **given})) == words
+
+
+def test_a_policy_says_how_far_a_loss_may_grow_and_letting_it_grow_further_is_weaker(team: Any) -> None:
+    approve(team.grace, set_policy(team, name="default", loss_growth_percent=0, loss_growth_rows=20))
+    needed = approvals.requirement_for(kinds.get("scrub"), [plan_target(team.savings, None)], at=now())
+    assert needed.growth == Growth(percent=0, rows=20)
+    looser = set_policy(team, name="default", loss_growth_rows=21)
+    assert "It asks for less than now" in " ".join(looser.plan.risk_reasons)
 
 
 def test_the_shipped_default_is_a_row(console: Any) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 import pytest
 
 from opsconsole.approvals import Clause, Requirement, Window, strictest
+from opsconsole.plans import Growth
 
 APPROVERS = Clause(roles=("approvers",), owner_groups=("default",))
 NIGHT = Window(days=(5, 6), begins=time(22), ends=time(4))
@@ -23,6 +24,25 @@ def test_all_clauses_the_larger_count_and_the_shorter_validity_count() -> None:
     merged = strictest(asking(APPROVERS, valid_minutes=60), asking(two, admins, valid_minutes=240))
     assert set(merged.clauses) == {two, admins}
     assert (merged.votes_needed, merged.valid_minutes) == (3, 60)
+
+
+def test_the_smaller_growth_of_a_loss_counts() -> None:
+    merged = strictest(asking(APPROVERS, growth=Growth(percent=5, rows=500)), asking(APPROVERS))
+    assert merged.growth == Growth(percent=5, rows=100)
+    assert Requirement.from_json(merged.as_json()) == merged
+
+
+def test_what_was_stored_before_growth_was_known_has_the_usual_one() -> None:
+    raw = asking(APPROVERS).as_json()
+    del raw["growth"]
+    assert Requirement.from_json(raw).growth == Growth(percent=10, rows=100)
+
+
+@pytest.mark.parametrize(
+    ("approved", "now", "allowed"), [(0, 100, True), (0, 101, False), (5000, 5500, True), (5000, 5501, False)]
+)
+def test_a_loss_may_grow_by_a_part_or_by_rows_whichever_is_larger(approved: int, now: int, allowed: bool) -> None:
+    assert Growth().allows(approved, now) is allowed
 
 
 def test_the_same_role_in_two_owner_groups_is_two_seats() -> None:
@@ -75,6 +95,8 @@ def test_every_policy_must_have_its_window_open() -> None:
         (asking(Clause(roles=("administrators",))), "another role"),
         (asking(APPROVERS, valid_minutes=241), "longer validity"),
         (asking(APPROVERS), "no window"),
+        (asking(APPROVERS, windows=((NIGHT,),), growth=Growth(percent=11, rows=100)), "a larger part may be lost"),
+        (asking(APPROVERS, windows=((NIGHT,),), growth=Growth(percent=10, rows=101)), "more rows may be lost"),
     ],
 )
 def test_what_asks_for_less_does_not_cover(weaker: Requirement, why: str) -> None:

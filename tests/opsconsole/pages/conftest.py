@@ -12,7 +12,7 @@ from django.test import Client
 from opsconsole import kinds
 from opsconsole import urls as _every_page_is_declared_by_now  # noqa: F401
 from opsconsole.models import Account, Database, Operation
-from tests.opsconsole.approvals.scenes import Copy, Scrub, add_database, approve, ask
+from tests.opsconsole.approvals.scenes import Copy, Costly, Scrub, add_database, approve, ask
 from tests.support.console import Console
 from tests.support.people import PASSWORD, Cast, assemble, close_bootstrap
 
@@ -46,8 +46,9 @@ class Office:
 
 @pytest.fixture(autouse=True)
 def kinds_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two kinds that only tests know: one changes data in name, the other only reads."""
-    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, "scrub": Scrub(), "copy": Copy()})
+    """Kinds that only tests know: some change data in name, one only reads."""
+    known = {"scrub": Scrub(), "copy": Copy(), "costly": Costly()}
+    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, **known})
     yield
 
 

@@ -56,6 +56,20 @@ def test_an_approver_approves_and_it_is_queued(office: Office) -> None:
     assert Vote.objects.get().reason == "looks right"
 
 
+def test_what_costs_rows_says_so_on_top_and_asks_for_the_number(office: Office) -> None:
+    operation = ask(office.ada, office.savings, "costly")
+    grace = office.at("grace")
+    html = text_of(grace, operation)
+    assert "You would lose 1204 orders." in html
+    assert "Type savings to confirm" in html and "Type the number of rows that would be lost" in html
+    refused = decide(grace, operation, typed_name="savings", typed_number="9")
+    assert refused.status_code == 409
+    assert "it stands in the sentence on top of the plan" in refused.content.decode()
+    assert decide(grace, operation, typed_name="savings", typed_number="1204").status_code == 302
+    operation.refresh_from_db()
+    assert operation.state == State.QUEUED
+
+
 def test_a_rejection_ends_it(office: Office) -> None:
     operation = office.waiting()
     decide(office.at("linus"), operation, "reject", reason="the wrong table")

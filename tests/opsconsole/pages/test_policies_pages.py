@@ -12,7 +12,8 @@ from tests.opsconsole.pages.conftest import Office
 
 RULE = {
     "name": "scrubs", "title": "Scrubs", "environments": ["production"], "kinds": ["scrub"], "tags": "",
-    "approvers": "2", "administrators": "0", "min_people": "2", "valid_minutes": "60", "begins": "", "ends": "",
+    "approvers": "2", "administrators": "0", "min_people": "2", "valid_minutes": "60", "loss_growth_percent": "10",
+    "loss_growth_rows": "100", "begins": "", "ends": "",
     "reason": "Two see more",
 }  # fmt: skip
 
