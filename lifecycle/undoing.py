@@ -63,12 +63,12 @@ def bound(copy: KeptCopy, engine: Engine) -> tuple[Precondition, ...]:
     return tuple(found)
 
 
-def loss_of(copy: KeptCopy, engine: Engine) -> LossPreview:
+def loss_of(copy: KeptCopy, engine: Engine, within: loss.Limits | None = None) -> LossPreview:
     """What the live database would lose if the copy came back."""
     if copy.way == KeptCopy.Way.DATABASE:
-        return loss.of_kept(engine, copy.name, f"what {named(copy)} replaced", copy.kept_at)
+        return loss.of_kept(engine, copy.name, f"what {named(copy)} replaced", copy.kept_at, within)
     backup = backup_of(copy)
-    return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}")
+    return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}", within)
 
 
 def written_since(copy: KeptCopy, engine: Engine) -> str:

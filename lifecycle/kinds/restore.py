@@ -21,8 +21,6 @@ from opsconsole.models import Database, Operation
 from opsconsole.plans import Growth, Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
 
-PATIENCE = 4.0  # how many times as long as for a page a loss may be compared for when nobody waits
-
 
 class RestoreKind(Kind):
     name = "restore"
@@ -136,7 +134,7 @@ class RestoreKind(Kind):
 
     def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
         backup = _backup(plan)
-        within = loss.limits(patience=PATIENCE)
+        within = loss.unhurried()
         return loss.moved(
             plan, loss.of_backup(engines["target"], archives.manifest_of(backup), f"backup {backup.id}", within), growth
         )

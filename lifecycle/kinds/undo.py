@@ -11,15 +11,16 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import kept, offers, replacing, undoing
+from lifecycle import kept, loss, offers, replacing, undoing
 from lifecycle.formats import keeper_of
 from lifecycle.models import Backup, KeptCopy
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Moved
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
-from opsconsole.plans import Effect, Plan
+from opsconsole.plans import Effect, Growth, Plan
 
 
 class UndoKind(Kind):
@@ -60,6 +61,9 @@ class UndoKind(Kind):
         copy, engine = _copy(recovery.plan), recovery.engines["target"]
         safety = replacing.safety_of(recovery)
         return verdict, _conclude(recovery.plan, recovery.operation_id, engine, copy, recovery.witness, safety)
+
+    def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
+        return loss.moved(plan, undoing.loss_of(_copy(plan), engines["target"], loss.unhurried()), growth)
 
     def clean_up(self, recovery: Recovery) -> None:
         replacing.clean_up(recovery)

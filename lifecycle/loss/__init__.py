@@ -18,7 +18,7 @@ from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import TargetProblem
 
-__all__ = ["Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept"]
+__all__ = ["Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept", "unhurried"]
 
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 
@@ -30,6 +30,11 @@ def limits(*, patience: float = 1.0) -> Limits:
         sample_rows=settings.LOSS_SAMPLE_ROWS,
         seconds=settings.LOSS_SECONDS * patience,
     )
+
+
+def unhurried() -> Limits:
+    """The limits in a run, where nobody waits for a page."""
+    return limits(patience=4.0)
 
 
 def of_backup(live: Engine, manifest: Manifest, name: str, within: Limits | None = None) -> LossPreview:

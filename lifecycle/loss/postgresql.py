@@ -216,7 +216,7 @@ def beside_kept(
 
 
 def _known(live: Engine, now: Side, manifest: Manifest) -> Mapping[str, Shape]:
-    """The shapes of an archive's tables. An older one does not tell them; they are known while nothing was redefined."""
+    """The shapes of an archive's tables. An older one does not tell them; they are known while nothing changed."""
     contents = manifest.contents
     if contents.format != "native":
         return {}
