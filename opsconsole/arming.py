@@ -45,8 +45,11 @@ def check_preconditions(plan: Plan, engines: Mapping[str, Engine]) -> dict[str, 
 def look_again(operation_id: int, plan: Plan, engines: Mapping[str, Engine]) -> None:
     """Ask the kind what it would cost by now; the strictest policy of then and now says how much more may be lost.
 
-    Raises Stale when it is more than that, and whatever keeps the kind from looking.
+    Raises Stale when a precondition has moved or it is more than that, and whatever keeps the kind from looking.
     """
+    if plan.confirmation is None:
+        return
+    check_preconditions(plan, engines)
     requirement = approvals.requirement_of(Operation.objects.get(pk=operation_id), at=now())
     if moved := kinds.get(plan.kind).moved(plan, engines, requirement.growth):
         raise Stale(moved)

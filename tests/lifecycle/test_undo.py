@@ -16,7 +16,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
-from tests.support.cases import work
+from tests.support.cases import typed, work
 from tests.support.console import Console
 from tests.support.registering import register
 from tests.support.shops import ORDERS, SqliteShop
@@ -154,7 +154,7 @@ def test_on_a_protected_database_somebody_else_agrees(console, cast):
     for kind in ("restore", "undo"):
         asked = operations.request(kind, row, {}, account=cast.ada)
         assert asked.state == State.PENDING_APPROVAL
-        operations.approve(asked, account=cast.grace, digest=asked.digest, auth_at=now())
+        operations.approve(asked, account=cast.grace, digest=asked.digest, auth_at=now(), typed=typed(asked))
         assert work(console, asked).state == State.SUCCEEDED
 
 
