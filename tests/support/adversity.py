@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import selectors
 import signal
 import socket
 import struct
@@ -53,25 +54,26 @@ class Cutter:
             except OSError:
                 client.close()
                 continue
-            for one, other, direction in ((client, server, "in"), (server, client, "out")):
-                threading.Thread(target=self._carry, args=(one, other, direction), daemon=True).start()
+            threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, direction: str) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                whole = self._until_the_cut(data, direction)
-                sink.sendall(whole)
-                if len(whole) < len(data):
-                    for line in (source, sink):  # no farewell, but a reset
-                        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    break
-        except OSError:
-            pass
-        for line in (source, sink):
-            try:
-                line.shutdown(socket.SHUT_RDWR) if not self.was_cut else line.close()
-            except OSError:
-                pass
+    def _carry(self, client: socket.socket, server: socket.socket) -> None:
+        """One thread a connection, so that closing it is a reset at once (nobody waits in the kernel for it)."""
+        ways = {client: (server, "in"), server: (client, "out")}
+        with client, server, selectors.DefaultSelector() as waiting, suppress(OSError):
+            for line in ways:
+                waiting.register(line, selectors.EVENT_READ)
+            while True:
+                for key, _ in waiting.select():
+                    sink, direction = ways[key.fileobj]  # type: ignore[index]
+                    data = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
+                    whole = self._until_the_cut(data, direction)
+                    sink.sendall(whole)
+                    if not data:
+                        return
+                    if len(whole) < len(data):
+                        for line in ways:  # no farewell, but a reset
+                            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        return
 
     def _until_the_cut(self, data: bytes, direction: str) -> bytes:
         with self._mutex:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows
-from opsconsole.engines.postgresql.connect import LONG, Connector
+from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.lock import PostgresLock
 from opsconsole.exceptions import Usage
 
@@ -43,7 +43,8 @@ class PostgresEngine(Engine):
         return check.check(self.connector)
 
     def tables(self, *, exact: bool = False) -> list[Table]:
-        with self.connector.session(LONG) as session, session.transaction():
+        patience = LONG | {"lock_timeout": LOOK["lock_timeout"]}  # somebody may be waiting for the plan
+        with self.connector.session(patience) as session, session.transaction():
             session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return catalogue.tables(session, exact=exact)
 

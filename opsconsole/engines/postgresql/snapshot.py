@@ -100,8 +100,11 @@ def taken(connector: Connector) -> Iterator[Snapshot]:
 
 
 def _lock_and_look(session: Connection) -> None:
-    """Leave a repeatable-read transaction open in which every user table is locked and visible as it is."""
-    for _ in range(ATTEMPTS):
+    """Leave a repeatable-read transaction open in which every user table is locked and visible as it is.
+
+    The last lock that could not be had in time is raised (it comes out as TargetProblem("locked")).
+    """
+    for attempt in range(1, ATTEMPTS + 1):
         wanted = _names(session)
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
@@ -109,13 +112,16 @@ def _lock_and_look(session: Connection) -> None:
                 session.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS SHARE MODE").format(sql.Identifier(schema, name)))
             if _names(session) == wanted:
                 return
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
+        except psycopg.errors.UndefinedTable:
             pass
+        except psycopg.errors.LockNotAvailable:
+            if attempt == ATTEMPTS:
+                raise
         session.execute("ROLLBACK")
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - only to step out of each other's way
     raise OperationFailed(
         "tables_changing",
-        "The tables of the database kept changing or were locked while their snapshot was taken.",
+        "The tables of the database kept changing while their snapshot was taken.",
         "Wait until the migration or maintenance there has finished, then try again.",
     )
 
