@@ -86,6 +86,12 @@ class LiveRun:
             raise FenceLost("fence_lost", f"Operation {self.operation_id} is no longer held under fence {self.fence}.")
         self.announced = True
 
+    def confirm_fence(self) -> None:
+        """Raises FenceLost when another worker has taken over: then what is left behind is that one's to remove."""
+        held = Operation.objects.filter(pk=self.operation_id, fence=self.fence, state__in=HELD_BY_WORKER)
+        if not held.exists():
+            raise FenceLost("fence_lost", f"Operation {self.operation_id} is no longer held under fence {self.fence}.")
+
     def after_commit(self) -> None:
         self.committed = True
         Operation.objects.filter(pk=self.operation_id, fence=self.fence, state__in=HELD_BY_WORKER).update(
@@ -194,7 +200,10 @@ def _clean_up(kind: kinds.Kind, run: LiveRun) -> None:
         operation_id=run.operation_id, fence=run.fence, plan=run.plan, witness={}, engines=run.engines
     )
     try:
+        run.confirm_fence()
         kind.clean_up(case)
+    except FenceLost:
+        raise
     except Exception as error:
         log.warning("operation %s could not be cleaned up: %s", run.operation_id, error)
         run.log(f"Cleaning up did not work yet and is tried again: {error}")

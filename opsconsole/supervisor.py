@@ -176,9 +176,12 @@ class Supervisor:
         )
 
     def _keep_last_lines(self) -> None:
-        """What the runner said before its end; the end itself matters more than these."""
+        """What the runner said before its end, unless another worker has taken over meanwhile."""
+        own = Operation.objects.select_for_update(of=("self",)).filter(pk=self.operation.id, fence=self.operation.fence)
         try:
-            self._flush_lines()
+            with transaction.atomic():
+                if own.first() is not None:
+                    self._flush_lines()
         except DatabaseError as error:
             connection.close()
             log.warning("operation %s: its last lines are lost (%s)", self.operation.id, type(error).__name__)

@@ -20,6 +20,7 @@ from opsconsole.posture import Level, Line
 
 WORKER_SILENT = timedelta(seconds=90)
 SEAL_LATE = timedelta(seconds=60)
+CLOCK_SECONDS = 60.0  # by which clocks may differ before somebody should look
 BROKER_SECONDS = 1.0
 LITTLE_SPACE = 5 << 30  # bytes free in the store below which somebody should look
 
@@ -39,12 +40,24 @@ def _workers() -> Iterator[Line]:
         queues = ", ".join(host.queues) or "no queue"
         sentence = f"The worker {host.name} {'has fallen silent' if silent else 'is alive'}; it serves {queues}."
         yield Line(topic="workers", level=Level.WATCH if silent else Level.GOOD, sentence=sentence, at=host.seen_at)
+        if abs(host.clock_seconds) > CLOCK_SECONDS:
+            yield _wrong_clock(host)
     if not alive:
         yield Line(
             topic="workers",
             level=Level.BAD,
             sentence="No worker is alive, so what is queued does not start. Start one: manage.py worker.",
         )
+
+
+def _wrong_clock(host: WorkerHost) -> Line:
+    """Leases and times come from the database's clock alone; logs, certificates and lock files do not."""
+    way = "ahead of" if host.clock_seconds > 0 else "behind"
+    sentence = (
+        f"The clock of {host.name} is {abs(host.clock_seconds):.0f} seconds {way} that of the console's database, by "
+        "which everything is timed. Set both by NTP."
+    )
+    return Line(topic="workers", level=Level.WATCH, sentence=sentence, at=host.seen_at)
 
 
 def _broker() -> Iterator[Line]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
+from django.utils import timezone
 
 from opsconsole import __version__, audit, recovery, worker
 from opsconsole.celery import app
@@ -102,7 +103,8 @@ def be_seen() -> None:
     name = socket.gethostname()
     fresh = WorkerHost.objects.filter(name=name, seen_at__gt=at - timedelta(seconds=settings.BEAT_SECONDS))
     if not fresh.exists():
-        facts = {"queues": settings.WORKER_QUEUES, "version": __version__, "seen_at": at}
+        ahead = round((timezone.now() - at).total_seconds(), 1)
+        facts = {"queues": settings.WORKER_QUEUES, "version": __version__, "seen_at": at, "clock_seconds": ahead}
         WorkerHost.objects.update_or_create(name=name, defaults=facts, create_defaults={**facts, "started_at": at})
 
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
-from opsconsole import approvals, audit, draining, failpoints, kinds
+from opsconsole import approvals, audit, draining, failpoints, installation, kinds
 from opsconsole.clock import now
 from opsconsole.dispatch import publish
+from opsconsole.exceptions import Refused
 from opsconsole.failures import foreseen
 from opsconsole.fences import next_fence
-from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationTarget
 from opsconsole.plans import PLAN_FORMAT
 from opsconsole.runner import workdir_of
@@ -46,14 +46,14 @@ def run_operation(operation_id: int) -> None:
 
 
 def _is_able(operation_id: int) -> bool:
-    """Whether this worker can read its console's keys and may use its store; if not, the row says what is missing."""
+    """Whether this worker has its console's keys and may use its store; if not, the row says what is missing."""
     try:
-        instance_id()
+        installation.require_own()
         workdir_of(operation_id, 0).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (Refused, OSError) as error:
         found = foreseen(error)
         why = found.why if found else str(error)
-        log.error("operation %s is left to another worker: %s", operation_id, why)
+        log.error("operation %s is left to another worker: %s", operation_id, found or why)
         Operation.objects.filter(pk=operation_id, state=State.QUEUED).update(
             waiting_for=f"a worker that can start it: {why}"[:300]
         )

@@ -51,4 +51,4 @@ class OperationAdmin(ReadOnlyAdmin):
 @admin.register(WorkerHost)
 class WorkerHostAdmin(ReadOnlyAdmin):
     list_display = ("name", "version", "started_at", "seen_at")
-    fields = ("name", "queues", "version", "tools", "started_at", "seen_at")
+    fields = ("name", "queues", "version", "tools", "clock_seconds", "started_at", "seen_at")

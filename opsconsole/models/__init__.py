@@ -5,6 +5,7 @@ from opsconsole.models.audit import AuditCheckpoint, AuditEvent, AuditPending, A
 from opsconsole.models.databases import Database, DatabaseNote, Environment
 from opsconsole.models.operations import (
     FenceCounter,
+    Installation,
     Operation,
     OperationLine,
     OperationTarget,
@@ -34,6 +35,7 @@ __all__ = [
     "Environment",
     "ExecutionGrant",
     "FenceCounter",
+    "Installation",
     "Membership",
     "Operation",
     "OperationLine",

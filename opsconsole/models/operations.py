@@ -133,6 +133,13 @@ class FenceCounter(models.Model):
     value = models.BigIntegerField(default=0)
 
 
+class Installation(models.Model):
+    """One row: which home (its `keys/instance`) this console belongs to, and whether its store carries its mark."""
+
+    instance = models.CharField(max_length=16)
+    has_store = models.BooleanField(default=False)
+
+
 class WorkerHost(models.Model):
     """A ticker that was seen lately: which host, which queues, which version."""
 
@@ -140,5 +147,6 @@ class WorkerHost(models.Model):
     queues = models.JSONField(default=list)
     version = models.CharField(max_length=40, blank=True)
     tools = models.JSONField(default=dict)
+    clock_seconds = models.FloatField(default=0)  # by how much its clock is ahead of the console's database
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()

@@ -36,6 +36,14 @@ def test_a_worker_that_is_alive_is_in_order_and_a_silent_one_is_to_look_at(offic
     assert sentences("workers", Level.WATCH) == ["The worker far has fallen silent; it serves default."]
 
 
+def test_a_clock_that_differs_from_the_database_s_is_told(office: Office) -> None:
+    worker("near")
+    WorkerHost.objects.update(clock_seconds=-59)
+    assert sentences("workers", Level.WATCH) == []
+    WorkerHost.objects.update(clock_seconds=-61)
+    assert "The clock of near is 61 seconds behind" in sentences("workers", Level.WATCH)[0]
+
+
 def test_guards_that_were_switched_off_are_the_first_thing(office: Office) -> None:
     assert sentences("guards", Level.BAD) == []
     postgresql = connection.vendor == "postgresql"
