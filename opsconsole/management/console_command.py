@@ -52,7 +52,7 @@ class ConsoleCommand(BaseCommand):
         except OpsError as error:
             code = self._refused(error)
         except (OperationalError, ProgrammingError) as error:
-            code = self._refused(_not_ready(error))
+            code = self._refused(not_ready(error))
         except KeyboardInterrupt:
             self.stderr.write("\nStopped looking; what was asked for goes on by itself.")
             code = Exit.NOT_FINISHED
@@ -131,7 +131,7 @@ def password_from(options: Options, prompt: str) -> str:
     return getpass(prompt)
 
 
-def _not_ready(error: Exception) -> OpsError:
+def not_ready(error: Exception) -> OpsError:
     text = str(error).lower()
     if "no such table" in text or "does not exist" in text or "no such column" in text:
         return Refused(

@@ -7,11 +7,11 @@ import signal
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import connection
 
-from opsconsole import installation, tasks
-from opsconsole.exceptions import Refused
+from opsconsole import tasks
+from opsconsole.management.fitness import require_fit_host
 from opsconsole.polling import Poller
 from opsconsole.startup import WORKER_GRACE_SECONDS
 
@@ -24,10 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-        try:
-            installation.require_own()
-        except Refused as refused:
-            raise CommandError(str(refused)) from None
+        require_fit_host()
         going = True
         poller = Poller()
 

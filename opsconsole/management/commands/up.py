@@ -8,10 +8,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
 
-from opsconsole import demo, installation, startup
+from opsconsole import demo, startup
 from opsconsole.exceptions import OpsError
+from opsconsole.management.fitness import require_fit_host
 from opsconsole.process_tree import ProcessTree, follow_parent
 
 
@@ -51,8 +51,7 @@ class Command(BaseCommand):
         self.stdout.write("Preparing the console's own database ...")
         startup.migrate(tree)
         if not tree.asked_to_stop:
-            installation.require_own()
-            connection.close()  # nothing of it is for the programs that are started now
+            require_fit_host()
         story = demo.start(tree, self.stdout.write) if settings.DEMO and not tree.asked_to_stop else None
         startup.collect_static(tree)
         startup.start_web(tree, host, port, broker)

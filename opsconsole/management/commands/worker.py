@@ -7,11 +7,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
 
-from opsconsole import installation, startup
+from opsconsole import startup
 from opsconsole.celery import broker_url
-from opsconsole.exceptions import Refused
+from opsconsole.management.fitness import require_fit_host
 from opsconsole.process_tree import ProcessTree
 
 
@@ -29,11 +28,7 @@ class Command(BaseCommand):
                 "There is no broker: BROKER_URL is not set and no console runs on this home. "
                 "Set BROKER_URL to the console's Redis, and DATABASE_URL to its database."
             )
-        try:
-            installation.require_own()
-        except Refused as refused:
-            raise CommandError(str(refused)) from None
-        connection.close()  # nothing of it is for the programs that are started now
+        require_fit_host()
         queues = [word.strip() for word in options["queues"].split(",") if word.strip()]
         tree = ProcessTree(settings.OPSCONSOLE_HOME / "logs" / f"worker-{'-'.join(queues)}")
         tree.listen()

@@ -140,7 +140,12 @@ def test_production_has_no_demo(home: Path) -> None:
 def test_a_worker_elsewhere_serves_its_queue_and_stops(home: Path, tmp_path: Path) -> None:
     with started(home, PLAIN) as console:
         console.wait_until_ready()
-        env = {"BROKER_URL": console.run_file()["broker"]}
+        env = {
+            "BROKER_URL": console.run_file()["broker"],
+            "DATABASE_URL": f"sqlite:///{console.home / 'console.sqlite3'}".replace(" ", "%20"),
+            "OPSCONSOLE_STORE": str(console.home / "store"),
+        }
+        shutil.copytree(console.home / "keys", tmp_path / "elsewhere" / "keys")
         argv = [process.python(), str(MANAGE), "worker", "--queues", "amsterdam"]
         with started(tmp_path / "elsewhere", env, argv=argv) as worker:
             log = worker.home / "logs" / "worker-amsterdam" / "worker.log"
@@ -148,6 +153,15 @@ def test_a_worker_elsewhere_serves_its_queue_and_stops(home: Path, tmp_path: Pat
             worker.signal(signal.SIGTERM)
             assert worker.ended() == 0, worker.said()
             worker.wait_until_nothing_is_left()
+
+
+def test_a_worker_elsewhere_without_the_console_s_keys_says_what_is_missing(home: Path, tmp_path: Path) -> None:
+    database = f"sqlite:///{home / 'console.sqlite3'}".replace(" ", "%20")
+    argv = [process.python(), str(MANAGE), "worker"]
+    env = {"BROKER_URL": "redis://127.0.0.1:1/0", "DATABASE_URL": database, "OPSCONSOLE_STORE": str(home / "store")}
+    with started(tmp_path / "elsewhere", env, argv=argv) as worker:
+        assert worker.ended() == 1
+        assert "Copy the folder keys" in worker.said()
 
 
 def test_a_worker_without_a_broker_says_what_is_missing(tmp_path: Path) -> None:
