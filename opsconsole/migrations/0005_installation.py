@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('opsconsole', '0002_shipped_rows'),
+        ("opsconsole", "0004_loss_growth"),
     ]
 
     operations = [
