@@ -8,13 +8,14 @@ RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 
-.PHONY: help install run test nightly lint clean test-servers
+.PHONY: help install run test nightly bench lint clean test-servers
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run [PORT=8000]   install, load the demo and start the console"
 	@echo "make test              install and run every test"
 	@echo "make nightly           install and run the tests that take minutes"
+	@echo "make bench [SIZE=M]    measure against other tools (see docs/performance.md)"
 	@echo "make lint              formatting, types, imports, templates"
 	@echo "make install           only prepare .venv"
 	@echo "make clean             remove .venv and caches (never var/, the console's state)"
@@ -29,6 +30,12 @@ test: $(DEVELOPMENT) test-servers $(AXE)
 
 nightly: $(DEVELOPMENT) test-servers $(AXE)
 	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
+
+# S is a quick look (minutes, 2 GiB of disk for a while); M is what the bars are about (16 GiB), and writes its table
+SIZE ?= S
+ROUNDS ?= 3
+bench: $(DEVELOPMENT) test-servers
+	@$(PYTHON) -m tests.bench --size $(SIZE) --rounds $(ROUNDS) --only "$(ONLY)"
 
 lint: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff check .

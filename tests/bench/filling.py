@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tests.support.tampering import guards_off
 
 DATABASES = 10
@@ -86,6 +88,6 @@ def _payload(vendor: str) -> str:
     from opsconsole.plans import canonical_json
     from tests.bench.history import payload_of
 
-    head, _, tail = canonical_json(payload_of("login N")).decode().partition("login N")
+    head, _, tail = canonical_json(payload_of(0, datetime.now(UTC), "login N")).decode().partition("login N")
     text = f"'{head}login ' || n || '{tail}'"
     return f"CAST({text} AS BLOB)" if vendor == "sqlite" else f"convert_to({text}, 'UTF8')"

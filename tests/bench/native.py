@@ -34,6 +34,15 @@ class Native:
             savings.fill(session, size)
             found = session.execute("SELECT pg_database_size(current_database())").fetchone()
         self.size = int(found[0]) if found else 0
+        self.rows = sum(savings.rows_of(table, size) for table in savings.ROWS)
+        self.missing: list[str] = []
+
+    def drop(self) -> None:
+        """Free the disk for what is measured next."""
+        self.server.drop_database(self.source)
+        for path in (*self.folder.glob("*.gz"), *self.folder.glob("*.dump")):
+            path.unlink()
+        shutil.rmtree(self.folder / "ours", ignore_errors=True)
 
     # -- backup -----------------------------------------------------------------------------------------------------
 
@@ -44,14 +53,14 @@ class Native:
             [
                 Contestant(GZIP, lambda: self._dump(f"{self._bin}/pg_dump {self.source} | gzip", "plain.sql.gz")),
                 Contestant(packed[0], lambda: self._dump(packed[1], "packed.dump"), note),
-                Contestant(OURS, self._our_backup),
+                Contestant(OURS, self.our_backup),
             ],
             [Bar(OURS, GZIP, 0.18), Bar(OURS, GZIP, 0.90, "size"), Bar(OURS, packed[0], 1.0)],
         )
 
     def read(self) -> Race:
         """The read-through that follows every backup, alone: no other tool does it, so it has no peer and no bar."""
-        return Race("Reading the backup through", [Contestant(OURS, self._our_reading)])
+        return Race("Reading the backup through", [Contestant(OURS, self.our_reading)])
 
     def _zstd(self) -> tuple[tuple[str, str], str]:
         """The strongest standard peer that this machine has: (name, command), and what must be said about it."""
@@ -68,13 +77,13 @@ class Native:
     def _dump(self, command: str, name: str) -> Sample:
         return self._shell(f"{command} > {self.folder}/{name}", wrote=self.folder / name)
 
-    def _our_backup(self) -> Sample:
+    def our_backup(self) -> Sample:
         base = self.folder / "ours"
         shutil.rmtree(base, ignore_errors=True)
         make_base(base)
         return self._ours("backup", base, self.source)
 
-    def _our_reading(self) -> Sample:
+    def our_reading(self) -> Sample:
         return self._ours("read", self.folder / "ours", self.source)
 
     # -- restore ----------------------------------------------------------------------------------------------------
@@ -125,7 +134,8 @@ class Native:
 
     def _ours(self, act: str, base: Path, database: str) -> Sample:
         argv = [process.python(), "-m", "tests.bench.ours", act, str(base)]
-        return self._measured(argv, {"TARGET_URL": self.server.url(database)}, base / "store")
+        wrote = base / "store" if act == "backup" else None
+        return self._measured(argv, {"TARGET_URL": self.server.url(database)}, wrote)
 
     def _measured(self, argv: list[str], env: Mapping[str, str], wrote: Path | None) -> Sample:
         self._settle()

@@ -51,12 +51,15 @@ class Race:
     limits: list[Limit] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
 
+    def add(self, name: str, sample: Sample) -> None:
+        self.samples.setdefault(name, []).append(sample)
+
     def run(self, rounds: int) -> Race:
-        """One round for each contestant that is not counted is left out: the first to run warms the cache for all."""
+        """Let the contestants take turns so many times."""
         for number in range(1, rounds + 1):
             for contestant in self.contestants:
                 sample = contestant.run()
-                self.samples.setdefault(contestant.name, []).append(sample)
+                self.add(contestant.name, sample)
                 say(f"{self.title}, round {number}: {contestant.name} {sample.wall:.2f} s")
         return self
 

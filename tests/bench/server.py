@@ -36,6 +36,11 @@ def running(folder: Path) -> Iterator[PostgresServer]:
         server.stop()
 
 
+def described(server: PostgresServer) -> str:
+    ((version,),) = server.rows("SELECT current_setting('server_version')")
+    return f"PostgreSQL {version}, shared_buffers {buffers() >> 20} MiB, max_wal_size {MAX_WAL_SIZE}, fsync on"
+
+
 def buffers() -> int:
     """Bytes of shared buffers: 2 GiB, or an eighth of a smaller machine's memory."""
     return min(MOST_BUFFERS, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8)

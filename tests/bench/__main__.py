@@ -1,0 +1,93 @@
+"""`make bench [SIZE=S|M] [ROUNDS=3] [ONLY=native,history,lists,overhead]`: measure, print the table, clean up.
+
+S (62 MB) is a quick look; M (seven million rows, a gigabyte) is what the bars are about, and its table is written into
+docs/performance.md. Nothing here is a test: a bar that does not hold is printed, and the exit status is 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from tests.bench import contests, native, report, server
+from tests.bench.races import say
+from tests.support.servers import PostgresServer
+
+PARTS = ("native", "history", "lists", "overhead")
+DISK = {"S": 2, "M": 16}  # GiB that are needed for a while
+EVENTS = {"S": 50_000, "M": 500_000}
+APPENDS = {"S": 100, "M": 400}  # of each writer
+ROWS = {"S": 50_000, "M": 1_000_000}
+
+
+def main() -> int:
+    given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed
+    folder = server.scratch()
+    try:
+        free = shutil.disk_usage(folder).free >> 30
+        if free < DISK[given.size]:
+            say(f"Size {given.size} needs {DISK[given.size]} GiB in {folder.parent}, and {free} are free.")
+            return 1
+        with server.running(folder) as running:
+            found = measure(given, running, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    table = found.markdown()
+    print(table)
+    if given.size == "M" and set(given.only) == set(PARTS):
+        report.write(table)
+        say(f"Written into {report.PAGE}.")
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--size", choices=("S", "M"), default="S")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", type=lambda text: text.split(",") if text else list(PARTS), default=list(PARTS))
+    given = parser.parse_args()
+    if unknown := set(given.only) - set(PARTS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return given
+
+
+def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) -> report.Report:
+    found = report.Report(size=given.size, rounds=given.rounds, server=server.described(running))
+    if {"native", "overhead"} & set(given.only):
+        data = native.Native(running, folder, given.size)
+        found.data = f"The database has {data.rows:,} rows and {data.size / 1e6:,.0f} MB."
+        if "native" in given.only:
+            races = [data.backup().run(given.rounds), data.read().run(given.rounds)]
+            races.append(data.restore().run(given.rounds))
+            found.races += races
+            found.limits += native.memory(*races)
+            found.missing += data.missing
+        if "overhead" in given.only:
+            found.races.append(contests.overhead(data, folder, given.rounds))
+        data.drop()
+    if "history" in given.only:
+        histories(found, given, running, folder)
+    if "lists" in given.only:
+        races, limits = contests.lists(contests.homes(folder, running, "lists"), ROWS[given.size], given.rounds)
+        found.lists += races
+        found.limits += limits
+    return found
+
+
+def histories(found: report.Report, given: argparse.Namespace, running: PostgresServer, folder: Path) -> None:
+    places = contests.homes(folder, running, "history")
+    race, limits = contests.verification(places, EVENTS[given.size], given.rounds)
+    found.races.append(race)
+    found.limits += limits
+    writing = contests.homes(folder, running, "writing")[1]
+    race, limits = contests.appending(writing, APPENDS[given.size], given.rounds)
+    found.races.append(race)
+    found.limits += limits
+
+
+if __name__ == "__main__":
+    sys.exit(main())
