@@ -1,4 +1,4 @@
-"""The change requests of this app: a copy of a protected database's data may leave the console once."""
+"""The change requests of this app: what leaves the console, what a drill asks, which backup is good again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lifecycle import downloads
+from lifecycle import downloads, smoke, verdicts
 from lifecycle.models import Backup
 from opsconsole.changes import Change, Draft
-from opsconsole.changes.values import number
+from opsconsole.changes.values import number, text
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Operation
+from opsconsole.models import Account, Database, Operation
 from opsconsole.permissions import can
 from opsconsole.plans import Effect, Plan
 
@@ -72,6 +72,104 @@ class DownloadBackup(Change):
             raise Refused("stale", f"Backup {backup.id} is not the one that was asked for.", "Ask again.")
         right = downloads.grant(backup, operation.requester, operation)
         return {"grant": right.pk, "backup": backup.id, "expires_at": right.expires_at.isoformat()}
+
+
+class SetSmokeStatement(Change):
+    """Set, replace or (with an empty statement) remove one of a database's smoke statements."""
+
+    name = smoke.ACTION
+    label = "Set a smoke statement"
+    fields = ("database", "name", "statement")
+    free_at_first = False  # what is confirmed here runs on the database's server
+
+    def draft(self, parameters: Mapping[str, Any]) -> Draft:
+        database = _database(number(parameters, "database", default=0, least=0, most=2**53))
+        name, given = text(parameters, "name"), str(parameters.get("statement") or "").strip()
+        before, statement = smoke.current(database, name), smoke.one_select(given) if given else ""
+        smoke.refuse_odd(database, name, before, statement)
+        action = "replaced" if before and statement else "created" if statement else "removed"
+        verb = "asks" if statement else "no longer asks"
+        return Draft(
+            summary=f"A drill of {database.name} {verb}: {name}.",
+            parameters={"database": database.pk, "name": name, "statement": statement, "before": before},
+            effects=(Effect(object=f"smoke statement {name} of {database.name}", action=action, note=statement),),
+            owner_groups=(database.owner_group.name,),
+            databases=(database.pk,),
+            risk="low" if statement else "medium",
+            risk_reasons=("It runs read-only, with few rights and for at most a minute, in scratch copies only.",)
+            if statement
+            else ("Drills prove less than before.",),
+        )
+
+    def plan(self, parameters: Mapping[str, Any], account: Account | None) -> Plan:
+        """The plan carries the exact statement, for that is what others decide about."""
+        plan = super().plan(parameters, account)
+        return replace(plan, steps=tuple(replace(step, sql=plan.parameters["statement"]) for step in plan.steps))
+
+    def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
+        """Whoever may ask for a drill there may ask for this."""
+        _require_engineer(account, _database(draft.parameters["database"]), "set its smoke statements")
+
+    def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        database = _database(parameters["database"])
+        if smoke.current(database, parameters["name"]) != parameters["before"]:
+            raise Refused("stale", "The statement was changed by somebody else meanwhile.", "Ask again.")
+        smoke.put(database, parameters["name"], parameters["statement"], operation)
+        return {"database": database.pk, "name": parameters["name"]}
+
+
+class TrustBackup(Change):
+    """Call a backup good again that was found damaged, once it has held at every level that failed."""
+
+    name = verdicts.TRUST
+    label = "Call a backup good again"
+    fields = ("backup",)
+    free_at_first = False
+
+    def draft(self, parameters: Mapping[str, Any]) -> Draft:
+        backup = _backup(number(parameters, "backup", default=0, least=0, most=2**53))
+        verdicts.refuse_untrustworthy(backup)
+        database = backup.database
+        return Draft(
+            summary=f"Backup {backup.id} of {database.name} counts as good again and may be restored.",
+            parameters={"backup": backup.id, "checks": len(backup.checks)},
+            effects=(
+                Effect(object=f"backup {backup.id} of {database.name}", action="replaced", note="damaged → good"),
+            ),
+            owner_groups=(database.owner_group.name,),
+            databases=(database.pk,),
+            risk="high",
+            risk_reasons=("It was once found damaged; find out why before you agree.",),
+            way_back="Verify it again: a check that fails marks it as damaged.",
+        )
+
+    def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
+        """Whoever may ask for a restore there may ask for this."""
+        _require_engineer(account, _backup(draft.parameters["backup"]).database, "call its backups good")
+
+    def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        backup = _backup(parameters["backup"])
+        if len(backup.checks) != parameters["checks"]:
+            raise Refused("stale", f"Backup {backup.id} was verified again meanwhile.", "Look at it, then ask again.")
+        verdicts.trust(backup, operation)
+        return {"backup": backup.id}
+
+
+def _require_engineer(account: Account | None, database: Database, what: str) -> None:
+    if account is not None and not can(account, "request", database):
+        raise Refused(
+            "not_allowed",
+            f"Your role does not let you {what}: {database.name}.",
+            f"Ask an engineer of {database.owner_group}.",
+        )
+
+
+def _database(number: int) -> Database:
+    rows = Database.objects.select_related("environment", "owner_group")
+    found = rows.filter(pk=number, removed_at=None).first()
+    if found is None:
+        raise Usage("unknown_database", f"There is no database {number}.", "See `manage.py database list`.")
+    return found
 
 
 def _backup(number: int) -> Backup:

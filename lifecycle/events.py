@@ -32,6 +32,7 @@ EVENTS: tuple[EventType, ...] = (
         V2="{object} of {database} was restored into a scratch database, and equals what was backed up",
     ),
     event("backup.damaged", "{object} of {database} turned out to be damaged: {reason}", "backup level seconds"),
+    event("backup.trusted", "{object} of {database} was called good again", "backup"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, downloads, drills, kept, offers, pins
+from lifecycle import archives, downloads, drills, kept, offers, pins, verdicts
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.shields import restores_of, shields_of
@@ -108,6 +108,12 @@ def unpin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     pins.unpin(backup, account=request.user, reason=said(request, "reason"))  # type: ignore[arg-type]
     messages.success(request, f"Backup {backup.id} is no longer pinned.")
     return redirect("backup", pk=backup.pk)
+
+
+@page("backups/<int:pk>/trust/", name="backup-trust", permission="request", scope="backup", methods=("POST",))
+def trust_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
+    """Another person agrees before a backup that was found damaged counts as good again."""
+    return ask(request, verdicts.TRUST, {"backup": backup.id}, reason=said(request, "reason"))
 
 
 @page(

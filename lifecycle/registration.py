@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifecycle import dashboard, expiry, grounds, posture, taking
-from lifecycle.changes import DownloadBackup
+from lifecycle.changes import DownloadBackup, SetSmokeStatement, TrustBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.restore import RestoreKind
@@ -25,7 +25,8 @@ def register_all() -> None:
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
-    register_change(DownloadBackup())
+    for change in (DownloadBackup(), SetSmokeStatement(), TrustBackup()):
+        register_change(change)
     register_reader(posture.read)
     register_reader(posture.read_kept)
     register_panel(dashboard.PANEL)
@@ -33,4 +34,4 @@ def register_all() -> None:
 
 
 def _declare_pages() -> None:
-    from lifecycle import pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    from lifecycle import drill_pages, pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from lifecycle.models import SmokeStatement
+from opsconsole.clock import now
 from opsconsole.engines.base import Answer
 from opsconsole.exceptions import OperationFailed, Usage
-from opsconsole.models import Database
+from opsconsole.models import Database, Operation
 from opsconsole.states import State
 
 ACTION = "smoke.set"  # the change that sets, replaces or removes one
 SECONDS = 60  # that one statement may take
 MOST = 20  # statements of one database
-LONGEST = 4000
+LONGEST, LONGEST_NAME = 4000, 60
 _TOKENS = re.compile(
     r"""(?P<quiet>--[^\n]*|/\*.*?\*/|\s+)|(?P<text>[eE]?'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
     r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)|(?P<end>;)|(?P<word>\w+)|(?P<sign>.)""",
@@ -32,6 +33,33 @@ def in_force(database: Database) -> list[SmokeStatement]:
     for row in rows:
         _require_confirmed(row)
     return list(rows)
+
+
+def current(database: Database, name: str) -> str:
+    """The statement of that name, empty when there is none."""
+    row = SmokeStatement.objects.filter(database=database, name=name, replaced_by=None).first()
+    return row.statement if row else ""
+
+
+def refuse_odd(database: Database, name: str, before: str, statement: str) -> None:
+    """Raise Usage for a change that changes nothing, a name that is too long, or one statement too many."""
+    if before == statement:
+        why = "That is what it says already." if statement else f"{database.name} has no smoke statement {name}."
+        raise Usage("nothing_to_do", why, "Look at the list on the database's page.")
+    if len(name) > LONGEST_NAME:
+        raise Usage("bad_name", f"A name has at most {LONGEST_NAME} characters.", "Say in a few words what must hold.")
+    if not before and SmokeStatement.objects.filter(database=database, replaced_by=None).count() >= MOST:
+        raise Usage("too_many", f"A database has at most {MOST} smoke statements.", "Replace or remove one.")
+
+
+def put(database: Database, name: str, statement: str, operation: Operation) -> None:
+    """Carry out a confirmed change; an empty statement removes. What it replaces stays as history."""
+    rows = SmokeStatement.objects.filter(database=database, name=name, replaced_by=None)
+    rows.update(replaced_by=operation)
+    if statement:
+        SmokeStatement.objects.create(
+            database=database, name=name, statement=statement, operation=operation, set_at=now()
+        )
 
 
 def one_select(text: str) -> str:

@@ -15,10 +15,12 @@ from lifecycle.manifest import rfc3339
 from lifecycle.models import Backup
 from opsconsole import audit
 from opsconsole.clock import now
-from opsconsole.exceptions import FenceLost
+from opsconsole.exceptions import FenceLost, Refused
 from opsconsole.kinds import Run
 from opsconsole.models import Operation
 from opsconsole.states import HELD_BY_WORKER
+
+TRUST = "backup.trust"  # the change that calls a damaged backup good again
 
 
 @transaction.atomic
@@ -50,6 +52,31 @@ def record(run: Run, backup_id: int, level: str, *, ok: bool, detail: str, **fac
         data={"backup": backup.id, "level": level, **facts},
     )
     return backup
+
+
+def refuse_untrustworthy(backup: Backup) -> None:
+    """Raise Refused unless a damaged backup has since held at least at the highest level that failed."""
+    if backup.state != Backup.State.BAD:
+        raise Refused("not_damaged", f"Backup {backup.id} is not marked as damaged.", "There is nothing to do.")
+    failed = [place for place, check in enumerate(backup.checks) if not check["ok"]]
+    since = backup.checks[failed[-1] + 1 :] if failed else backup.checks
+    needed = max((str(backup.checks[place]["level"]) for place in failed), default="V1")
+    if not any(check["ok"] and str(check["level"]) >= needed for check in since):
+        raise Refused(
+            "not_proven",
+            f"Backup {backup.id} failed {needed}, and has not held at that level since.",
+            f"Verify it at level {needed} first.",
+        )
+
+
+def trust(backup: Backup, operation: Operation) -> None:
+    """Carry out a confirmed change: the backup counts as good again."""
+    refuse_untrustworthy(backup)
+    Backup.objects.filter(pk=backup.pk).update(state=Backup.State.GOOD)
+    audit.record(
+        "backup.trusted", operation=operation, database=backup.database, subject=f"backup {backup.id}",
+        data={"backup": backup.id},
+    )  # fmt: skip
 
 
 def recorded(backup: Backup, operation_id: int) -> Mapping[str, Any] | None:
