@@ -43,7 +43,10 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
             for backup in shown
         ],
         "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
-        "kept": [(row, offers.of_copy(row)) for row in kept.copies_of(database).filter(state=KeptCopy.State.KEPT)],
+        "kept": [
+            (row, offers.of_copy(row), offers.act(row))
+            for row in kept.copies_of(database).filter(state=KeptCopy.State.KEPT)[:BACKUPS_A_PAGE]
+        ],
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
         "can_undo": rights_of(request).can("request", database) and _has_kind("undo"),
         "can_verify": rights_of(request).can("request", database),

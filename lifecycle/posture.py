@@ -136,9 +136,9 @@ def _kept_lines(database: Database, rows: Sequence[KeptCopy], live: int, at: dat
     undoable = [row for row in rows if row.made == live and row.expires_at > at]
     for row in undoable[:1]:
         link = f"/databases/{database.name}/request/undo/?operation={row.operation_id}"
-        what = f"{row.operation.kind} {row.operation_id}"
-        sentence = f"Its {what} can be undone until {clock(row.expires_at)}: what was replaced is {offers.where(row)}."
-        lines.append(Line(topic="undo", level=Level.GOOD, sentence=sentence, link=link, link_text=f"Undo {what}"))
+        until = f"can be undone until {clock(row.expires_at)}"
+        sentence = f"{offers.named(row).capitalize()} {until}: {offers.where(row)}, is kept."
+        lines.append(Line(topic="undo", level=Level.GOOD, sentence=sentence, link=link, link_text=offers.act(row)))
     for row in rows:
         if row.problem:
             sentence = (

@@ -66,7 +66,7 @@ def bound(copy: KeptCopy, engine: Engine) -> tuple[Precondition, ...]:
 def loss_of(copy: KeptCopy, engine: Engine, within: loss.Limits | None = None) -> LossPreview:
     """What the live database would lose if the copy came back."""
     if copy.way == KeptCopy.Way.DATABASE:
-        return loss.of_kept(engine, copy.name, f"what {named(copy)} replaced", copy.kept_at, within)
+        return loss.of_kept(engine, copy.name, f"what {offers.named(copy)} replaced", copy.kept_at, within)
     backup = backup_of(copy)
     return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}", within)
 
@@ -78,8 +78,10 @@ def written_since(copy: KeptCopy, engine: Engine) -> str:
         return ""
     found = loss.of_backup(engine, archives.manifest_of(backup), f"backup {backup.id}", loss.limits(patience=0.5))
     gone = sum(table.only_other or 0 for table in found.tables)
+    if not found.lost + found.changed + gone:
+        return f"nothing{'' if found.exact else ' that could be seen in the time'} since {offers.named(copy)}"
     about = "" if found.exact else "about "
-    return f"{about}{found.lost} rows added, {found.changed} changed and {gone} removed since {named(copy)}"
+    return f"{about}{found.lost} rows added, {found.changed} changed, {gone} removed since {offers.named(copy)}"
 
 
 def _content(copy: KeptCopy, engine: Engine) -> str:
@@ -145,11 +147,6 @@ def method_of(copy: KeptCopy) -> str:
     return str(copy.operation.plan.parameters.get("method") or "swap")
 
 
-def named(copy: KeptCopy) -> str:
-    """`restore 12`: the operation that an undo takes back."""
-    return f"{copy.operation.kind} {copy.operation_id}"
-
-
 def compose(database: Database, copy: KeptCopy, engine: Engine) -> Plan:
     """The plan of an undo. Raises Refused when the target is the console itself."""
     identity, preview = engine.identity(), loss_of(copy, engine)
@@ -157,7 +154,7 @@ def compose(database: Database, copy: KeptCopy, engine: Engine) -> Plan:
     return Plan(
         kind="undo",
         summary=(
-            f"{database.name} holds again exactly what it held before {named(copy)} of "
+            f"{database.name} holds again exactly what it held before {offers.named(copy)} of "
             f"{copy.kept_at:%Y-%m-%d %H:%M:%S} UTC; everything written since is gone from it."
         ),
         targets=(plan_target(database, identity),),
@@ -193,7 +190,7 @@ def _method(copy: KeptCopy) -> str:
 
 
 def _risks(database: Database, copy: KeptCopy, removed: list[str]) -> tuple[str, ...]:
-    reasons = [f"Every row written to {database.name} after {named(copy)} is replaced."]
+    reasons = [f"Every row written to {database.name} after {offers.named(copy)} is replaced."]
     if removed:
         reasons.append(f"Tables that were not there before it disappear: {', '.join(removed)}.")
     if copy.way == KeptCopy.Way.DATABASE:

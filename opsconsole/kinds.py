@@ -69,6 +69,7 @@ class Afterwards:
     kind: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     label: str = ""  # of the button
+    see: int | None = None  # another operation that is the answer
 
 
 class Run(Protocol):
@@ -162,9 +163,13 @@ class Kind(ABC):
         """
         return ()
 
+    def heading(self, database: Database) -> str:
+        """Above the form in which it is asked for."""
+        return f"{self.label} {database.name}"
+
     def button(self, database: Database) -> str:
         """The words on a database's page that lead to the form; empty when there is nothing to ask for now."""
-        return f"{self.label} {database.name}"
+        return self.heading(database)
 
     def afterwards(self, operation: Operation) -> Afterwards | None:
         """What the page of an operation of this kind that succeeded says about taking it back."""

@@ -81,9 +81,12 @@ class UndoKind(Kind):
         rows = ((str(row.operation_id), offers.choice(row)) for row in kept.undoable(database))
         return (("latest", "the latest that can be undone"), *rows)
 
+    def heading(self, database: Database) -> str:
+        return f"Undo an operation on {database.name}"
+
     def button(self, database: Database) -> str:
         rows = kept.undoable(database)
-        return f"Undo {rows[0].operation.kind} {rows[0].operation_id}" if rows else ""
+        return offers.act(rows[0]) if rows else ""
 
     def afterwards(self, operation: Operation) -> Afterwards | None:
         return offers.undo_of(operation)
@@ -111,7 +114,7 @@ def _conclude(
     remaining = _remaining(plan)
     counted = all(effect.exact for effect in remaining)
     rows = f", {sum(e.rows_after or 0 for e in remaining)} rows, counted before they went live" if counted else ""
-    again = f"{database.name} holds again what it held before {undoing.named(copy)}"
+    again = f"{database.name} holds again what it held before {offers.named(copy)}"
     return Result(
         summary=f"{again}: {len(remaining)} tables{rows}.",
         data={

@@ -106,7 +106,7 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
     return show(
         request,
         "console/request.html",
-        title=f"{chosen.label} {database.name}",
+        title=chosen.heading(database),
         crumbs=[("Databases", "/databases/"), (database.name, database.get_absolute_url())],
         crumb=chosen.label,
         frame=database.environment,

@@ -80,7 +80,7 @@ def test_an_undo_brings_back_what_the_restore_replaced_and_can_itself_be_undone(
     (orders,) = [effect for effect in plan.effects if effect.object.endswith("orders")]
     assert (orders.rows_before, orders.rows_after, orders.lost) == (ORDERS, LEFT, ORDERS - LEFT)
     assert plan.confirmation.number == ORDERS - LEFT
-    assert plan.evidence["written"] == f"0 rows added, 0 changed and 0 removed since restore {scene.restore.pk}"
+    assert plan.evidence["written"] == f"nothing since restore {scene.restore.pk}"
     done = scene.do("undo")
     assert scene.shop.orders() == LEFT
     assert done.result["undone"] == scene.restore.pk
