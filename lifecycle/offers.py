@@ -1,11 +1,16 @@
-"""What the page of an ended operation says about taking it back."""
+"""What is said about taking an operation back: on its page, in lists, and before it is even asked for."""
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from lifecycle import kept
+from lifecycle.formats import keeper_of
+from lifecycle.formats.base import Contents
 from lifecycle.models import KeptCopy
+from opsconsole.engines.base import Engine
 from opsconsole.kinds import Afterwards
-from opsconsole.models import Operation
+from opsconsole.models import Database, Operation
 from opsconsole.templatetags.console import clock, size
 
 
@@ -47,3 +52,16 @@ def where(row: KeptCopy) -> str:
     """Where a copy is kept and how much it takes."""
     place = f"the database {row.name}" if row.way == KeptCopy.Way.DATABASE else f"safety backup {row.backup_id}"
     return f"{place}, {size(row.size_bytes)}"
+
+
+def room_for(database: Database, engine: Engine, contents: Contents) -> str:
+    """How much a swap takes on the target's server, and for how long the replaced database stays beside the copy."""
+    needed, free = keeper_of(engine.name).room(engine, contents)
+    known = (
+        f"{size(free)} are free" if free is not None else "how much is free there is not known: look before approving"
+    )
+    both = f"it and what it replaces, {size(engine.size_bytes())}, both exist for {settings.OLD_DATABASE_HOURS} hours"
+    others = kept.copies_of(database).filter(way=KeptCopy.Way.DATABASE, state=KeptCopy.State.KEPT)
+    held = sum(row.size_bytes for row in others)
+    more = f"; databases kept from before take {size(held)}" if held else ""
+    return f"the copy takes about {size(needed)} on the server ({known}); {both}{more}"

@@ -194,6 +194,10 @@ class Keeper(ABC):
     engine: ClassVar[str]
 
     @abstractmethod
+    def room(self, engine: Engine, contents: Contents) -> tuple[int, int | None]:
+        """(bytes that a copy of a backup needs on the server, bytes free there or None when nobody here can tell)."""
+
+    @abstractmethod
     def open(self, engine: Engine, name: str, incarnation: str) -> Engine | None:
         """The kept database as an engine of its own, beside the live one's `engine`; None when it is gone."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lifecycle.formats.base import Keeper, Progress
+from lifecycle.formats.base import Contents, Keeper, Progress
+from lifecycle.formats.postgresql_refusals import room_of
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.postgresql import PostgresEngine, attributes, catalogue, databases, suitability, swap
 from opsconsole.engines.postgresql.attending import attending
@@ -17,6 +18,11 @@ _GONE = "Restore a backup instead: the safety backup of that operation holds the
 
 class PostgresKeeper(Keeper):
     engine: ClassVar[str] = "postgresql"
+
+    def room(self, engine: Engine, contents: Contents) -> tuple[int, int | None]:
+        connector = connector_of(engine)
+        with connector.session() as session:
+            return room_of(connector, session, contents)
 
     def open(self, engine: Engine, name: str, incarnation: str) -> Engine | None:
         connector = connector_of(engine)

@@ -107,9 +107,13 @@ def _of_roles(session: Connection, who: Identity, contents: Contents) -> Refusal
     ]
 
 
+def room_of(connector: Connector, session: Connection, contents: Contents) -> tuple[int, int | None]:
+    """(bytes that the copy needs on the server, bytes free there or None when that is not to be known from here)."""
+    return int(contents.source.get("size_bytes", 0)) * 12 // 10, suitability.free_bytes(connector, session)
+
+
 def _of_space(connector: Connector, session: Connection, contents: Contents) -> Refusals:
-    free = suitability.free_bytes(connector, session)
-    needed = int(contents.source.get("size_bytes", 0)) * 12 // 10
+    needed, free = room_of(connector, session, contents)
     if free is None or free >= needed:
         return []
     return [

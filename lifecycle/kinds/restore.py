@@ -115,6 +115,11 @@ class RestoreKind(Kind):
             evidence={
                 "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, read through in full",
                 "counted": "rows before are counted live; rows after are those of the manifest",
+                **(
+                    {"space": offers.room_for(destination, engine, manifest.contents)}
+                    if method == "swap" and engine.name == "postgresql"
+                    else {}
+                ),
                 "a restore takes": drills.words_for(backup) or "not measured yet: no drill has restored a backup of it",
             },
             way_back=_way_back(),
