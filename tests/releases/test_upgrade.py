@@ -17,7 +17,7 @@ from opsconsole.models import Operation
 from opsconsole.plans import digest_of
 from opsconsole.states import State
 from tests.releases import loading
-from tests.support.cases import work
+from tests.support.cases import typed, work
 from tests.support.console import Console, Template, fresh_console, postgresql_settings
 from tests.support.people import PASSWORD
 from tests.support.shops import ORDERS, SqliteShop
@@ -106,7 +106,9 @@ def every_plan_is_what_was_approved() -> bool:
 def approve(operation: Operation, account: Any) -> Operation:
     from opsconsole.clock import now
 
-    return operations.approve(operation, account=account, digest=operation.digest, auth_at=now())
+    return operations.approve(
+        operation, account=account, digest=operation.digest, auth_at=now(), typed=typed(operation)
+    )
 
 
 def every_page_opens() -> None:
