@@ -55,6 +55,7 @@ class Backup(models.Model):
             models.Index(fields=["database", "-started_at"], name="backup_by_database"),
             models.Index(fields=["database", "-drilled_at"], name="backup_by_drill"),
             models.Index(fields=["-started_at", "-id"], name="backup_by_time"),
+            models.Index(fields=["state", "-started_at", "-id"], name="backup_by_state"),
         ]
 
     def __str__(self) -> str:

@@ -8,8 +8,9 @@ from tests.support.tampering import guards_off
 
 DATABASES = 10
 SERIES = {
-    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s) s",
-    "postgresql": "generate_series(1, {count}) AS s(n)",
+    "sqlite": "(WITH RECURSIVE s(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM s WHERE n < {last})"
+    " SELECT n FROM s) s",
+    "postgresql": "generate_series({first}, {last}) AS s(n)",
 }
 MOMENT = {  # of the n-th row, one a minute
     "sqlite": "datetime('2024-01-01', n || ' minutes')",
@@ -17,15 +18,15 @@ MOMENT = {  # of the n-th row, one a minute
 }
 FALSE = {"sqlite": "0", "postgresql": "false"}
 RESULT = {"sqlite": "'{{\"backup\": ' || n || '}}'", "postgresql": "jsonb_build_object('backup', n)"}
-DIGEST = "'sha256:' || substr('0000000000000000000000000000000000000000000000000000000000000000' || n, -64)"
+DIGEST = f"'sha256:' || substr('{'0' * 64}', 1, 64 - length(CAST(n AS varchar))) || n"
 OPERATIONS = """INSERT INTO opsconsole_operation (kind, state, state_reason, database_id, requester_id,
     requester_person_id, reason, plan_text, digest, plan_format, gated, votes_needed, requirement, self_confirmed,
     queue, created_at, waiting_for, attempts, worker, claim_nonce, progress, witness, result, failure_code, failure_why,
     failure_next)
   SELECT CASE n % 500 WHEN 0 THEN 'restore' ELSE 'backup' END,
     CASE WHEN n % 997 = 0 THEN 'failed' WHEN n % 101 = 0 THEN 'cancelled' ELSE 'succeeded' END, '', 1 + n % {databases},
-    {account}, {person}, 'The nightly one', %s, {digest}, 1, {false}, 0, '{{}}', {false}, 'default', {moment}, '', 1,
-    'bench:1', '', '{{}}', '{{}}', {result}, '', '', '' FROM {series}"""
+    {account}, {person}, 'The nightly one', '{plan}', {digest}, 1, {false}, 0, '{{}}', {false}, 'default', {moment},
+    '', 1, 'bench:1', '', '{{}}', '{{}}', {result}, '', '', '' FROM {series}"""
 EVENTS = """INSERT INTO opsconsole_auditevent (uid, payload, type, at, actor, actor_name, outcome, operation_id,
     database_id, database_name, kind)
   SELECT 'bench-' || n, {payload}, CASE WHEN n % 997 = 0 THEN 'denied.page' WHEN n % 7 = 0 THEN 'op.succeeded'
@@ -41,8 +42,8 @@ BACKUPS = """INSERT INTO lifecycle_backup (database_id, operation_id, purpose, s
     '[{{"level": "V1", "at": "2026-01-01T00:00:00.000000Z", "ok": true, "detail": ""}}]', '' FROM {series}"""
 
 
-def fill(count: int) -> None:
-    """`count` operations, events and backups of ten databases. The bootstrap must be open."""
+def fill(last: int, first: int = 1) -> None:
+    """Operations, events and backups of ten databases, numbered from `first` to `last`. The bootstrap must be open."""
     from django.db import connection
 
     from opsconsole.models import Account, Operation
@@ -52,22 +53,25 @@ def fill(count: int) -> None:
     words = {
         "databases": DATABASES, "account": account.pk, "person": account.person_id, "digest": DIGEST,
         "moment": MOMENT[connection.vendor], "false": FALSE[connection.vendor],
-        "series": SERIES[connection.vendor].format(count=count), "payload": _payload(connection.vendor),
-        "result": RESULT[connection.vendor].format(),
+        "series": SERIES[connection.vendor].format(first=first, last=last), "payload": _payload(connection.vendor),
+        "plan": _plan(), "result": RESULT[connection.vendor].format(),
     }  # fmt: skip
     with guards_off(), connection.cursor() as cursor:
-        cursor.execute(OPERATIONS.format(**words), [_plan()])
-        cursor.execute(EVENTS.format(**words).replace("%", "%%"), [])
+        cursor.execute(OPERATIONS.format(**words))
+        cursor.execute(EVENTS.format(**words))
         newest = Operation.objects.order_by("-id").values_list("id", flat=True)[0]
-        cursor.execute(BACKUPS.format(**words, operation=newest).replace("%", "%%"), [])
+        cursor.execute(BACKUPS.format(**words, operation=newest))
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
         cursor.execute("VACUUM" if connection.vendor == "postgresql" else "PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _databases() -> None:
+    from opsconsole.models import Database
     from tests.opsconsole.approvals.scenes import add_database
 
+    if Database.objects.filter(name="shop-1").exists():
+        return
     for number in range(1, DATABASES + 1):
         add_database(f"shop-{number}", "development")
 

@@ -74,9 +74,9 @@ def _values(payload: dict[str, Any]) -> list[Any]:
     from django.db import connection
 
     from opsconsole.audit.record import columns
-    from opsconsole.plans import canonical_json
 
-    found = columns(payload) | {"payload": canonical_json(payload)}
+    exact = json.dumps(payload, sort_keys=True, separators=(",", ":")).encode()  # canonical, for texts like these
+    found = columns(payload) | {"payload": exact}
     if connection.vendor == "sqlite":
         found["at"] = found["at"].strftime("%Y-%m-%d %H:%M:%S.%f")
     return [found[name] for name in COLUMNS]
