@@ -37,8 +37,8 @@ def test_a_backup_is_queued_again_at_once_and_the_next_worker_makes_it(console, 
     assert "op.lost" not in events_of(operation)
 
 
-def test_a_restore_before_its_commit_point_ends_cancelled_and_says_why(console, cast, any_shop):
-    shop, row = any_shop
+def test_a_restore_before_its_commit_point_ends_cancelled_and_says_why(console, cast, sqlite_shop):
+    shop, row = sqlite_shop
     work(console, operations.request("backup", row, {}, account=cast.ada))
     shop.lose(10)
     operation = operations.request("restore", row, {}, account=cast.ada, confirm="shop")

@@ -28,6 +28,11 @@ from tests.support.servers import PostgresServer, shared_folder
 from tests.support.shops import PostgresShop, SqliteShop
 from tests.support.two_consoles import Pair, two_consoles
 
+
+def nightly(alias: str) -> Any:
+    return pytest.param(alias, marks=pytest.mark.nightly)
+
+
 PATIENT = {"LEASE_SECONDS": "300", "SELF_FENCE_SECONDS": "200"}  # whoever is stopped here is not given up
 
 
@@ -106,7 +111,7 @@ def scene(
         yield Scene(pair, shop, urls, staged)
 
 
-@pytest.mark.parametrize("scene", ["localhost", "socket", "symlink"], indirect=True)
+@pytest.mark.parametrize("scene", [nightly("localhost"), "socket", "symlink"], indirect=True)
 def test_one_works_and_the_other_names_it_waits_and_then_works(scene: Scene) -> None:
     first, second = scene.pair.first, scene.pair.second
     with scene.pair.at(first):
@@ -145,7 +150,7 @@ def lost_while_building(scene: Scene, console: Console) -> Operation:
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("scene", ["localhost", "symlink"], indirect=True)
+@pytest.mark.parametrize("scene", ["localhost", nightly("symlink")], indirect=True)
 def test_each_sweeps_its_own_leftovers_and_never_the_other_ones(scene: Scene) -> None:
     lost = {}
     for console in (scene.pair.first, scene.pair.second):
