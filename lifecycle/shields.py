@@ -82,7 +82,15 @@ def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shi
             at=restored_by.finished_at,
             sentence=f"Operation {restored_by.pk} restored it, and its rows were counted before they went live.",
         )
-    return [complete, read, restored]
+    return [_as_of_now(backup, shield) for shield in (complete, read, restored)]
+
+
+def _as_of_now(backup: Backup, shield: Shield) -> Shield:
+    """What was proven before the backup was found damaged is no longer proven."""
+    damaged_at = backup.damaged_at if backup.state == Backup.State.BAD else None
+    if shield.state != PROVEN or damaged_at is None or _is_later(shield.at, damaged_at):
+        return shield
+    return replace(shield, state=MISSING, sentence=f"{shield.sentence} That was before it was found damaged.")
 
 
 def _read_through(backup: Backup) -> Mapping[str, Any] | None:

@@ -28,7 +28,7 @@ SHARED = "shared"  # the lock is on nothing in the database, so that a verificat
 
 class VerifyKind(Kind):
     name = "verify"
-    label = "Verify a backup"
+    label = "Verify"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
         Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
@@ -37,21 +37,21 @@ class VerifyKind(Kind):
             label="Level",
             default="V2",
             choices=(
-                ("V2", "V2, a drill: restore it into a scratch database and compare everything"),
-                ("V1", "V1: read everything back, unpack and parse it"),
-                ("V0", "V0: compare the stored bytes with their hashes"),
+                ("V2", "V2, a drill: restore and compare"),
+                ("V1", "V1: read everything back"),
+                ("V0", "V0: compare stored bytes"),
             ),
             help="V0 (stored bytes), V1 (read through) or V2 (a real restore that is compared and dropped)",
         ),
         Parameter(
             name="where",
-            label="Where to restore (V2)",
+            label="Where a drill restores",
             choices=(
-                ("", "on the same server when the role may create databases, else on the console's own"),
-                (SAME_SERVER, "on the same server, beside the database"),
-                (OWN, "on a server of the console's own, for this run only"),
+                ("", "its own server, if possible"),
+                (SAME_SERVER, "its own server"),
+                (OWN, "a server of the console's own"),
             ),
-            help="same_server or embedded; empty: the same server when the role may create databases",
+            help="same_server needs a role that may create databases; embedded is started for this run",
         ),
     )
     mutates = False

@@ -65,7 +65,13 @@ def test_a_copy_whose_counts_agree_and_whose_values_do_not_fails_the_drill(conso
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("point", ["restore.staging_half", "verify.restored", "verify.recorded"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "verify.restored",
+        *(pytest.param(p, marks=pytest.mark.nightly) for p in ("restore.staging_half", "verify.recorded")),
+    ],
+)
 def test_a_drill_that_is_killed_leaves_no_scratch_and_is_repeated(console, cast, any_shop, point):
     shop, row = any_shop
     backup = backed_up(console, cast, row)

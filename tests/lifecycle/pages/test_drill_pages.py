@@ -63,14 +63,16 @@ def test_the_dashboard_watches_that_protected_databases_are_drilled(office: Offi
 
 def test_a_damaged_backup_is_told_of_and_does_not_count_as_the_last_good_one(office: Office) -> None:
     good = drilled(office, office.savings, age=timedelta(hours=40))
-    bad = drilled(office, office.savings, state="bad", damaged_at=now())
+    bad = drilled(office, office.savings, state="bad", age=timedelta(hours=1), damaged_at=now())
     lines = {line.topic: line for line in posture.read([office.savings])[office.savings.pk]}
     assert (lines["damage"].level, lines["damage"].sentence) == (Level.BAD, "Its newest backup is damaged.")
     assert lines["backup"].at == good.started_at
     list_backup(office.savings, office.ada)
     lines = {line.topic: line for line in posture.read([office.savings])[office.savings.pk]}
     assert lines["damage"].level == Level.WATCH
-    assert "It was found damaged" in read(office.at("ada"), f"/backups/{bad.pk}/")
+    html = read(office.at("ada"), f"/backups/{bad.pk}/")
+    assert "It was found damaged" in html
+    assert "That was before it was found damaged." in html
 
 
 def test_a_smoke_statement_is_asked_for_on_the_page_and_confirmed_by_another_person(office: Office) -> None:
