@@ -75,7 +75,8 @@ def add_person(
         account.set_password(made or password)
     account.save()
     seal_credential(account, _how(operation), operation)
-    told = {"person": person.pk, "account": account.pk, "login": login, "email": person.email, "groups": list(roles)}
+    told = {"person": person.pk, "account": account.pk, "login": login, "email": person.email, "groups": list(roles),
+            "service": False, "owner": None}  # fmt: skip
     audit.record("person.added", operation=operation, subject=login, data=told)
     for role in roles:
         give_role(person, owner_group, role, operation=operation)
@@ -155,9 +156,10 @@ def set_password_of(account: Account, password_hash: str, *, must_change: bool, 
 
 def seal_credential(account: Account, how: str, operation: Operation | None = None) -> CredentialSeal:
     """Account for the password that the login has now."""
-    return CredentialSeal.objects.create(
-        account=account, fingerprint=fingerprint(account), how=how, changed_by=operation, at=now()
-    )
+    sealed = fingerprint(account)
+    told = {"account": account.pk, "fingerprint": sealed, "how": str(how)}
+    audit.record("auth.sealed", operation=operation, subject=account.username, data=told)
+    return CredentialSeal.objects.create(account=account, fingerprint=sealed, how=how, changed_by=operation, at=now())
 
 
 def credential_ok(account: Account) -> bool:

@@ -742,6 +742,7 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "database.added": {"database.add"},
     "database.changed": {"database.edit"},
     "database.removed": {"database.remove"},
+    "keys.reencrypted": {"secrets.reencrypt"},
 }
 Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
 
@@ -902,6 +903,9 @@ class Approvals:
         self._kinds: dict[str, bool] = {}  # whether the default policy meets it
         self.environments: dict[str, bool] = {}  # whether it is protected
         self.databases: dict[int, dict[str, Any]] = {}
+        self.people: dict[int, dict[str, Any]] = {}
+        self.logins: dict[int, str] = {}
+        self.seals: dict[int, list[tuple[str, str]]] = {}  # of each account: fingerprint and how, as they came
         self._open: dict[int, Asked] = {}
         self._old: list[int] = []  # operations of an older console: how many, the first
         self.armed = 0
@@ -925,9 +929,16 @@ class Approvals:
         """From when on each (person, role, owner group) that is held at the end counts."""
         return {key: spans[-1][0] for key, spans in self._roles.items() if spans[-1][1] is None}
 
-    def login(self, account: int) -> tuple[int, bool] | None:
-        """Whose login it is at the end, and whether it is on; None when no event tells of it."""
-        return (self._owners[account], account not in self._off) if account in self._owners else None
+    def login(self, account: int) -> tuple[int, str, bool] | None:
+        """Whose login it is at the end, its name, and whether it is on; None when no event tells of it."""
+        if account not in self._owners:
+            return None
+        return self._owners[account], self.logins[account], account not in self._off
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether the setting up had ended at the end."""
+        return self._closed is not None
 
     def _see(
         self, seq: int, type: str, at: datetime, subject: Mapping[str, Any], data: Mapping[str, Any],
@@ -953,8 +964,21 @@ class Approvals:
 
     def _on_person_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self._owners[data["account"]] = data["person"]
+        self.logins[data["account"]] = data["login"]
+        self.people[data["person"]] = {name: data[name] for name in ("email", "owner") if name in data}
         if data.get("service"):
             self._services[data["person"]] = data.get("owner")
+
+    def _on_person_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        if data["fields"] == ["email"]:
+            self.people[data["person"]]["email"] = data["new"]
+
+    def _on_auth_sealed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        self.seals.setdefault(data["account"], []).append((data["fingerprint"], data["how"]))
+
+    def _on_keys_reencrypted(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        for number, address in data["addresses"].items():
+            self.databases.setdefault(int(number), {})["address"] = address
 
     def _on_account_deactivated(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self._off[data["account"]] = at
@@ -989,12 +1013,13 @@ class Approvals:
             self.environments[subject["object"]] = bool(data["new"]["protected"])
 
     def _on_database_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
-        named = ("environment", "owner_group", "tags", "identity")
-        self.databases[subject["database"]] = {name: data[name] for name in named}
+        self.databases[subject["database"]] = {
+            "guarded_tables": [], "masked_columns": [], "name": subject["name"], **data,
+        }  # fmt: skip
 
     def _on_database_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
-        moved = {name: value for name, value in data["new"].items() if name in ("environment", "owner_group", "tags")}
-        self.databases.setdefault(subject["database"], {}).update(moved)
+        address = {"address": data["address"]} if "address" in data else {}
+        self.databases.setdefault(subject["database"], {}).update({**data["new"], **address})
 
     def _on_database_removed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self.databases.pop(subject["database"], None)

@@ -8,7 +8,8 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- operations: what moves them
     move("op.planned", "{who} planned the {what}",
          "digest gated votes_needed self_confirmed summary policies risk retry_of requirement places targets askers "
-         "action free_at_first touches mutates repeatable kind_gated expires_at"),
+         "action free_at_first touches mutates repeatable kind_gated expires_at account person token "
+         "plan_format asked_at asks"),
     move("op.submitted", "{who} asked for the {what}", "digest votes_needed expires_at"),
     move("op.queued", "The {what} was queued", "digest self_confirmed"),
     move("op.self_confirmed", "{who} confirmed the own request: {what}", "digest"),
@@ -46,6 +47,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("auth.logout", "{who} logged out", "why"),
     event("auth.reauthenticated", "{who} gave the password again", "purpose"),
     event("auth.reauth_failed", "A password that was asked for again was wrong: {object}", "purpose"),
+    event("auth.sealed", "The password of {object} is accounted for", "account fingerprint how"),
     event("auth.password_changed", "{who} changed the own password", "how account"),
     event("auth.token_created", "{who} made the token {object}", "prefix expires_at account name person"),
     event("auth.token_revoked", "{who} revoked the token {object}", "prefix account"),
@@ -77,8 +79,8 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("bootstrap.closed", "The setting up of the console ended", "account person"),
     # -- databases
     event("database.added", "{who} added the database {database}",
-          "name engine display environment owner_group url_env queue tags identity"),
-    event("database.changed", "{who} changed the database {database}", "changes display fields old new"),
+          "name engine display environment owner_group url_env queue tags identity address"),
+    event("database.changed", "{who} changed the database {database}", "changes display fields old new address"),
     event("database.removed", "{who} removed the database {database}", "name identity"),
     event("database.checked", "{who} tested the connection of {database}", "class version identity"),
     event("database.identity_changed", "{database} turned out to be another database than before"),
@@ -88,7 +90,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- keys
     event("audit.key_rotated", "{who} began to replace the key that signs checkpoints", "old new new_public"),
     event("keys.rotated", "{who} replaced a key: {object}", "which old new until_seq"),
-    event("keys.reencrypted", "Stored secrets were encrypted anew under the {object}", "key count"),
+    event("keys.reencrypted", "Stored secrets were encrypted anew under the {object}", "key count addresses"),
     event("keys.retired", "{who} dropped an old key: {object}", "which old sessions_ended"),
     # -- the history itself, and the console
     event("audit.exported", "{who} exported the audit history", "format filters until_seq"),

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import QuerySet
 
-from opsconsole.audit import catalogue
-from opsconsole.audit.redaction import plain
-from opsconsole.models import AuditEvent, Operation, Policy
-from opsconsole.plans import digest_of
-from opsconsole.states import State
+from opsconsole.audit import operation_rows
+from opsconsole.audit.told import UNTOLD, as_told, data_of
+from opsconsole.models import AuditEvent, Policy
 from opsconsole.verify_audit import Report
 
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
-SEALED = ("digest", "kind", "database_id", "gated", "votes_needed", "self_confirmed")  # columns that never change
 POLICY_LATER = frozenset({"title", "effective_at", "loss_growth_percent", "loss_growth_rows"})
 VOTE_FIELDS = (
     ("person_id", "person"), ("decision", "decision"), ("digest", "digest"), ("id", "vote"), ("account_id", "account"),
     ("auth_at", "auth_at"), ("policy_digest", "policy_digest"), ("at", "at"),
 )  # fmt: skip
 Told = tuple[Any, ...]
-UNTOLD = object()  # what an event of an older console does not say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +44,10 @@ VOTES = Witnessed(
     model="opsconsole.Vote", type="op.voted", fields=VOTE_FIELDS,
     later=frozenset({"vote", "account", "auth_at", "policy_digest", "at"}),
 )  # fmt: skip
-_RULES: list[Witnessed] = [VOTES]
+GRANTS = Witnessed(
+    model="opsconsole.ExecutionGrant", type="op.armed", fields=(("digest", "digest"), ("fence", "fence")), kept=False
+)  # fmt: skip
+_RULES: list[Witnessed] = [VOTES, GRANTS]
 
 
 def add_rule(rule: Witnessed) -> None:
@@ -60,51 +57,10 @@ def add_rule(rule: Witnessed) -> None:
 
 def reconcile(report: Report) -> None:
     """Add a finding for every row that its events do not account for, and the other way round."""
-    _operations(report)
-    _removed_operations(report)
+    operation_rows.compare(report)
     _policies(report)
     for rule in _RULES:
         _witnessed(report, rule)
-
-
-def _operations(report: Report) -> None:
-    """Each operation is in the state that its last event tells, and what it asks for is what it was planned with."""
-    moves = [entry.name for entry in catalogue.every() if entry.moves]
-    last = AuditEvent.objects.filter(operation_id=OuterRef("pk"), type__in=moves).order_by("-id").values("payload")[:1]
-    first = (
-        AuditEvent.objects.filter(operation_id=OuterRef("pk"), type="op.planned").order_by("id").values("payload")[:1]
-    )
-    rows = Operation.objects.order_by("id").annotate(last=Subquery(last), first=Subquery(first))
-    for row in rows.values("id", "state", "plan_text", *SEALED, "last", "first").iterator(chunk_size=CHUNK):
-        report.operations += 1
-        where = f"operation {row['id']}"
-        if row["first"] is None or row["last"] is None:
-            report.add("operation", where, "The history does not know where it comes from.")
-            continue
-        told = _data(row["last"]).get("to", str(State.PLANNED))
-        if told != row["state"]:
-            report.add("operation", where, f"It is {row['state']}, and its last event says {told}.")
-        planned = _data(row["first"])
-        if planned.get("digest") != row["digest"] or digest_of(row["plan_text"].encode()) != row["digest"]:
-            report.add("operation", where, "Its plan has another digest than the one that it was planned with.")
-        wrong = [name for name, told in _sealed(row["first"], planned).items() if told not in (UNTOLD, row[name])]
-        if wrong:
-            report.add("operation", where, f"It was planned with something else than it has now: {', '.join(wrong)}.")
-
-
-def _sealed(payload: bytes | memoryview, planned: Mapping[str, Any]) -> dict[str, Any]:
-    """What an operation's first event tells of the columns that never change."""
-    subject = json.loads(bytes(payload))["subject"]
-    named = ("gated", "votes_needed", "self_confirmed")
-    told = {name: planned.get(name, UNTOLD) for name in named}
-    return told | {"kind": subject["kind"], "database_id": subject["database"]}
-
-
-def _removed_operations(report: Report) -> None:
-    there = Operation.objects.filter(pk=OuterRef("operation_id"))
-    gone = AuditEvent.objects.filter(~Exists(there), type="op.planned").order_by("id")
-    for operation_id in gone.values_list("operation_id", flat=True).iterator(chunk_size=CHUNK):
-        report.add("operation", f"operation {operation_id}", "The history tells of it, and its row is gone.")
 
 
 def _policies(report: Report) -> None:
@@ -164,15 +120,8 @@ def _side_by_side(
         yield key, has, says
 
 
-def _data(payload: bytes | memoryview) -> dict[str, Any]:
-    try:
-        return dict(json.loads(bytes(payload))["data"])
-    except (ValueError, KeyError, TypeError):
-        return {}
-
-
 def _told(payload: bytes | memoryview, names: tuple[str, ...], later: frozenset[str] = frozenset()) -> Told:
-    data = _data(payload)
+    data = data_of(payload)
     return tuple(data.get(name, UNTOLD if name in later else None) for name in names)
 
 
@@ -183,8 +132,3 @@ def _is_told(facts: Told, says: Iterable[Told]) -> bool:
 
 def _facts(row: dict[str, Any], columns: tuple[str, ...]) -> Told:
     return tuple(as_told(row[column]) for column in columns)
-
-
-def as_told(value: Any) -> Any:
-    """A column's value as events tell it."""
-    return plain(value.isoformat() if isinstance(value, datetime) else value)

@@ -11,9 +11,10 @@ from django.db import DatabaseError, connections, transaction
 
 from opsconsole import kinds, triggers
 from opsconsole.audit.actors import Actor, acting_as
-from opsconsole.audit.reconciliation import POLICY_FIELDS, POLICY_LATER, as_told
+from opsconsole.audit.reconciliation import POLICY_FIELDS, POLICY_LATER
 from opsconsole.audit.record import record
 from opsconsole.audit.sentences import payload_of
+from opsconsole.audit.told import as_told
 from opsconsole.models import AuditEvent, Environment, Policy
 
 log = logging.getLogger(__name__)

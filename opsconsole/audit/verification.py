@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from opsconsole import triggers
 from opsconsole.audit import standing, stretches
@@ -116,6 +116,10 @@ def _check_unsealed(report: Report) -> None:
     lost = AuditEvent.objects.filter(Q(seal=None) & Q(pending=None)).order_by("id").values_list("id", flat=True)
     for event_id in lost.iterator(chunk_size=CHUNK):
         report.add("unsealed", f"event {event_id}", "It is in no link of the chain and waits for none.")
+    there = AuditEvent.objects.filter(pk=OuterRef("event_id"))
+    stray = AuditPending.objects.filter(~Exists(there)).order_by("event_id")
+    for event_id in stray.values_list("event_id", flat=True).iterator(chunk_size=CHUNK):
+        report.add("unsealed", f"event {event_id}", "It waits for its seal, and is not there.")
     late = AuditPending.objects.filter(event__at__lt=now() - UNSEALED_LIMIT).order_by("event_id")
     for event_id in late.values_list("event_id", flat=True).iterator(chunk_size=CHUNK):
         report.add("unsealed", f"event {event_id}", "It has waited for its seal for more than a minute.")

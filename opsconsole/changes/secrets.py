@@ -9,7 +9,7 @@ from opsconsole import audit, failpoints
 from opsconsole.changes.base import Change, Draft
 from opsconsole.ciphers import CHUNK, SealedColumn, columns, field_cipher, field_keys
 from opsconsole.exceptions import Refused
-from opsconsole.models import Operation, OwnerGroup
+from opsconsole.models import Database, Operation, OwnerGroup
 from opsconsole.plans import Effect
 from opsconsole.secrets import FieldCipher, name_of
 
@@ -43,9 +43,10 @@ class Reencrypt(Change):
         cipher, count = field_cipher(), 0
         for each in columns():
             count += sum(_renew(each, cipher, operation, batch) for batch in _batches(each))
-        told = {"key": parameters["key"], "count": count}
+        moved = Database.objects.filter(changed_by=operation).order_by("pk")
+        told = {"key": parameters["key"], "count": count, "addresses": {str(row.pk): row.address for row in moved}}
         audit.record("keys.reencrypted", operation=operation, subject=f"field key {parameters['key']}", data=told)
-        return told
+        return {"key": parameters["key"], "count": count}
 
 
 def _batches(each: SealedColumn) -> Iterator[list[tuple[int, str]]]:

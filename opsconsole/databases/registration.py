@@ -107,7 +107,8 @@ def add(operation: Operation, parameters: Mapping[str, Any]) -> Database:
         name=parameters["name"], **_columns(parameters), environment=environment_called(parameters["environment"]),
         owner_group=group, queue=parameters["queue"], tags=parameters["tags"], changed_by=operation,
     )  # fmt: skip
-    audit.record("database.added", database=database, operation=operation, data=_told(parameters))
+    told = _told(parameters) | {"address": database.address}
+    audit.record("database.added", database=database, operation=operation, data=told)
     return database
 
 
@@ -133,7 +134,7 @@ def edit(operation: Operation, parameters: Mapping[str, Any]) -> Database:
     old, new = ({field: change[side] for field, change in changes.items()} for side in ("old", "new"))
     if where:
         old, new = old | {"display": parameters["display_before"]}, new | {"display": where["display"]}
-    told = {"fields": sorted(new), "old": old, "new": new}
+    told = {"fields": sorted(new), "old": old, "new": new, "address": database.address}
     audit.record("database.changed", database=database, operation=operation, data=told)
     return database
 

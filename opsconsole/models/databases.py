@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from opsconsole.models.people import Account, OwnerGroup
+from opsconsole.plans import digest_of
 
 NAME = RegexValidator(
     r"\A[a-z0-9][a-z0-9_-]{0,62}\Z",
@@ -76,6 +77,11 @@ class Database(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"/databases/{self.name}/"
+
+    @property
+    def address(self) -> str:
+        """The digest of how its URL is kept, by which the history tells whether somebody put another one there."""
+        return digest_of(f"{self.url_sealed}\n{self.url_env}".encode())
 
 
 class DatabaseNote(models.Model):

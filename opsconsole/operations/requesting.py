@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from opsconsole import approvals, audit, change_runs, changes, kinds
+from opsconsole.audit.operation_rows import sealed_facts
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Operation, OperationTarget, Person, Token
@@ -193,12 +194,9 @@ def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requir
         reason=operation.reason,
         data={
             "digest": operation.digest,
-            "gated": requirement.gated,
-            "votes_needed": requirement.votes_needed,
-            "self_confirmed": operation.self_confirmed,
             "summary": plan.summary,
             "policies": list(requirement.policies),
-            "expires_at": operation.expires_at,
+            **sealed_facts(operation),
             **_replayable(operation, plan, requirement),
         },
     )

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db import transaction
 
 from opsconsole import approvals, audit
-from opsconsole.audit.reconciliation import VOTE_FIELDS, as_told
+from opsconsole.audit.reconciliation import VOTE_FIELDS
+from opsconsole.audit.told import as_told
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import Account, Operation, Vote

@@ -251,7 +251,9 @@ def test_the_field_key_is_replaced_and_a_second_person_confirms(savings: Cast, c
     killed_at(console, "keys.retiring", "rotate", "fields", "--finish")
     assert keys(console, "rotate", "fields", "--finish")["gone"] == [rotation.name_of(old)]
     assert (len(ciphers.field_keys()), url_of(Database.objects.get())) == (1, url)
-    assert told("keys.reencrypted") == [{"key": rotation.name_of(ciphers.field_keys()[0]), "count": 1}]
+    database = Database.objects.get()
+    told_of = {"key": rotation.name_of(ciphers.field_keys()[0]), "count": 1}
+    assert told("keys.reencrypted") == [told_of | {"addresses": {str(database.pk): database.address}}]
     assert set(private_files_of(console).values()) == {0o600}
 
 

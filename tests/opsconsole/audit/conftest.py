@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import timedelta
+
 import pytest
 
-from opsconsole import audit
+from opsconsole import audit, bootstrap, kinds, operations
+from opsconsole.databases import registration
 from opsconsole.models import AuditEvent
+from tests.opsconsole.approvals.scenes import Copy, Scrub
+from tests.opsconsole.audit.story import acting
+from tests.support.cases import make_shop
 from tests.support.console import Console
 from tests.support.people import Cast, assemble
 
@@ -23,3 +30,19 @@ def history(console: Console) -> list[AuditEvent]:
         if number % 10 == 0:
             audit.checkpoint(force=True)
     return events
+
+
+@pytest.fixture
+def office(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
+    """A console whose whole life stands in its history: set up, with a protected database `savings` and `sandbox`."""
+    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, "scrub": Scrub(), "copy": Copy()})
+    audit.console_started("web")
+    cast = assemble()
+    for name, environment in (("savings", "production"), ("sandbox", "development")):
+        url = f"sqlite:///{make_shop(console.files / f'{name}.sqlite3', rows=3)}"
+        wanted = registration.addition(name, environment=environment, url=url)
+        assert acting(cast.admin, lambda given=wanted: operations.request_change(
+            "database.add", given, account=cast.admin)).state == "succeeded"  # fmt: skip
+    assert bootstrap.close_if_ready(cast.grace)
+    monkeypatch.setattr("opsconsole.verify_audit.SLACK", timedelta(0))  # what follows does so within seconds
+    yield cast

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opsconsole import approvals, arming, audit, bootstrap, kinds, operations
+from opsconsole import approvals, arming, audit, operations
 from opsconsole.audit.export import export
 from opsconsole.audit.stamps import moment
 from opsconsole.clock import now
-from opsconsole.databases import registration
 from opsconsole.exceptions import Usage
 from opsconsole.keys import public_keys
 from opsconsole.models import Account, Database, Environment, Membership, Operation, OwnerGroup, Policy
 from opsconsole.states import State
 from opsconsole.transitions import move
 from opsconsole.verify_audit import Approvals, Needs, Place, Report, verify_export
-from tests.opsconsole.approvals.scenes import Copy, Scrub, approve, raw_vote
-from tests.support.cases import make_shop
+from tests.opsconsole.approvals.scenes import approve, raw_vote
+from tests.opsconsole.audit.story import acting, armed, asked
 from tests.support.console import Console
 from tests.support.people import Cast
 from tests.support.tampering import guards_off
@@ -53,9 +52,10 @@ class Log:
         self.tell("environment.shipped", object="production", protected=True)
         self.tell("environment.shipped", object="testing", protected=False)
         for person, role in ((ADA, "engineers"), (GRACE, "approvers"), (LINUS, "approvers"), (ADMIN, "administrators")):
-            self.tell("person.added", person=person, account=person * 10, login=f"p{person}")
+            self.tell("person.added", person=person, account=person * 10, login="p", email="p@example.test")
             self.role(person, role)
-        self.tell("person.added", person=ROBOT, account=ROBOT * 10, service=True, owner=ADA)
+        self.tell("person.added", person=ROBOT, account=ROBOT * 10, login="robot", email="robot@example.test",
+                  service=True, owner=ADA)  # fmt: skip
         self.database(1, "production")
         self.database(2, "testing")
         self.tell("bootstrap.closed")
@@ -66,7 +66,9 @@ class Log:
         self.at += timedelta(minutes=minutes)
         self.replay.see(self.seq, {
             "type": type, "at": moment(self.at), "data": data,
-            "subject": {"operation": operation, "kind": kind, "object": object, "database": database},
+            "subject": {
+                "operation": operation, "kind": kind, "object": object, "database": database, "name": f"db{database}",
+            },
             "actor": {"person": actor, "account": actor * 10 if actor else None},
         })  # fmt: skip
         return self.seq
@@ -532,40 +534,6 @@ def random_policy(chance: random.Random, number: int) -> Policy:
 
 
 # -- with the console itself ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def office(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
-    """A console whose whole life stands in its history: set up, with a protected database `savings` and `sandbox`."""
-    from tests.support.people import assemble
-
-    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, "scrub": Scrub(), "copy": Copy()})
-    audit.console_started("web")
-    cast = assemble()
-    for name, environment in (("savings", "production"), ("sandbox", "development")):
-        url = f"sqlite:///{make_shop(console.files / f'{name}.sqlite3', rows=3)}"
-        wanted = registration.addition(name, environment=environment, url=url)
-        assert acting(cast.admin, lambda given=wanted: operations.request_change(
-            "database.add", given, account=cast.admin)).state == "succeeded"  # fmt: skip
-    assert bootstrap.close_if_ready(cast.grace)
-    monkeypatch.setattr("opsconsole.verify_audit.SLACK", timedelta(0))  # what follows does so within seconds
-    yield cast
-
-
-def acting(account: Account, work: Callable[[], Operation]) -> Operation:
-    with audit.acting_as(audit.actor_for(account)):
-        return work()
-
-
-def asked(account: Account, database: str) -> Operation:
-    row = Database.objects.get(name=database)
-    return acting(account, lambda: operations.request("scrub", row, {}, account=account, confirm=database))
-
-
-def armed(operation: Operation, fence: int = 7) -> Operation:
-    move(operation, State.RUNNING, fence=fence, started_at=now())
-    arming.arm(operation.pk, fence, {})
-    return move(operation, State.SUCCEEDED)
 
 
 def counted(console: Console) -> list[str]:

@@ -1,0 +1,22 @@
+"""What events tell, read back to be compared with rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from opsconsole.audit.redaction import plain
+from opsconsole.audit.sentences import told_by
+
+UNTOLD = object()  # what an event of an older console does not say
+
+
+def data_of(payload: bytes | memoryview) -> dict[str, Any]:
+    """The data of a payload; empty when its bytes are no event (the walk says so)."""
+    found = told_by(bytes(payload)).get("data")
+    return found if isinstance(found, dict) else {}
+
+
+def as_told(value: Any) -> Any:
+    """A column's value as events tell it."""
+    return plain(value.isoformat() if isinstance(value, datetime) else value)
