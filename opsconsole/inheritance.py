@@ -29,6 +29,7 @@ NEEDS = {
     "migrate": CONSOLE_DATABASE | OWNER | FIELDS,
     "collectstatic": frozenset[str](),
     "runner": CONSOLE_DATABASE | FIELDS,
+    "scout": CONSOLE_DATABASE,
 }
 SERVICES = frozenset({"web", "worker", "ticker"})
 

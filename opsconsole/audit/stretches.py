@@ -9,13 +9,13 @@ back, a checkpoint, and anything wrong) ends the stretch, and is looked at close
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from django.db import DatabaseError, connection
 
-from opsconsole.verify_audit import ROTATED, Reached, moment_of
+from opsconsole.models import AuditSeal
+from opsconsole.verify_audit import ROTATED, START, Reached, moment_of
 
 TOKENS = {
     "<t>": r'"[^"\\\x00-\x1f]*+"',  # a text without escapes
@@ -52,12 +52,23 @@ LINKS = (
 Row = tuple[int, int, bytes, bytes, bytes, str]
 
 
-def read(first: int, last: int, chunk: int) -> Iterator[list[Row]]:
-    """The links from `first` to `last` with their events, `chunk` at a time, so that memory stays flat."""
-    after = first - 1
-    while rows := _rows(after, last, chunk):
-        yield rows
-        after = rows[-1][0]
+def read(after: int, last: int, most: int) -> list[Row]:
+    """The next links after `after` with their events, at most `most` and none beyond `last`."""
+    for index in (INDEX[connection.vendor], "''"):
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(LINKS.replace("INDEX", index), [after, last, most])
+                return cursor.fetchall()
+        except DatabaseError:  # SQLite holds values of any type in any column, and JSON does not take all
+            if index == "''" or connection.vendor != "sqlite":
+                raise
+    return []
+
+
+def link_before(seq: int) -> bytes:
+    """The stored link before `seq`; what the first one follows where there is none."""
+    found = AuditSeal.objects.filter(seq=seq - 1).values_list("hash", flat=True).first()
+    return bytes(found) if found is not None else START
 
 
 def pass_over(rows: list[Row], start: Reached, *, before: int) -> tuple[int, Reached]:
@@ -91,18 +102,6 @@ def pass_over(rows: list[Row], start: Reached, *, before: int) -> tuple[int, Rea
     except (ValueError, TypeError):
         pass  # bytes that are no text, a value of another type: to be looked at closely
     return seq - start.seq, Reached(seq, previous, newest, datetime.fromisoformat(latest).replace(tzinfo=UTC))
-
-
-def _rows(after: int, last: int, chunk: int) -> list[Row]:
-    for index in (INDEX[connection.vendor], "''"):
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(LINKS.replace("INDEX", index), [after, last, chunk])
-                return cursor.fetchall()
-        except DatabaseError:  # SQLite holds values of any type in any column, and JSON does not take all
-            if index == "''" or connection.vendor != "sqlite":
-                raise
-    return []
 
 
 def _real(date: str) -> str:

@@ -9,19 +9,18 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
 from opsconsole import triggers
-from opsconsole.audit import standing, stretches
+from opsconsole.audit import scouting, standing, stretches
 from opsconsole.audit.anchors import from_file, from_table
 from opsconsole.audit.checkpoints import KEY, anchors_path
 from opsconsole.audit.reconciliation import reconcile
 from opsconsole.audit.record import record
+from opsconsole.audit.scouting import CHUNK, CLOSELY
 from opsconsole.clock import now
 from opsconsole.exceptions import Usage
 from opsconsole.keys import public_keys
 from opsconsole.models import AuditEvent, AuditPending, AuditSeal
-from opsconsole.verify_audit import START, Anchors, Approvals, KeyRing, Report, Walk
+from opsconsole.verify_audit import Anchors, Approvals, KeyRing, Report, Walk
 
-CHUNK = 1000
-CLOSELY = 50  # links to look at before trying again to pass many at once
 UNSEALED_LIMIT = timedelta(seconds=60)
 COLUMNS = (
     "uid", "type", "at", "actor", "actor_name", "outcome", "operation_id", "database_id", "database_name", "kind",
@@ -45,7 +44,7 @@ def verify(from_seq: int = 1, anchors: Path | None = None, *, approvals: bool = 
     path = anchors or anchors_path()
     replay = Approvals(report) if approvals else None
     with from_file(path, ring, report) as outside, from_table(ring, report) as inside:
-        before = _link_before(from_seq)
+        before = stretches.link_before(from_seq)
         walk = Walk(report, ring, outside=outside, inside=inside, previous=before, approvals=replay)
         _walk(report, walk, closely=approvals)
         _tell_what_is_open(report, outside, path)
@@ -71,16 +70,30 @@ def verify_and_record(from_seq: int = 1, anchors: Path | None = None, *, approva
 
 def _walk(report: Report, walk: Walk, *, closely: bool) -> None:
     """Follow the chain: past whole stretches that are plainly well, link by link where anything is not (or always)."""
+    after, last = report.from_seq - 1, report.to_seq
+    with scouting.sent_ahead(report.from_seq, 0 if closely else last) as steps:
+        while after < last:
+            end = steps.after(walk.reached)
+            if end is not None and end.seq < walk.next_checkpoint:
+                walk.pass_to(end)
+                after = end.seq
+                continue
+            rows = stretches.read(after, last, CHUNK - (after + 1 - report.from_seq) % CHUNK)
+            if not rows:
+                break
+            _follow(report, walk, rows, closely=closely)
+            after = rows[-1][0]
+    walk.finish(last)
+
+
+def _follow(report: Report, walk: Walk, rows: list[stretches.Row], *, closely: bool) -> None:
     step = CHUNK if closely else CLOSELY
-    for rows in stretches.read(report.from_seq, report.to_seq, CHUNK):
-        while rows:
-            before = 0 if closely else walk.next_checkpoint
-            passed, reached = stretches.pass_over(rows, walk.reached, before=before)
-            walk.pass_to(reached)
-            close, rows = rows[passed : passed + step], rows[passed + step :]
-            if close:
-                _look_closely(report, walk, close[0][0], close[-1][0])
-    walk.finish(report.to_seq)
+    while rows:
+        passed, reached = stretches.pass_over(rows, walk.reached, before=0 if closely else walk.next_checkpoint)
+        walk.pass_to(reached)
+        close, rows = rows[passed : passed + step], rows[passed + step :]
+        if close:
+            _look_closely(report, walk, close[0][0], close[-1][0])
 
 
 def _look_closely(report: Report, walk: Walk, first: int, last: int) -> None:
@@ -98,11 +111,6 @@ def _look_closely(report: Report, walk: Walk, first: int, last: int) -> None:
                 "index", f"seq {row['seq']}",
                 f"Columns of event {row['event_id']} differ from its payload: {', '.join(wrong)}.",
             )  # fmt: skip
-
-
-def _link_before(seq: int) -> bytes:
-    found = AuditSeal.objects.filter(seq=seq - 1).values_list("hash", flat=True).first()
-    return bytes(found) if found is not None else START
 
 
 def _tell_what_is_open(report: Report, outside: Anchors, path: Path) -> None:
