@@ -28,12 +28,14 @@ DAMAGE = frozenset(
     {"backup_damaged", "backup_missing", "manifest_damaged", "manifest_signature", "manifest_swapped"}
     | {"counts_differ", "schema_differs", "copy_differs", "smoke_failed", "not_restorable"}
 )
-# Errors of a program or a server that tell of the place and not of the backup.
+# Errors of a program or a server that tell of the place and not of the backup; names in quotes are left out before.
 _OF_THE_PLACE = re.compile(
-    r"space|disk|memory|connect|terminat|cancel|timeout|too many|permission|must be |privilege|denied|not available"
-    r"|could not (open|write|extend|access|load)|shutting down|recovery|role .* does not exist|authenticat|lock",
+    r"no space left|disk full|out of memory|connection|could not connect|server closed|terminating|cancell?ing|timeout"
+    r"|too many|permission denied|must be (owner|superuser|member|able)|not available|shutting down|recovery mode"
+    r"|could not (open|write|extend|access|load)|role <> does not exist|authentication|deadlock|could not obtain lock",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +130,7 @@ def _blaming(where: str) -> Iterator[None]:
     except OperationFailed as error:
         if error.code not in ("tool_failed", "database"):
             raise
-        if where == SAME_SERVER and not _OF_THE_PLACE.search(error.why):
+        if where == SAME_SERVER and not _OF_THE_PLACE.search(_QUOTED.sub("<>", error.why)):
             raise OperationFailed(
                 "not_restorable", f"It could not be restored: {error.why}", "Take a fresh backup, and verify that."
             ) from error

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from lifecycle import verification
 from lifecycle.archives import manifest_of
 from lifecycle.grounds import refusals
 from opsconsole import operations, process
 from opsconsole.embedded.postgresql import folder_for
+from opsconsole.exceptions import OperationFailed
 from opsconsole.instance import instance_id
 from opsconsole.models import Database, Operation
 from opsconsole.states import State
@@ -131,6 +133,35 @@ def test_the_backup_of_a_database_that_is_gone_can_still_be_drilled(console, cas
     backup.refresh_from_db()
     assert backup.drilled_at is not None
     assert (grounds(), list((console.home / "store" / "work").glob("*"))) == ([], [])
+
+
+def test_a_backup_that_can_be_read_and_not_restored_is_found_out_by_a_drill_alone(console, cast, postgres_shop):
+    shop, row = postgres_shop
+    shop.tamper(shop.name, "{no_keys} UPDATE orders SET customer_id = 99 WHERE id = 5")  # an orphan under a valid key
+    backup = backed_up(console, cast, row)
+    assert verify(console, cast, row, "V1").state == State.SUCCEEDED
+    operation = verify(console, cast, row, "V2")
+    assert (operation.state, operation.failure_code) == (State.FAILED, "not_restorable"), operation.failure_why
+    assert "violates foreign key constraint" in operation.failure_why
+    backup.refresh_from_db()
+    assert backup.state == "bad"
+    assert shop.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('pg_restore failed: could not create unique index "no space left"', "not_restorable"),
+        ("pg_restore failed: could not extend file: No space left on device", "tool_failed"),
+        ('pg_restore failed: error: role "boss" does not exist', "tool_failed"),
+        ('pg_restore failed: permission denied for schema "x"', "tool_failed"),
+    ],
+)
+def test_what_a_program_says_of_the_place_is_not_blamed_on_the_backup(said, code):
+    for where, expected in (("same_server", code), ("embedded", "tool_failed")):
+        with pytest.raises(OperationFailed) as found, verification._blaming(where):
+            raise OperationFailed("tool_failed", said)
+        assert found.value.code == expected
 
 
 def test_what_the_own_server_cannot_restore_is_refused_with_a_way_out(console, cast, humble_shop):
