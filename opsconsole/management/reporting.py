@@ -114,14 +114,19 @@ def operation_sentence(operation: Operation) -> str:
 
 def plan_text(plan: Plan) -> str:
     """A plan in plain words."""
-    lines = [plan.summary, f"Risk: {plan.risk}." + "".join(f" {reason}" for reason in plan.risk_reasons)]
+    lines = [
+        plan.summary,
+        *([plan.confirmation.sentence] if plan.confirmation else []),
+        f"Risk: {plan.risk}." + "".join(f" {reason}" for reason in plan.risk_reasons),
+    ]
     if plan.effects:
-        rows = [(e.object, e.action, *_counts(e), e.note) for e in plan.effects]
-        lines += ["", table(("object", "effect", "rows now", "rows after", ""), rows)]
+        lines += ["", _effects(plan)]
     if plan.steps:
         lines += ["", *(f"{number}. {step.title}" for number, step in enumerate(plan.steps, 1))]
     if plan.way_back:
         lines += ["", f"Way back: {plan.way_back}"]
+    if plan.confirmation:
+        lines += ["", f"To approve, type {plan.target().database} and the number of {plan.confirmation.counts}."]
     return "\n".join([*lines, "", f"Digest: {plan.digest}"])
 
 
@@ -134,12 +139,32 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     )
 
 
+def _effects(plan: Plan) -> str:
+    if plan.confirmation is None:
+        rows = [(e.object, e.action, *_counts(e), e.note) for e in plan.effects]
+        return table(("object", "effect", "rows now", "rows after", ""), rows)
+    headings = ("object", "effect", "rows now", "rows after", "lost", "set back", "newest now", "newest after", "")
+    return table(headings, [(e.object, e.action, *_counts(e), *_loss(e), e.note) for e in plan.effects])
+
+
+def _loss(effect: Effect) -> tuple[str, ...]:
+    """Rows lost and set back, and the newest time on each side."""
+    about = "" if effect.exact else "at least " if effect.changed is None else "about "
+    lost = "?" if effect.lost is None else about + _grouped(effect.lost)
+    changed = "?" if effect.changed is None else about + _grouped(effect.changed)
+    return lost, changed, effect.newest_before, effect.newest_after
+
+
 def _counts(effect: Effect) -> tuple[str, str]:
     """Rows now and after; nothing for what has no rows."""
     if effect.rows_before is None and effect.rows_after is None:
         return "", ""
-    before, after = ("?" if rows is None else f"{rows:,}" for rows in (effect.rows_before, effect.rows_after))
-    return before.replace(",", " "), after.replace(",", " ")
+    before, after = ("?" if rows is None else _grouped(rows) for rows in (effect.rows_before, effect.rows_after))
+    return before, after
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 def _plain(value: object) -> str:

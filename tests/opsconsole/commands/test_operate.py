@@ -87,6 +87,15 @@ def backed_up(console: Console, say: Say, open_shop: Any, team: Cast) -> Operati
     return _backup(console, say, "shop", team)
 
 
+def test_the_plan_of_a_restore_says_what_it_would_lose(say: Say, backed_up: Operation, team: Cast) -> None:
+    plan = say("operate", "restore", "shop", "--plan", "--json", account=team.ada).json["plan"]
+    assert plan["confirmation"]["number"] == 0
+    assert {effect["object"]: effect["lost"] for effect in plan["effects"]} == {"customers": 0, "orders": 0}
+    text = say("operate", "restore", "shop", "--plan", account=team.ada).out
+    assert "No row would be lost or set back." in text and "set back" in text
+    assert "To approve, type shop and the number of rows that would be lost." in text
+
+
 def test_a_restore_of_an_unprotected_database_needs_its_name(say: Say, backed_up: Operation, team: Cast) -> None:
     said = say("operate", "restore", "shop", "--json", account=team.ada)
     assert (said.code, said.json["refused"]) == (4, "confirmation_needed")
