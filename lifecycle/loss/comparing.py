@@ -79,6 +79,9 @@ class _Pair:
         return time_column(shape.columns, loose=self.live.loose_times)
 
     def _exactly(self, asked: Asked, least: TableLoss) -> TableLoss:
+        digest = self.other.digest(asked) if least.rows_live == least.rows_other else ""
+        if digest and self.live.digest(asked) == digest:
+            return self._equal(asked, least)
         self.paper.clear()
         live = other = 0
         for side in (self.live, self.other):
@@ -99,6 +102,13 @@ class _Pair:
             exact=True,
             note="" if asked.shape.has_key else "it has no primary key, so changed rows count as lost",
         )
+
+    def _equal(self, asked: Asked, least: TableLoss) -> TableLoss:
+        """The very same rows in the very same order, as in a table that nobody has touched."""
+        newest = self.live.newest(asked) if asked.time else None
+        return replace(
+            least, only_live=0, changed=0, only_other=0, newest_live=newest, newest_other=newest, exact=True
+        )  # fmt: skip
 
     def _sampled(self, asked: Asked, least: TableLoss) -> TableLoss:
         if not asked.shape.has_key:

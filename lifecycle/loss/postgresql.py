@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 
@@ -23,61 +23,51 @@ from opsconsole.engines.postgresql.moment import Moment, TooSlow, moment
 
 VENDOR = "postgresql"
 SAMPLED_OBJECTS = 10
+FOREVER = 1 << 63
 BINARY, TEXT = "binary", "text"
 _LONG, _SHORT = struct.Struct("!q"), struct.Struct("!i")
 
 
-@dataclass
 class _Reader:
     """Takes the rows of one table out of a COPY stream, and watches its time column."""
 
-    asked: Asked
-    newest: bytes | None = None
-    places: tuple[int, ...] = field(init=False)
-    time_at: int | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        names = self.asked.shape.names
-        self.places = tuple(names.index(name) for name in self.asked.shape.key) if self.asked.shape.has_key else ()
-        self.time_at = names.index(self.asked.time) if self.asked.time else None
-
-    @property
-    def binary(self) -> bool:
-        return self.asked.form == BINARY
+    def __init__(self, asked: Asked) -> None:
+        names = asked.shape.names
+        self.binary = asked.form == BINARY
+        self.places = tuple(names.index(name) for name in asked.shape.key) if asked.shape.has_key else ()
+        self._time_at = names.index(asked.time) if asked.time else None
+        self._newest: bytes = b""
+        self._newest_number = -FOREVER
 
     def rows(self, blocks: Iterator[bytes]) -> Iterator[Row]:
-        wanted = self.places + (() if self.time_at is None else (self.time_at,))
-        binary, length = self.binary, len(self.places)
+        binary, time_at = self.binary, self._time_at
+        wanted = sorted({*self.places, *(() if time_at is None else (time_at,))})
+        of_key = [wanted.index(place) for place in self.places]
         for raw in raw_rows(blocks, binary=binary):
             fields = fields_at(raw, wanted, binary=binary) if wanted else []
-            if self.time_at is not None:
-                self._watch(fields[-1])
-            yield Row(packed(fields[:length]) if length else raw, raw)
+            if time_at is not None and (value := fields[wanted.index(time_at)]) is not None:
+                self._watch(value)
+            yield Row(packed([fields[place] for place in of_key]) if of_key else raw, raw)
 
     def key_of(self, row: Row) -> list[bytes | None]:
         return fields_of(row.key, binary=True)
 
-    def moment(self) -> datetime | None:
-        """The newest time that was seen."""
-        if self.newest is None or self.time_at is None:
+    def newest(self) -> datetime | None:
+        """The newest time that was seen; the infinite ones tell nothing."""
+        if not self.binary:
+            return from_any(self._newest.decode(errors="replace"))
+        if self._newest_number == -FOREVER:
             return None
-        if not self.binary:
-            return from_any(self.newest.decode(errors="replace"))
-        if len(self.newest) == _LONG.size:
-            return from_microseconds(_LONG.unpack(self.newest)[0])
-        return from_days(_SHORT.unpack(self.newest)[0]) if len(self.newest) == _SHORT.size else None
+        return (from_microseconds if len(self._newest) == _LONG.size else from_days)(self._newest_number)
 
-    def _watch(self, value: bytes | None) -> None:
-        if value is not None and (self.newest is None or self._order(value) > self._order(self.newest)):
-            self.newest = value
-
-    def _order(self, value: bytes) -> bytes:
-        """Numbers in binary form are signed, and the infinite ones tell nothing."""
+    def _watch(self, value: bytes) -> None:
         if not self.binary:
-            return value if value[:1].isdigit() else b""
-        if value in (b"\x7f" + b"\xff" * (len(value) - 1), b"\x80" + bytes(len(value) - 1)):
-            return b""
-        return bytes([value[0] ^ 0x80]) + value[1:] if value else b""
+            self._newest = max(self._newest, value) if value[:1].isdigit() else self._newest
+            return
+        form = _LONG if len(value) == _LONG.size else _SHORT
+        (number,) = form.unpack(value)
+        if self._newest_number < number < (1 << (8 * form.size - 1)) - 1:
+            self._newest, self._newest_number = value, number
 
 
 class DatabaseSide(Side):
@@ -104,9 +94,16 @@ class DatabaseSide(Side):
         with _in_time():
             yield from reader.rows(self._now.blocks(asked.table, asked.shape.names, binary=reader.binary))
 
+    def digest(self, asked: Asked) -> str:
+        total = hashlib.sha256()
+        with _in_time():
+            for block in self._now.blocks(asked.table, asked.shape.names, binary=asked.form == BINARY):
+                total.update(block)
+        return f"sha256:{total.hexdigest()}"
+
     def newest(self, asked: Asked) -> datetime | None:
         if asked.table in self._readers:
-            return self._readers[asked.table].moment()
+            return self._readers[asked.table].newest()
         try:
             with _in_time():
                 return from_any(self._now.newest(asked.table, asked.time))
@@ -170,8 +167,12 @@ class ArchiveSide(Side):
         for key in self._table(asked).objects:
             yield from reader.rows(self._deadline.while_left(plain_bytes(self._archive, self._objects[key])))
 
+    def digest(self, asked: Asked) -> str:
+        table = self._table(asked)
+        return table.digest if len(table.objects) == 1 else ""
+
     def newest(self, asked: Asked) -> datetime | None:
-        return self._readers[asked.table].moment() if asked.table in self._readers else None
+        return self._readers[asked.table].newest() if asked.table in self._readers else None
 
     def sample(self, asked: Asked, wanted: int) -> list[Row]:
         """The first rows of objects all over the table; of a table in few objects, rows all over these."""

@@ -114,6 +114,10 @@ class Side(ABC):
         """Every row. Raises OutOfTime."""
         raise NotImplementedError(self.hidden_why)
 
+    def digest(self, asked: Asked) -> str:
+        """One digest over the rows as they are stored, "" when this side has none at hand. Raises OutOfTime."""
+        return ""
+
     def newest(self, asked: Asked) -> datetime | None:
         """The newest time of the rows that `rows` went through, or of all; None when that is not known."""
         return None

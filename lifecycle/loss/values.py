@@ -33,6 +33,11 @@ class TableLoss:
     note: str = ""
 
     @property
+    def surely(self) -> str:
+        """What goes before its numbers: "", "about " of an estimate, "at least " where only counts were compared."""
+        return "" if self.exact else "at least " if self.changed is None else "about "
+
+    @property
     def noun(self) -> str:
         """`orders` of `public.orders`: the table as a sentence calls it."""
         return self.table.removeprefix("public.")
@@ -86,9 +91,9 @@ class LossPreview:
     def sentence(self) -> str:
         """`You would lose 412 orders of the last 6 h 10 min.`"""
         of = f" of the last {in_words(self.span)}" if self.span else ""
-        back = _listed([(table.noun, table.changed, table.exact) for table in self.tables if table.changed])
+        back = _listed([(table.noun, table.changed, table.surely) for table in self.tables if table.changed])
         if self.lost:
-            lost = _listed([(table.noun, table.only_live, table.exact) for table in self.tables if table.only_live])
+            lost = _listed([(table.noun, table.only_live, table.surely) for table in self.tables if table.only_live])
             text = f"You would lose {lost}{of}."
             text += f" Changed since and set back: {back}." if back else ""
         elif back:
@@ -133,13 +138,13 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def _listed(found: list[tuple[str, int | None, bool]]) -> str:
+def _listed(found: list[tuple[str, int | None, str]]) -> str:
     """`412 orders, about 38 customers and 5 rows of 2 other tables`"""
-    parts = [("" if exact else "about ") + _rows(noun, count or 0) for noun, count, exact in found[:NAMED]]
+    parts = [surely + _rows(noun, count or 0) for noun, count, surely in found[:NAMED]]
     if rest := found[NAMED:]:
-        about = "" if all(exact for _, _, exact in rest) else "about "
+        surely = next((surely for _, _, surely in rest if surely), "")
         total = sum(count or 0 for _, count, _ in rest)
-        parts.append(f"{about}{grouped(total)} rows of {len(rest)} other {'table' if len(rest) == 1 else 'tables'}")
+        parts.append(f"{surely}{grouped(total)} rows of {len(rest)} other {'table' if len(rest) == 1 else 'tables'}")
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 

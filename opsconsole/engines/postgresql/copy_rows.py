@@ -32,19 +32,21 @@ def fields_of(row: bytes, *, binary: bool) -> list[bytes | None]:
 
 
 def fields_at(row: bytes, places: Sequence[int], *, binary: bool) -> list[bytes | None]:
-    """Some fields of one raw row, by their places from 0; what lies behind the last of them is not looked at."""
+    """Some fields of one raw row, by their ascending places from 0; what lies behind the last of them is not read."""
     if not binary:
         fields = row.split(b"\t")
         return [_text_field(fields[place]) for place in places]
-    found: dict[int, bytes | None] = {}
-    at, wanted = 2, frozenset(places)
-    for place in range(max(places, default=-1) + 1):
-        (length,) = _LENGTH.unpack_from(row, at)
-        at += 4
-        if place in wanted:
-            found[place] = None if length < 0 else row[at : at + length]
-        at += max(length, 0)
-    return [found[place] for place in places]
+    length_at = _LENGTH.unpack_from
+    found: list[bytes | None] = []
+    at, place = 2, 0
+    for wanted in places:
+        while place < wanted:
+            (length,) = length_at(row, at)
+            at += 4 + length if length > 0 else 4
+            place += 1
+        (length,) = length_at(row, at)
+        found.append(None if length < 0 else row[at + 4 : at + 4 + length])
+    return found
 
 
 def packed(fields: Sequence[bytes | None]) -> bytes:
