@@ -6,6 +6,7 @@ from lifecycle import dashboard, expiry, grounds, posture, taking
 from lifecycle.changes import DownloadBackup, SetSmokeStatement, TrustBackup
 from lifecycle.events import BACKUPS, EVENTS
 from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
@@ -20,7 +21,7 @@ def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
     reconciliation.add_rule(BACKUPS)
-    for kind in (BackupKind(), RestoreKind(), UndoKind(), VerifyKind()):
+    for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle import archives, taking
+from lifecycle import archives, patches, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import Archive
 from lifecycle.models import Backup
@@ -42,6 +42,8 @@ def replace(run: Run, backup: Backup, method: str) -> Replaced:
     run.log(f"Building and proving the copy from backup {backup.id}.")
     prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
     run.look_again()
+    if run.plan.parameters.get("patch") == "yes":
+        patches.take(run, manifest, f"backup {backup.id}")
     facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
     return Replaced(facts=facts, safety=safety)
 
@@ -73,6 +75,7 @@ def clean_up(recovery: Recovery) -> None:
     """Remove what a run left behind, listed backups excepted."""
     spot = _spot(recovery)
     taking.sweep(spot)
+    patches.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence))
     for chosen in formats_for(spot.database.engine):
         chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, drills, kept, loss, offers, replacing, taking
+from lifecycle import archives, choices, drills, kept, loss, offers, patches, replacing, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
@@ -20,6 +20,8 @@ from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Res
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Growth, Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
+
+PATCH_LACKS = "Not in it: rows written after this step, rows that are set back, tables that the backup does not hold."
 
 
 class RestoreKind(Kind):
@@ -46,6 +48,12 @@ class RestoreKind(Kind):
             label="Replace foreign content",
             choices=(("", "no"), ("yes", "yes")),
             help="yes to replace a database that is not empty and is not the one the backup was taken from",
+        ),
+        Parameter(
+            name="patch",
+            label="Keep the lost rows in a patch",
+            choices=(("", "no"), ("yes", "yes")),
+            help="yes to keep rows that are only there now in a file, which a reapply can put back",
         ),
     )
     mutates = True
@@ -78,6 +86,8 @@ class RestoreKind(Kind):
     def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:
         destination, identity = request.database, engine.identity()
         preview = loss.of_backup(engine, manifest, f"backup {backup.id}")
+        if request.parameters["patch"]:
+            patches.refuse(preview)
         effects = preview.effects()
         lost = [e.object for e in effects if e.action == "removed"]
         taken = f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -94,7 +104,7 @@ class RestoreKind(Kind):
                 "source": backup.database.name,
                 "method": method,
             },
-            steps=_steps(backup, manifest, method),
+            steps=_steps(backup, manifest, method, patch=bool(request.parameters["patch"])),
             effects=effects,
             preconditions=(
                 Precondition(probe="identity", subject="target", value=identity.key),
@@ -128,14 +138,16 @@ class RestoreKind(Kind):
 
     def run(self, run: Run) -> Result:
         done = replacing.replace(run, _backup(run.plan), str(run.plan.parameters["method"]))
-        return _conclude(run.plan, run.operation_id, run.engine(), done.facts, done.safety)
+        return _conclude(run.plan, (run.operation_id, run.fence), run.engine(), done.facts, done.safety)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
         verdict = replacing.verdict(recovery)
         if verdict is not Witness.DONE:
             return verdict, None
         engine, safety = recovery.engines["target"], replacing.safety_of(recovery)
-        return verdict, _conclude(recovery.plan, recovery.operation_id, engine, recovery.witness, safety)
+        return verdict, _conclude(
+            recovery.plan, (recovery.operation_id, recovery.fence), engine, recovery.witness, safety
+        )
 
     def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
         backup = _backup(plan)
@@ -187,13 +199,15 @@ def _targets(destination: Database, identity: Identity, source: Database) -> tup
     return (target, plan_target(source, None, role="shared"))
 
 
-def _steps(backup: Backup, manifest: Manifest, method: str) -> tuple[Step, ...]:
+def _steps(backup: Backup, manifest: Manifest, method: str, *, patch: bool) -> tuple[Step, ...]:
     first = Step(
         title="Take a safety backup of what is there now", detail="Read through in full before anything else happens."
     )
+    keeping = (Step(title="Keep the rows that only the live database has in a patch", detail=PATCH_LACKS),) * patch
     if method == "in_place":
         return (
             first,
+            *keeping,
             Step(
                 title="Replace the content in one transaction",
                 artifact=manifest.digest,
@@ -205,6 +219,7 @@ def _steps(backup: Backup, manifest: Manifest, method: str) -> tuple[Step, ...]:
         first,
         Step(title=f"Build a copy from backup {backup.id} beside the live database", artifact=manifest.digest),
         Step(title="Prove the copy", detail="Rows are counted and compared with the manifest; keys are checked."),
+        *keeping,
         Step(
             title="Put the copy in the place of the live database",
             detail="One atomic act; until it, nothing that applications see has changed.",
@@ -222,16 +237,19 @@ def _backup(plan: Plan) -> Backup:
     return Backup.objects.select_related("database").get(pk=int(plan.parameters["backup"]))
 
 
-def _conclude(plan: Plan, operation_id: int, engine: Engine, facts: Mapping[str, Any], safety: Backup | None) -> Result:
-    """List what was replaced, and tell what is there now."""
+def _conclude(
+    plan: Plan, run: tuple[int, int], engine: Engine, facts: Mapping[str, Any], safety: Backup | None
+) -> Result:
+    """List what was replaced, and tell what is there now. `run` is (operation, fence)."""
     database, backup = Database.objects.get(pk=plan.target().database_id), _backup(plan)
-    kept.keep(database, operation_id, facts=facts, safety=safety, live=engine.identity().incarnation)
+    kept.keep(database, run[0], facts=facts, safety=safety, live=engine.identity().incarnation)
     databases.probe(database)
-    manifest = archives.manifest_of(backup)
+    manifest, patch = archives.manifest_of(backup), patches.told(patches.Place(database, *run))
+    kept_rows = f" {patch['rows']} rows that only it had are in a patch: reapply puts them back." if patch else ""
     return Result(
         summary=(
             f"{database.name} holds what backup {backup.id} held: {len(manifest.contents.tables)} tables, "
-            f"{manifest.rows} rows, counted before it went live."
+            f"{manifest.rows} rows, counted before it went live.{kept_rows}"
         ),
         data={
             "backup": backup.id,
@@ -239,5 +257,6 @@ def _conclude(plan: Plan, operation_id: int, engine: Engine, facts: Mapping[str,
             "tables": {t.name: t.rows for t in manifest.contents.tables},
             "safety_backup": safety.id if safety else None,
             "old_database": facts.get("old_database") or "",
+            **({"patch": dict(patch)} if patch else {}),
         },
     )

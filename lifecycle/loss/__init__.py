@@ -10,7 +10,7 @@ from datetime import datetime
 from django.conf import settings
 
 from lifecycle.loss import postgresql, sqlite
-from lifecycle.loss.comparing import Limits, compare
+from lifecycle.loss.comparing import Keep, Limits, compare
 from lifecycle.loss.growth import moved
 from lifecycle.loss.sides import Deadline
 from lifecycle.loss.values import LossPreview, TableLoss
@@ -18,7 +18,7 @@ from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import TargetProblem
 
-__all__ = ["Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept", "unhurried"]
+__all__ = ["Keep", "Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept", "unhurried"]
 
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 
@@ -37,15 +37,19 @@ def unhurried() -> Limits:
     return limits(patience=4.0)
 
 
-def of_backup(live: Engine, manifest: Manifest, name: str, within: Limits | None = None) -> LossPreview:
+def of_backup(
+    live: Engine, manifest: Manifest, name: str, within: Limits | None = None, keep: Keep | None = None
+) -> LossPreview:
     """What `live` would lose if the backup (`name` in words: "backup 12") were restored into it.
+
+    `keep` is given the rows that only `live` has, as in `comparing.compare`.
 
     Raises TargetProblem when the database cannot be read at all; a table that cannot be is told with less, in words.
     """
     wanted = within or limits()
     deadline = Deadline(wanted.seconds)
     with _VENDORS[live.name].beside_backup(live, manifest, name, deadline) as (here, there):
-        return compare(here, there, wanted, deadline)
+        return compare(here, there, wanted, deadline, keep)
 
 
 def of_kept(live: Engine, database: str, name: str, at: datetime, within: Limits | None = None) -> LossPreview:

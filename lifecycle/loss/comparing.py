@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Shape, Side
+from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
 from lifecycle.loss.times import time_column
 from lifecycle.loss.values import LossPreview, TableLoss, biggest_first
 from opsconsole.engines.sqlite.scratch import Hashed, Scratch, scratch
 
 LOOK_EVERY = 2000  # rows between two looks at the clock
 Count = tuple[int | None, bool]
+Keep = Callable[[Side, Asked, Iterator[Row]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,15 @@ class Limits:
     seconds: float
 
 
-def compare(live: Side, other: Side, limits: Limits, deadline: Deadline) -> LossPreview:
-    """Every table of either side, the small ones first, so that a deadline takes the detail of the large ones."""
+def compare(live: Side, other: Side, limits: Limits, deadline: Deadline, keep: Keep | None = None) -> LossPreview:
+    """Every table of either side, the small ones first, so that a deadline takes the detail of the large ones.
+
+    `keep` is given the rows of each table that are only live, where these are known exactly and there are some.
+    """
     here, there = dict(live.counts()), dict(other.counts())
     names = sorted(here | there, key=lambda name: max(here.get(name, _NONE)[0] or 0, there.get(name, _NONE)[0] or 0))
     with scratch() as paper:
-        pair = _Pair(live, other, limits, deadline, paper)
+        pair = _Pair(live, other, limits, deadline, paper, keep)
         found = [pair.table(name, here.get(name), there.get(name)) for name in names]
     return LossPreview(tables=biggest_first(found), other=other.name, other_at=other.at)
 
@@ -43,6 +47,7 @@ class _Pair:
     limits: Limits
     deadline: Deadline
     paper: Scratch
+    keep: Keep | None
 
     def table(self, name: str, here: Count | None, there: Count | None) -> TableLoss:
         if here is None or there is None:
@@ -50,7 +55,7 @@ class _Pair:
         least = _by_counts(name, here, there)
         shape = self.live.shapes().get(name)
         if why := self._incomparable(name, shape):
-            return replace(least, note=why)
+            return replace(least, note=why, comparable=False)
         assert shape is not None
         asked = Asked(table=name, shape=shape, form=self.other.form(name), time=self._time(shape))
         if (here[0], there[0]) == (0, 0) and here[1] and there[1]:
@@ -90,6 +95,9 @@ class _Pair:
             take(counted)
             live, other = (counted.rows, other) if side is self.live else (live, counted.rows)
         found = self.paper.difference()
+        if self.keep and found.only_first:
+            rows = ((row.hashed[0], row) for row in self.live.rows(asked))
+            self.keep(self.live, asked, self.paper.surplus(rows))
         return replace(
             least,
             rows_live=live,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import islice
@@ -18,7 +18,7 @@ from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
 from lifecycle.loss.times import from_any, from_days, from_microseconds
 from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
-from opsconsole.engines.postgresql.copy_rows import fields_at, fields_of, packed, raw_rows
+from opsconsole.engines.postgresql.copy_rows import copy_stream, fields_at, fields_of, packed, raw_rows
 from opsconsole.engines.postgresql.moment import Moment, TooSlow, moment
 
 VENDOR = "postgresql"
@@ -28,7 +28,7 @@ BINARY, TEXT = "binary", "text"
 _LONG, _SHORT = struct.Struct("!q"), struct.Struct("!i")
 
 
-class _Reader:
+class Reader:
     """Takes the rows of one table out of a COPY stream, and watches its time column."""
 
     def __init__(self, asked: Asked) -> None:
@@ -77,7 +77,7 @@ class DatabaseSide(Side):
         self.name = name
         self.at = at
         self._now = now
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, Reader] = {}
 
     def counts(self) -> Mapping[str, tuple[int | None, bool]]:
         return {name: self._count(name) for name in self._now.tables}
@@ -90,7 +90,7 @@ class DatabaseSide(Side):
         return BINARY if found is None or found.binary else TEXT
 
     def rows(self, asked: Asked) -> Iterator[Row]:
-        reader = self._readers[asked.table] = _Reader(asked)
+        reader = self._readers[asked.table] = Reader(asked)
         with _in_time():
             yield from reader.rows(self._now.blocks(asked.table, asked.shape.names, binary=reader.binary))
 
@@ -110,8 +110,12 @@ class DatabaseSide(Side):
         except OutOfTime:
             return None
 
+    def stream(self, asked: Asked, rows: Iterable[Row]) -> Iterator[bytes]:
+        """A COPY stream, in the form of the backup's."""
+        return copy_stream((row.row for row in rows), binary=asked.form == BINARY)
+
     def sample(self, asked: Asked, wanted: int) -> list[Row]:
-        reader = _Reader(asked)
+        reader = Reader(asked)
         percent = min(100.0, 200.0 * wanted / max(1, self._count(asked.table)[0] or 1))
         with _in_time():
             blocks = self._now.blocks(asked.table, asked.shape.names, binary=reader.binary, percent=percent)
@@ -120,7 +124,7 @@ class DatabaseSide(Side):
         return [_plain(row, asked) for row in rows]
 
     def find(self, asked: Asked, rows: Sequence[Row]) -> dict[bytes, bytes]:
-        reader = _Reader(asked)
+        reader = Reader(asked)
         keys = [reader.key_of(row) for row in rows]
         found = {}
         with _in_time():
@@ -148,7 +152,7 @@ class ArchiveSide(Side):
         self._objects = by_key(contents)
         self._tables = {table.name: table for table in contents.tables}
         self._known = known
-        self._readers: dict[str, _Reader] = {}
+        self._readers: dict[str, Reader] = {}
         if contents.format != "native":
             self.hidden_why = "the backup is an archive of pg_dump, whose rows are not read one by one"
 
@@ -163,7 +167,7 @@ class ArchiveSide(Side):
         return BINARY if keys and keys[0].endswith(".bin.zst") else TEXT
 
     def rows(self, asked: Asked) -> Iterator[Row]:
-        reader = self._readers[asked.table] = _Reader(asked)
+        reader = self._readers[asked.table] = Reader(asked)
         for key in self._table(asked).objects:
             yield from reader.rows(self._deadline.while_left(plain_bytes(self._archive, self._objects[key])))
 
@@ -188,7 +192,7 @@ class ArchiveSide(Side):
     def _some(self, asked: Asked, key: str) -> Iterator[Row]:
         """The rows of one object for as long as there is time; whoever takes only some leaves the rest unread."""
         with closing(plain_bytes(self._archive, self._objects[key])) as blocks:
-            yield from _Reader(asked).rows(self._deadline.while_left(blocks))
+            yield from Reader(asked).rows(self._deadline.while_left(blocks))
 
     def _table(self, asked: Asked) -> TableContent:
         return self._tables[asked.table]

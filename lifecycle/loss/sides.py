@@ -118,6 +118,10 @@ class Side(ABC):
         """One digest over the rows as they are stored, "" when this side has none at hand. Raises OutOfTime."""
         return ""
 
+    def stream(self, asked: Asked, rows: Iterable[Row]) -> Iterator[bytes]:
+        """Rows as the bytes of one object, which the vendor's half of `lifecycle.patches` reads again."""
+        raise NotImplementedError(self.hidden_why)
+
     def newest(self, asked: Asked) -> datetime | None:
         """The newest time of the rows that `rows` went through, or of all; None when that is not known."""
         return None

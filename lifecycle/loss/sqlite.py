@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from lifecycle.loss.times import from_any
 from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.engines.sqlite import SqliteEngine, rows
-from opsconsole.engines.sqlite.rows import Reading
+from opsconsole.engines.sqlite.rows import Reading, framed
 from opsconsole.exceptions import OpsError, Refused
 
 PREFIX = "loss-"
@@ -59,6 +59,10 @@ class FileSide(Side):
                 return from_any(self._reading.newest(asked.table, asked.time))
         except OutOfTime:
             return None
+
+    def stream(self, asked: Asked, rows: Iterable[Row]) -> Iterator[bytes]:
+        """Each row's cells behind their length."""
+        return (framed(row.row) for row in rows)
 
     def sample(self, asked: Asked, wanted: int) -> list[Row]:
         with _in_time():

@@ -31,6 +31,7 @@ class TableLoss:
     newest_other: datetime | None = None
     exact: bool = True
     note: str = ""
+    comparable: bool = True  # whether its rows could be compared, given time
 
     @property
     def surely(self) -> str:

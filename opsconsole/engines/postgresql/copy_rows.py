@@ -49,6 +49,16 @@ def fields_at(row: bytes, places: Sequence[int], *, binary: bool) -> list[bytes 
     return found
 
 
+def copy_stream(rows: Iterable[bytes], *, binary: bool) -> Iterator[bytes]:
+    """The inverse of `raw_rows`: a whole COPY stream of raw rows."""
+    if not binary:
+        yield from (row + b"\n" for row in rows)
+        return
+    yield SIGNATURE + bytes(_HEADER - len(SIGNATURE))
+    yield from rows
+    yield b"\xff\xff"
+
+
 def packed(fields: Sequence[bytes | None]) -> bytes:
     """Fields as one row of the binary form, whichever form they came in: bytes that are equal when the fields are."""
     parts = [_COUNT.pack(len(fields))]

@@ -67,7 +67,7 @@ def transaction(connector: Connector) -> Iterator[Connection]:
         except psycopg.Error as error:
             found = problem(error)
             raise OperationFailed(
-                "restore_failed", f"The transaction of the restore failed. {found.why}", found.next_step
+                "restore_failed", f"The transaction failed, so nothing was changed. {found.why}", found.next_step
             ) from error
 
 

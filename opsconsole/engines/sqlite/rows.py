@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from opsconsole.engines.sqlite import probe
 from opsconsole.engines.sqlite.connections import interrupted_after, private
 from opsconsole.engines.sqlite.engine import SqliteEngine
 
+_FRAME = struct.Struct("!I")
 Bytes = tuple[bytes | None, bytes]  # the key's cells (None without a key), and all cells
 
 
@@ -122,25 +124,55 @@ def unpacked(path: str, seconds_left: Callable[[], float]) -> Iterator[Reading]:
 
 def values_of(cells: bytes) -> list[Any]:
     """The values of a row's cells, as `probe.digest` describes these."""
-    found: list[Any] = []
-    at = 0
+    return [_value(cell[:1], cell) for cell in split(cells)]
+
+
+def framed(cells: bytes) -> bytes:
+    """The cells of a row behind their length, for a stream of rows."""
+    return _FRAME.pack(len(cells)) + cells
+
+
+def unframed(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The inverse of `framed` over a whole stream. Raises ValueError when it is cut off."""
+    buffer = bytearray()
+    for block in blocks:
+        buffer += block
+        at = 0
+        while len(buffer) - at >= _FRAME.size:
+            end = at + _FRAME.size + _FRAME.unpack_from(buffer, at)[0]
+            if end > len(buffer):
+                break
+            yield bytes(buffer[at + _FRAME.size : end])
+            at = end
+        del buffer[:at]
+    if buffer:
+        raise ValueError("the stream is cut off in the middle of a row")
+
+
+def split(cells: bytes) -> list[bytes]:
+    """The single cells of a row."""
+    found, at = [], 0
     while at < len(cells):
-        kind = cells[at : at + 1]
-        if kind == b"t":
-            colon = cells.index(b":", at)
-            end = colon + 1 + int(cells[at + 1 : colon])
-            found.append(cells[colon + 1 : end].decode("utf-8", "surrogateescape"))
-        else:
-            end = cells.find(b"|", at)
-            end = len(cells) if end < 0 else end
-            found.append(_value(kind, cells[at + 1 : end].decode()))
+        end = _cell_end(cells, at)
+        found.append(cells[at:end])
         at = end + 1
     return found
 
 
-def _value(kind: bytes, text: str) -> Any:
+def _cell_end(cells: bytes, at: int) -> int:
+    if cells[at : at + 1] == b"t":
+        colon = cells.index(b":", at)
+        return colon + 1 + int(cells[at + 1 : colon])
+    end = cells.find(b"|", at)
+    return len(cells) if end < 0 else end
+
+
+def _value(kind: bytes, cell: bytes) -> Any:
     if kind == b"n":
         return None
+    if kind == b"t":
+        return cell.partition(b":")[2].decode("utf-8", "surrogateescape")
+    text = cell[1:].decode()
     if kind == b"i":
         return int(text)
     return float(text) if kind == b"r" else bytes.fromhex(text)

@@ -10,10 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from opsconsole.engines.sqlite.connections import problems
 
 CACHE_KIB = 8 << 10
+T = TypeVar("T")
 Hashed = tuple[bytes, bytes]  # of a row's key, and of the whole row
 
 
@@ -53,9 +55,13 @@ class Scratch:
         ).fetchone()
         return Difference(only_first=first, only_second=second, changed=rows - first)
 
-    def surplus(self) -> Iterator[tuple[bytes, int]]:
-        """After `difference`: each key that the first side has more often, and how many times more."""
-        yield from self._connection.execute("SELECT key, n FROM by_key WHERE n > 0 ORDER BY key")
+    def surplus(self, rows: Iterable[tuple[bytes, T]]) -> Iterator[T]:
+        """After `difference`, of the first side's rows (each with its key's hash) those that only it has."""
+        self._connection.execute("CREATE INDEX place ON by_key (key)")
+        taking = "UPDATE by_key SET n = n - 1 WHERE key = ? AND n > 0"
+        for key, row in rows:
+            if self._connection.execute(taking, (key,)).rowcount:
+                yield row
 
     def clear(self) -> None:
         """Forget everything, for the next table."""

@@ -24,9 +24,16 @@ def mark(path: str, operation_id: int, fence: int, token: str) -> None:
     """Put the row into a staging file by which a later process sees that it has become the live database."""
     with private(path) as connection:
         connection.execute(f"DROP TABLE IF EXISTS {LEDGER}")
-        connection.execute(f"CREATE TABLE {LEDGER} (operation INTEGER, fence INTEGER, token TEXT PRIMARY KEY, at TEXT)")
-        row = (operation_id, fence, token, datetime.now(UTC).isoformat(timespec="seconds"))
-        connection.execute(f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?)", row)
+        mark_beside(connection, operation_id, fence, token)
+
+
+def mark_beside(connection: sqlite3.Connection, operation_id: int, fence: int, token: str) -> None:
+    """Put such a row beside those that are there: what was restored is still what is live."""
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {LEDGER} (operation INTEGER, fence INTEGER, token TEXT PRIMARY KEY, at TEXT)"
+    )
+    row = (operation_id, fence, token, datetime.now(UTC).isoformat(timespec="seconds"))
+    connection.execute(f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?)", row)
 
 
 def is_marked(connection: sqlite3.Connection, token: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -178,3 +179,33 @@ def test_awkward_keys_and_values_are_found_again_on_the_other_side(shop: Any, ke
     kept.run("UPDATE odd SET c = 7 WHERE a = 'é'", "DELETE FROM odd WHERE c = 1.5")
     odd = kept.table("odd", **limits)
     assert (odd.only_live, odd.changed, odd.only_other) == (0, 1, 1)
+
+
+MANY = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT {0} UNION ALL SELECT i + 1 FROM n WHERE i < {1}) "
+    "INSERT INTO orders SELECT i, 1, i FROM n",
+    "postgresql": "INSERT INTO orders (id, customer_id, cents) SELECT i, 1, i FROM generate_series({0}, {1}) i",
+}
+MIB = 1 << 20
+
+
+def peak_of(kept: Kept) -> int:
+    """Bytes by which this process grew at most while it compared."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = resident("VmRSS")
+    assert kept.table("orders").exact
+    return resident("VmHWM") - before
+
+
+def resident(name: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) * 1024
+
+
+def test_memory_stays_flat_whatever_the_size(shop: Any, keep: Keep) -> None:
+    kept = keep()
+    kept.run(MANY[shop.engine].format(1001, 3000))
+    peak_of(kept)  # what is loaded once
+    small = peak_of(kept)
+    kept.run(MANY[shop.engine].format(3001, 83000))
+    assert peak_of(kept) - small < 24 * MIB

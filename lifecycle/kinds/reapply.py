@@ -1,0 +1,213 @@
+"""Reapply: put the rows back that a restore took away and kept in a patch. All of them in one transaction, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from django.db.models import QuerySet
+
+from lifecycle import archives, patches, replacing
+from lifecycle.formats.base import Archive, TableContent
+from lifecycle.loss.sides import Asked, Row, Shape, Side
+from lifecycle.loss.values import grouped
+from lifecycle.manifest import Manifest
+from lifecycle.patches import postgresql, sqlite
+from opsconsole import databases
+from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database, Operation
+from opsconsole.plans import Effect, Plan, Precondition, Step
+from opsconsole.states import State
+from opsconsole.targets import plan_target
+
+VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
+LOOKED_UP = 500  # rows at once
+MOST_LISTED = 30
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """One table of a patch beside the live one: rows to put back, and those whose key is taken by now."""
+
+    name: str
+    rows: int
+    taken: int
+    live: int | None
+
+
+class ReapplyKind(Kind):
+    name = "reapply"
+    label = "Reapply"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (
+        Parameter(name="restore", label="Patch of", default="latest", help="the number of a restore, or latest"),
+        Parameter(
+            name="conflict",
+            label="Rows whose key is taken by now",
+            choices=(("refuse", "refuse: put nothing back"), ("skip", "skip: leave out those rows")),
+            default="refuse",
+            help="refuse, or skip: rows that are there by now stay as they are",
+        ),
+    )
+    mutates = True
+    repeatable = False
+    gated = True
+
+    def plan(self, request: Request) -> Plan:
+        operation, patch = _patch(request.database, request.parameters["restore"])
+        engine = engine_for(request.database)
+        identity, skip = engine.identity(), request.parameters["conflict"] == "skip"
+        waiting = _compare(engine, patch)
+        if not skip and (taken := sum(table.taken for table in waiting)):
+            raise Refused(
+                "conflict",
+                f"{grouped(taken)} rows of the patch have keys that are taken by now.",
+                "Say conflict=skip to leave them out and keep what is there.",
+            )
+        return Plan(
+            kind=self.name,
+            summary=(
+                f"{request.database.name} holds the {grouped(sum(t.rows - t.taken for t in waiting))} rows again that "
+                f"restore {operation.pk} took away; no other row is touched."
+            ),
+            targets=(plan_target(request.database, identity),),
+            parameters={**request.parameters, "restore": str(operation.pk)},
+            steps=(
+                Step(
+                    title="Insert the rows in one transaction",
+                    artifact=patch.digest,
+                    detail="Writers wait meanwhile; keys, counts and foreign keys are checked before it commits.",
+                    commit_point=True,
+                ),
+            ),
+            effects=tuple(_effect(table) for table in waiting),
+            preconditions=(
+                Precondition(probe="identity", subject="target", value=identity.key),
+                Precondition(probe="incarnation", subject="target", value=identity.incarnation),
+                Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
+                Precondition(probe="patch", subject=str(operation.pk), value=patch.digest),
+            ),
+            risk="medium",
+            risk_reasons=("Rows are added; triggers of the tables fire as for any insert.",),
+            evidence={"patch": f"of restore {operation.pk}, {patch.rows} rows, taken {patch.finished_at}"},
+            way_back="The rows can be deleted again by their keys; take a backup first for more than that.",
+        )
+
+    def run(self, run: Run) -> Result:
+        run.arm()
+        patch = _read(int(run.plan.parameters["restore"]))
+        archive = Archive(store=archives.store(), folder=patch.backup)
+        expected = {e.object: (e.rows_after or 0) - (e.rows_before or 0) for e in run.plan.effects}
+        skip = run.plan.parameters["conflict"] == "skip"
+        engine = run.engine()
+        VENDORS[engine.name].apply(engine, run.lock(), archive, patch, expected, run, skip=skip)
+        databases.probe(run.database())
+        return _result(run.plan)
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        verdict = replacing.verdict(recovery)
+        return verdict, _result(recovery.plan) if verdict is Witness.DONE else None
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        if parameter != "restore":
+            return ()
+        found = ((str(row.pk), f"restore {row.pk}, {row.result['patch']['rows']} rows") for row in _patched(database))
+        return (("latest", "the latest restore that kept a patch"), *found)
+
+    def button(self, database: Database) -> str:
+        found = _patched(database)
+        return f"Reapply the rows of restore {found[0].pk}" if found else ""
+
+    def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
+        return _read(int(subject)).digest if name == "patch" else super().probe(name, subject, engines)
+
+
+def _patched(database: Database) -> list[Operation]:
+    """Restores of a database that kept rows in a patch, newest first."""
+    rows = Operation.objects.filter(database=database, kind="restore", state=State.SUCCEEDED).order_by("-id")
+    return [row for row in rows[:MOST_LISTED] if row.result.get("patch", {}).get("rows")]
+
+
+def _patch(database: Database, wanted: str) -> tuple[Operation, Manifest]:
+    found = [row for row in _patched(database) if wanted in ("latest", str(row.pk))]
+    if not found:
+        raise Usage(
+            "unknown_patch",
+            f"No restore of {database.name} {'' if wanted == 'latest' else f'with the number {wanted} '}kept a patch.",
+            "A restore keeps one when it is asked for with patch=yes and rows are lost.",
+        )
+    return found[0], _read(found[0].pk)
+
+
+def _read(operation_id: int) -> Manifest:
+    """The patch of a restore, its signature checked, and its digest against what the restore told."""
+    told = Operation.objects.get(pk=operation_id).result["patch"]
+    made = patches.read(str(told["folder"]))
+    if made is None or made.digest != told["manifest"]:
+        raise Refused(
+            "patch_gone",
+            f"The store does not hold the patch of restore {operation_id} as it was published.",
+            "Undo the restore instead, while that is possible.",
+        )
+    return made
+
+
+def _compare(engine: Engine, patch: Manifest) -> list[Waiting]:
+    """Every table of a patch beside the live one. Raises Refused when rows would not fit into it."""
+    vendor, archive = VENDORS[engine.name], Archive(store=archives.store(), folder=patch.backup)
+    objects = {item.key: item for item in patch.contents.objects}
+    with vendor.side_of(engine, patch) as live:
+        shapes, counts = live.shapes(), live.counts()
+        found = []
+        for table in patch.contents.tables:
+            asked = _asked(patch, table)
+            if shapes.get(table.name) != asked.shape:
+                raise Refused(
+                    "schema_differs",
+                    f"{table.name} has other columns or another key than when the patch was taken.",
+                    "Undo the restore instead, or put the rows back by hand.",
+                )
+            rows = vendor.rows(asked, archive, objects[table.objects[0]])
+            taken = _taken(live, asked, rows) if asked.shape.has_key else 0
+            found.append(Waiting(table.name, table.rows, taken, counts[table.name][0]))
+    return found
+
+
+def _asked(patch: Manifest, table: TableContent) -> Asked:
+    raw = patch.contents.source["shapes"][table.name]
+    shape = Shape(columns=tuple((name, kind) for name, kind in raw["columns"]), key=tuple(raw["key"]))
+    return Asked(table=table.name, shape=shape, form=str(raw["form"]))
+
+
+def _taken(live: Side, asked: Asked, rows: Iterator[Row]) -> int:
+    taken = 0
+    while some := list(islice(rows, LOOKED_UP)):
+        taken += len(live.find(asked, some))
+    return taken
+
+
+def _effect(table: Waiting) -> Effect:
+    before = table.live or 0
+    note = f"{grouped(table.taken)} rows are there by now and stay as they are" if table.taken else ""
+    return Effect(
+        object=table.name,
+        action="changed",
+        rows_before=before,
+        rows_after=before + table.rows - table.taken,
+        note=note,
+    )
+
+
+def _result(plan: Plan) -> Result:
+    added = {e.object: (e.rows_after or 0) - (e.rows_before or 0) for e in plan.effects}
+    total = sum(added.values())
+    return Result(
+        summary=f"{grouped(total)} rows that restore {plan.parameters['restore']} took away are back.",
+        data={"rows": total, "tables": added},
+    )

@@ -1,0 +1,176 @@
+"""A patch: the rows that a restore takes away because only the live database had them, kept in the store.
+
+    patches/DATABASE/OPERATION-FENCE/data/0001.zst   the rows of one table, as the vendor's module writes them
+    patches/DATABASE/OPERATION-FENCE/manifest.json   signed like a backup's, published last
+
+It is taken when the copy is ready, right before it goes live, so rows that are written between these two moments are
+not in it; nor are rows that the restore sets back, and tables that the backup does not hold. `reapply` puts it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from lifecycle import archives, loss
+from lifecycle import manifest as manifests
+from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
+from lifecycle.formats.streams import CompressingWriter
+from lifecycle.loss.sides import Asked, Row, Side
+from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import OperationFailed, Refused
+from opsconsole.instance import instance_id
+from opsconsole.keys import SigningKey, public_keys
+from opsconsole.kinds import Run
+from opsconsole.models import Database
+
+FORMAT = "patch"
+WITHOUT_LIMIT = loss.Limits(exact_rows=1 << 62, sample_rows=0, seconds=6 * 3600.0)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the patch of one run lies."""
+
+    database: Database
+    operation_id: int
+    fence: int
+
+    @property
+    def archive(self) -> Archive:
+        folder = f"patches/{self.database.name}/{self.operation_id}-{self.fence}"
+        return Archive(store=archives.store(), folder=folder, part=f"{self.operation_id}.{self.fence}")
+
+
+def refuse(preview: loss.LossPreview) -> None:
+    """Raise Refused where the plan of a restore shows rows that no patch could hold."""
+    blind = [t.noun for t in preview.tables if t.rows_other is not None and t.rows_live and not t.comparable]
+    if blind:
+        raise Refused(
+            "no_patch",
+            f"The rows of {', '.join(blind[:3])} cannot be compared with the backup's, so a patch would lack some.",
+            "Ask for the restore without patch=yes; what it replaces is kept for a while.",
+        )
+
+
+def take(run: Run, source: Manifest, name: str) -> None:
+    """Write and publish the patch of a restore of `source`. Raises OperationFailed when a table cannot be compared."""
+    place = Place(run.database(), run.operation_id, run.fence)
+    engine = run.engine()
+    writing = _Writing(place.archive)
+    run.log("Keeping the rows that only the live database has.")
+    preview = loss.of_backup(engine, source, name, WITHOUT_LIMIT, writing.keep)
+    common = [table for table in preview.tables if table.rows_live and table.rows_other is not None]
+    for table in common:
+        kept = next((each.rows for each in writing.tables if each.name == table.table), 0)
+        if not table.exact or kept != table.only_live:
+            raise OperationFailed(
+                "no_patch",
+                f"The rows of {table.noun} could not be kept in a patch ({table.note or 'they changed meanwhile'}).",
+                "Ask for the restore again, or without patch=yes.",
+            )
+    _publish(run, place, engine, source, writing)
+    run.log(f"The patch holds {sum(table.rows for table in writing.tables)} rows.")
+
+
+def published(place: Place) -> Manifest | None:
+    """The manifest of a run's patch, None when none was published. Raises OperationFailed when it is damaged."""
+    return read(place.archive.folder)
+
+
+def read(folder: str) -> Manifest | None:
+    """The signed manifest of the patch in a folder of the store."""
+    try:
+        with archives.store().open(f"{folder}/{MANIFEST_NAME}") as stream:
+            return manifests.read(stream.read(), public_keys(settings.OPSCONSOLE_HOME, "manifest"))
+    except FileNotFoundError:
+        return None
+
+
+def told(place: Place) -> Mapping[str, Any]:
+    """What the result of a restore says about its patch; empty without one."""
+    made = published(place)
+    if made is None:
+        return {}
+    rows = {table.name: table.rows for table in made.contents.tables}
+    return {"folder": made.backup, "manifest": made.digest, "rows": made.rows, "tables": rows}
+
+
+def sweep(place: Place) -> None:
+    """Remove what a run that changed nothing has written."""
+    archive = place.archive
+    archive.store.sweep(archive.folder, part=archive.part)
+    for key in archive.store.keys(archive.folder):
+        archive.store.delete(key)
+    archive.store.remove_folder(f"{archive.folder}/data")
+    archive.store.remove_folder(archive.folder)
+
+
+class _Writing:
+    """Takes the rows of one table after the other into objects of the store."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+        self.tables: list[TableContent] = []
+        self.objects: list[StoredObject] = []
+        self.shapes: dict[str, Any] = {}
+
+    def keep(self, live: Side, asked: Asked, rows: Iterator[Row]) -> None:
+        key = f"data/{len(self.objects) + 1:04d}.zst"
+        counted = 0
+
+        def counting() -> Iterator[Row]:
+            nonlocal counted
+            for row in rows:
+                counted += 1
+                yield row
+
+        with self._archive.store.create(self._archive.key(key), part=self._archive.part) as writer:
+            packer = CompressingWriter(writer, key)
+            for data in live.stream(asked, counting()):
+                packer.write(data)
+            stored = packer.finish()
+            writer.publish()
+        self.objects.append(stored)
+        columns = asked.shape.names
+        self.tables.append(
+            TableContent(name=asked.table, rows=counted, digest=stored.plain_sha256, objects=(key,), columns=columns)
+        )
+        self.shapes[asked.table] = {
+            "columns": [list(column) for column in asked.shape.columns],
+            "key": list(asked.shape.key),
+            "form": asked.form,
+        }
+
+
+def _publish(run: Run, place: Place, engine: Engine, source: Manifest, writing: _Writing) -> None:
+    who, at = engine.identity(), rfc3339(datetime.now(UTC))
+    contents = Contents(
+        format=FORMAT,
+        format_version=1,
+        objects=tuple(writing.objects),
+        tables=tuple(writing.tables),
+        schema_fingerprint=engine.schema_fingerprint(),
+        source={
+            "engine": engine.name,
+            "encoding": source.contents.source.get("encoding", ""),
+            "shapes": writing.shapes,
+            "besides": source.backup,
+        },
+    )
+    made = Manifest(
+        backup=place.archive.folder, operation_id=place.operation_id, fence=place.fence, console=instance_id(),
+        database=place.database.name, environment=place.database.environment.name, target_identity=who.key,
+        target_incarnation=who.incarnation, engine=engine.name, server_version=who.server_version,
+        version_number=who.version_number, started_at=at, finished_at=at, contents=contents, verified="",
+    )  # fmt: skip
+    data = manifests.sign(made, SigningKey.load(settings.OPSCONSOLE_HOME, "manifest"))
+    with place.archive.store.create(place.archive.key(MANIFEST_NAME), part=place.archive.part) as writer:
+        writer.write(data)
+        run.check_cancel()
+        writer.publish()
