@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.processes import ROOT
-from tests.bench.races import NOISY, Bar, Limit, Race
+from tests.bench.races import NOISY, Limit, Race
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- bench:begin (written by make bench) -->", "<!-- bench:end -->"
@@ -35,7 +35,7 @@ class Report:
         parts = [self._heading(), *map(_table, self.races)]
         if self.lists:
             parts.append(_lists(self.lists))
-        parts.append(_verdicts([*self.races, *self.lists], self.limits))
+        parts.append(_verdicts([*self.races, *self.lists], self.limits, self.size))
         if self.missing:
             parts.append("Not measured here: " + "; ".join(self.missing) + ".")
         return "\n\n".join(parts) + "\n"
@@ -97,22 +97,17 @@ def _lists(races: Iterable[Race]) -> str:
     return "### Lists\n\n" + _grid(["list", "default ModelAdmin, ms", "console, ms", "ratio"], rows)
 
 
-def _verdicts(races: Iterable[Race], limits: Iterable[Limit]) -> str:
+def _verdicts(races: Iterable[Race], limits: Iterable[Limit], size: str) -> str:
+    words = {True: "holds", False: "**does not hold**" if size == "M" else "not at this size"}
     rows = []
     for race in races:
-        rows += [_verdict(race, bar) for bar in race.bars]
-    rows += [[limit.what, "", limit.found, _holds(limit.holds)] for limit in limits]
-    return "### The bars\n\n" + _grid(["claim", "at most", "found", ""], rows)
-
-
-def _verdict(race: Race, bar: Bar) -> list[str]:
-    found = race.ratio(bar.ours, bar.peer, bar.figure)
-    claim = f"{race.title}: {FIGURES[bar.figure]} against {bar.peer}"
-    return [claim, f"{bar.most:.2f}", f"{found:.2f}", _holds(found <= bar.most)]
-
-
-def _holds(claim: bool) -> str:
-    return "holds" if claim else "**does not hold**"
+        for bar in race.bars:
+            found = race.ratio(bar.ours, bar.peer, bar.figure)
+            claim = f"{race.title}: {FIGURES[bar.figure]} against {bar.peer}"
+            rows.append([claim, f"{bar.most:.2f}", f"{found:.2f}", words[found <= bar.most]])
+    rows += [[limit.what, "", limit.found, words[limit.holds]] for limit in limits]
+    about = "" if size == "M" else "The bars are about size M: at S, what starts and ends a run weighs most.\n\n"
+    return f"### The bars\n\n{about}" + _grid(["claim", "at most", "found", ""], rows)
 
 
 def _grid(names: list[str], rows: list[list[str]]) -> str:
