@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     if not shutil.which("chromium"):
         missing("chromium", "apt-get install chromium")
     home = tmp_path_factory.mktemp("browser") / "my home"
-    with started(home, QUICK) as running:
+    with started(home, QUICK | {"LOSS_SECONDS": "120"}) as running:
         running.wait_until_ready()
         yield Demo(running)
     process.run(

@@ -16,7 +16,7 @@ from opsconsole import process
 from tests.support.console import MANAGE
 from tests.support.running import Running
 
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 180_000  # milliseconds; a machine that does much else takes its time
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -53,7 +53,7 @@ class Demo:
 class Savings:
     """The demo's PostgreSQL database, as an application sees it."""
 
-    name, environment, table = "savings", "Production", "public.transactions"
+    name, environment, table, noun = "savings", "Production", "public.transactions", "transactions"
 
     def __init__(self, demo: Demo) -> None:
         self._address = demo.address(self.name)
@@ -66,11 +66,20 @@ class Savings:
         with psycopg.connect(self._address) as line:
             line.execute("DELETE FROM transactions WHERE id IN (SELECT id FROM transactions ORDER BY id LIMIT 5000)")
 
+    def write_rows(self, number: int, *, batch: int) -> None:
+        """The application goes on: so many new rows, each batch with keys of its own."""
+        with psycopg.connect(self._address) as line:
+            line.execute(
+                "INSERT INTO transactions SELECT %s + row_number() OVER (), account_id, goal_id, kind, amount,"
+                " reference, now() FROM (SELECT * FROM transactions ORDER BY id LIMIT %s) AS source",
+                (batch * 10_000_000, number),
+            )
+
 
 class Ignition:
     """The demo's SQLite database of the D1 shape, as an application sees it."""
 
-    name, environment, table = "ignition", "Staging", "habit_logs"
+    name, environment, table, noun = "ignition", "Staging", "habit_logs", "habit_logs"
 
     def __init__(self, demo: Demo) -> None:
         self._file = demo.running.home / "files" / "ignition.sqlite3"
@@ -82,6 +91,15 @@ class Ignition:
     def lose_rows(self) -> None:
         with closing(sqlite3.connect(self._file)) as line, line:
             line.execute(f"DELETE FROM {self.table} WHERE rowid % 2 = 0")
+
+    def write_rows(self, number: int, *, batch: int) -> None:
+        """The application goes on: so many new rows, each batch with keys of its own."""
+        with closing(sqlite3.connect(self._file)) as line, line:
+            line.execute(
+                f"INSERT INTO {self.table} SELECT 'batch {batch} ' || id, habit_id, datetime('now'), notes"
+                f" FROM {self.table} ORDER BY id LIMIT ?",
+                (number,),
+            )
 
 
 @dataclass
@@ -117,11 +135,23 @@ class Desk:
         """Open the form on the database's page, wait for the plan, send it; gives back the operation's path."""
         self.page.goto(f"/databases/{database}/")
         self.page.get_by_role("link", name=re.compile(rf"^{verb}\b")).first.click()
+        return self.send(reason)
+
+    def send(self, reason: str) -> str:
+        """In the form that is open, wait for the plan and ask for it; gives back the operation's path."""
         expect(self.page.locator("#oc-preview .oc-answer")).to_be_visible(timeout=PATIENCE)
         self.page.get_by_label("Why").fill(reason)
         self.page.locator("#oc-request button[type=submit]").click()
         self.page.wait_for_url(re.compile(r"/operations/\d+/$"))
         return self.page.url.removeprefix(self.demo.url)
+
+    def approves(self, path: str, name: str, number: int, reason: str) -> None:
+        """Type what the plan asks for, and approve it."""
+        self.page.goto(path)
+        self.page.get_by_label(f"Type {name} to confirm").fill(name)
+        self.page.get_by_label("Type the number of rows that would be lost").fill(str(number))
+        self.page.get_by_label("Reason").fill(reason)
+        self.page.get_by_role("button", name=re.compile("^Approve")).click()
 
     def sees_state(self, word: str) -> None:
         """The open page says so by itself, without being loaded again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -56,3 +57,41 @@ def test_ada_backs_up_and_restores_grace_approves_and_audrey_reads_of_it(
         f"The restore of {database.name} ({database.environment.lower()}) succeeded",
     ):
         expect(audrey.page.locator("#oc-main")).to_contain_text(sentence)
+
+
+@pytest.mark.parametrize("kind_of_database", [Savings, Ignition], ids=["postgresql", "sqlite"])
+def test_a_drill_a_restore_that_costs_something_and_its_undo(
+    demo: Demo, sit: Sit, kind_of_database: type[Savings] | type[Ignition]
+) -> None:
+    database = kind_of_database(demo)
+    ada, grace = sit("ada"), sit("grace")
+    whole = database.count()
+
+    ada.ask_for("Back up", database.name, reason="before the release")
+    ada.sees_state("succeeded")
+    ada.page.get_by_role("link", name=re.compile("^Open backup")).click()
+    ada.page.get_by_role("link", name=re.compile("^Verify backup")).click()
+    ada.send("does it really restore?")
+    ada.sees_state("succeeded")
+    ada.page.goto(f"/databases/{database.name}/backups/")
+    expect(ada.page.get_by_role("row").nth(1)).to_contain_text("restorable")
+
+    database.write_rows(3, batch=1)
+    restore = ada.ask_for("Restore", database.name, reason="the release was a mistake")
+    expect(ada.page.locator(".oc-cost")).to_contain_text(f"You would lose 3 {database.noun}")
+    grace.approves(restore, database.name, 4, "I did not read it")
+    expect(grace.page.get_by_role("alert").first).to_be_visible()
+    grace.approves(restore, database.name, 3, "these three may go")
+    ada.sees_state("succeeded")
+    assert database.count() == whole
+
+    database.write_rows(2, batch=2)
+    ada.page.get_by_role("button", name=re.compile("^Undo until (today|tomorrow)")).click()
+    expect(ada.page).to_have_url(re.compile(r"/request/undo/\?operation=\d+$"))
+    undo = ada.send("the release was right after all")
+    expect(ada.page.locator(".oc-cost")).to_contain_text(f"You would lose 2 {database.noun}")
+    grace.approves(undo, database.name, 2, "so be it")
+    ada.sees_state("succeeded")
+    assert database.count() == whole + 3
+    ada.page.goto(restore)
+    expect(ada.page.locator("#oc-live")).to_contain_text("was undone by operation")
