@@ -1,4 +1,4 @@
-"""Letting go of what was kept for undoing: done by the tick, for nobody asks for it."""
+"""What the tick does with what is kept for undoing: let it go in time, and list what nobody has listed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.db.models import Q
 
+from lifecycle import kept
 from lifecycle.formats import keeper_of
 from lifecycle.models import KeptCopy
 from opsconsole import audit
@@ -16,7 +17,7 @@ from opsconsole.engines.base import TargetBusy
 from opsconsole.exceptions import OpsError
 from opsconsole.instance import instance_id
 from opsconsole.models import Operation
-from opsconsole.states import OPEN
+from opsconsole.states import OPEN, State
 
 log = logging.getLogger(__name__)
 PAUSE = timedelta(minutes=5)  # after a failure: a server that does not answer must not hold up the other chores
@@ -31,6 +32,26 @@ def drop_expired() -> int:
     due = KeptCopy.objects.filter(state=KeptCopy.State.KEPT, expires_at__lte=at)
     due = due.filter(Q(tried_at=None) | Q(tried_at__lte=at - PAUSE)).select_related("database")
     return sum(_drop(row) for row in due.order_by("id")[:5])
+
+
+def adopt() -> int:
+    """List databases that a swap has kept and no run could list, for people settled how it ended; how many."""
+    unlisted = Operation.objects.filter(
+        kind__in=("restore", "undo"), state=State.SUCCEEDED, kept_copy=None, witness__has_key="old_database"
+    )
+    rows = list(unlisted.select_related("database").order_by("id")[:5])
+    for row in rows:
+        assert row.database is not None  # a restore and an undo have one
+        undone = KeptCopy.objects.filter(operation_id=row.plan.parameters["operation"]) if row.kind == "undo" else None
+        kept.keep(
+            row.database,
+            row.pk,
+            facts=row.witness,
+            safety=None,
+            live=str(row.witness["staging_oid"]),
+            undoes=undone.first() if undone is not None else None,
+        )
+    return len(rows)
 
 
 def _drop(row: KeptCopy) -> bool:
@@ -58,8 +79,8 @@ def _is_wanted(row: KeptCopy) -> bool:
 
 
 def _ended(row: KeptCopy) -> bool:
-    kept = KeptCopy.objects.filter(pk=row.pk, state=KeptCopy.State.KEPT)
-    if not kept.update(state=KeptCopy.State.DROPPED, ended_at=now(), problem=""):
+    still_kept = KeptCopy.objects.filter(pk=row.pk, state=KeptCopy.State.KEPT)
+    if not still_kept.update(state=KeptCopy.State.DROPPED, ended_at=now(), problem=""):
         return False
     audit.record(
         "kept.dropped",

@@ -24,6 +24,7 @@ def register_all() -> None:
     for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
+    tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
     for change in (DownloadBackup(), SetSmokeStatement(), TrustBackup()):

@@ -80,7 +80,9 @@ def test_a_drill_a_restore_that_costs_something_and_its_undo(
     restore = ada.ask_for("Restore", database.name, reason="the release was a mistake")
     expect(ada.page.locator(".oc-cost")).to_contain_text(f"You would lose 3 {database.noun}")
     grace.approves(restore, database.name, 4, "I did not read it")
-    expect(grace.page.get_by_role("alert").first).to_be_visible()
+    expect(grace.page.locator(".oc-refusal")).to_be_visible()
+    assert [line[:3] for line in grace.complaints] == ["409"]
+    grace.complaints.clear()
     grace.approves(restore, database.name, 3, "these three may go")
     ada.sees_state("succeeded")
     assert database.count() == whole

@@ -78,3 +78,13 @@ def test_another_database_under_the_kept_name_is_left_alone_and_the_page_says_so
     expiry.drop_expired()
     copy.refresh_from_db()
     assert copy.tried_at == tried  # a failure is not tried again each second
+
+
+def test_a_kept_database_that_no_run_could_list_is_listed_by_the_tick(console, cast, postgres_shop):
+    shop, row = postgres_shop
+    restored(console, row, cast)
+    before = KeptCopy.objects.values("name", "incarnation", "live_incarnation", "size_bytes", "holds", "made").get()
+    KeptCopy.objects.all().delete()  # as if its worker was lost, and people settled that it was done
+    assert (expiry.adopt(), expiry.adopt()) == (1, 0)
+    assert KeptCopy.objects.values(*before).get() == before
+    assert is_there(shop, before["name"])
