@@ -109,9 +109,13 @@ def _machines(host: str, look: bool) -> set[str]:
 
 
 def _given(url: str) -> dict[str, str]:
-    if urlsplit(url.strip()).scheme.lower() not in SCHEMES:
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        raise _bad("The URL cannot be read.") from None  # its own words would repeat the URL
+    if parts.scheme.lower() not in SCHEMES:
         raise _bad("The URL does not begin with postgresql://.")
-    named = {key for key, _ in parse_qsl(urlsplit(url.strip()).query, keep_blank_values=True)}
+    named = {key for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
     if unknown := sorted(named - KEYS):
         raise _bad(
             f"The URL carries settings that are not taken: {', '.join(unknown)}.",
