@@ -150,8 +150,11 @@ def remove(operation: Operation, parameters: Mapping[str, Any]) -> Database:
 
 
 def has_password(url: str) -> bool:
-    """Whether a URL carries a password, before the @ or among its settings."""
-    parts = urlsplit(url.strip())
+    """Whether a URL carries a password, before the @ or among its settings; of one that cannot be read, it may."""
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        return True
     settings = {key.lower() for key, _ in parse_qsl(parts.query, keep_blank_values=True)}
     return parts.password is not None or "password" in settings
 

@@ -26,7 +26,10 @@ class SqliteAddress(Address):
 
 def parse(url: str, roots: Sequence[Path]) -> SqliteAddress:
     """Check the URL's form and that its path, symlinks resolved, lies under a root. Nothing is opened."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its own words would repeat the URL
+        raise TargetProblem("refused", "This is not the URL of an SQLite file.", _FORM) from None
     path = unquote(parts.path)
     if parts.scheme != "sqlite" or parts.netloc or not path.startswith("//") or parts.fragment or "\0" in path:
         raise TargetProblem("refused", "This is not the URL of an SQLite file.", _FORM)

@@ -76,3 +76,11 @@ def test_the_scheme_chooses_the_engine() -> None:
     assert isinstance(open_engine(PostgresEngine.parse(URL), "opsconsole/1/1"), PostgresEngine)
     with pytest.raises(Usage, match="postgresql://"):
         engine_class_for("mysql://ada:secret@db/shop")
+
+
+@pytest.mark.parametrize("url", ["postgresql://ada:hunter2@[::1/shop", "postgresql://ada:hunter2\u2100@x/shop"])
+def test_a_url_that_python_cannot_read_is_refused_without_being_repeated(url: str) -> None:
+    with pytest.raises(TargetProblem) as refused:
+        PostgresEngine.parse(url)
+    assert "hunter2" not in str(refused.value)
+    assert refused.value.__suppress_context__
