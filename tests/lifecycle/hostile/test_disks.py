@@ -28,13 +28,18 @@ from tests.support.console import Console, close_connections
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
 
-WAYS = ["a file-size limit"] + (["a full disk"] if may_mount() else [])
+# The limit stands in where a test may not mount; elsewhere it is a case for the night.
+WAYS = (
+    ["a full disk", pytest.param("a file-size limit", marks=pytest.mark.nightly)]
+    if may_mount()
+    else ["a file-size limit"]
+)
 ROOMY = {"STORE_RESERVE_MIB": "0"}
 
 
 @pytest.fixture(params=WAYS)
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """How the store runs full. The limit stands in where a test may not mount, and is a case of its own elsewhere."""
+    """How the store runs full."""
     if request.param != "a full disk":
         yield request.param
         return
@@ -209,7 +214,13 @@ def test_a_worker_that_may_not_read_its_keys_starts_nothing_and_the_row_says_so(
     assert work(console, operation).state == State.SUCCEEDED
 
 
-@pytest.mark.parametrize("folder", ["store/backups", "store/work", "keys/manifest.ed25519"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "store/backups",
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("store/work", "keys/manifest.ed25519")),
+    ],
+)
 def test_what_the_console_may_not_use_is_named_with_the_next_step(console, cast, sqlite_shop, aftermath, folder):
     """Root is made to ask for rights like anybody else."""
     shop, row = sqlite_shop

@@ -106,7 +106,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", ["native, pg_dump", *(pytest.param(name, marks=pytest.mark.nightly) for name in list(CASES)[1:])]
+)
 def test_a_backup_whose_program_hangs_is_cancelled_within_seconds(
     console, cast, postgres_shop, aftermath, bin_of, case
 ):

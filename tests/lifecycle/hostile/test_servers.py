@@ -60,7 +60,11 @@ def frail_shop(console: Any, cast: Any, frail: Frail) -> tuple[PostgresShop, Any
 
 @pytest.mark.parametrize(
     ("kind", "point"),
-    [("backup", "backup.mid"), ("restore", "restore.staging_half"), ("restore", "restore.before_swap")],
+    [
+        ("restore", "restore.staging_half"),
+        pytest.param("restore", "restore.before_swap", marks=pytest.mark.nightly),
+        pytest.param("backup", "backup.mid", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_server_that_crashes_under_a_run_and_comes_back_finds_nothing_of_it(
     console, cast, frail, frail_shop, aftermath, kind, point
@@ -93,6 +97,7 @@ def test_a_server_without_a_free_connection_is_named_as_that(frail, frail_shop):
     assert "End idle sessions" in found.next_step
 
 
+@pytest.mark.nightly
 def test_time_limits_that_the_server_sets_do_not_end_a_run(console, cast, postgres18, aftermath):
     shop = PostgresShop.make(postgres18)
     row = register("shop", shop.url, environment="development")
