@@ -8,11 +8,13 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.conf import settings
 from django.test import Client
 
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Operation
+from opsconsole.verify_audit import STANDALONE
 from tests.opsconsole.approvals.scenes import approve, later
 from tests.opsconsole.pages.conftest import Office
 
@@ -155,3 +157,17 @@ def test_lists_of_rules_lead_auditors_to_their_history(office: Office) -> None:
     for path, family in (("/people/", "membership."), ("/policies/", "policy."), ("/environments/", "environment.")):
         assert f"/audit/?type={family}" in read(office.at("audrey"), path)
         assert "/audit/?type=" not in read(office.at("ada"), path)
+
+
+def test_the_verifier_and_the_public_key_can_be_taken_along(office: Office) -> None:
+    audit.checkpoint(force=True)
+    html = read(office.at("audrey"), "/audit/")
+    for path, content in (
+        ("/audit/verify_audit.py", STANDALONE.read_bytes()),
+        ("/audit/audit.pub", (settings.OPSCONSOLE_HOME / "keys" / "audit.pub").read_bytes()),
+    ):
+        assert f'href="{path}"' in html
+        answer = office.at("audrey").get(path)
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert office.at("ada").get(path).status_code == 403
