@@ -5,9 +5,12 @@ SQLite: another program holds its write lock. PostgreSQL: the server is stopped.
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -193,3 +196,37 @@ def test_with_a_stopped_server_nothing_is_armed(served):
     assert ended(console, operation) == State.FAILED
     assert not ExecutionGrant.objects.filter(operation=operation).exists()
     assert (shop.orders(), shop.leftovers()) == (KEPT, [])
+
+
+@contextmanager
+def hung(server: PostgresServer) -> Iterator[None]:
+    """Every process of a server sleeps: it refuses nothing, and it never answers."""
+    close_connections()
+    postmaster = server.server.pid
+    assert postmaster is not None
+    pids = [postmaster, *process_children(postmaster)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):  # a backend that finds its client gone ends at once
+                os.kill(pid, signal.SIGCONT)
+
+
+def process_children(parent: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+@pytest.mark.nightly
+def test_with_a_server_that_hangs_the_runner_is_ended_all_the_same(served, own_server, postgres):
+    console, cast, _gone = served
+    shop = PostgresShop.make(postgres)
+    row = register("shop", shop.url, environment="development")
+    operation = damaged(console, cast, shop, row)
+    worker = held_at(console, operation, "restore.before_swap")
+    outlived(worker, operation, lambda: hung(own_server[0]))
+    assert ended(console, operation) == State.FAILED
+    assert shop.orders() == KEPT
+    wait_until(lambda: not shop.leftovers(), "the removal of the copy")
