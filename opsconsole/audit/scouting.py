@@ -26,6 +26,7 @@ from opsconsole.verify_audit import BEGINNING, NEVER, Reached
 CHUNK = 1000
 CLOSELY = 50  # links to look at before trying again to pass many at once
 FEWEST = 100_000  # links for one process; fewer are passed sooner than another one starts
+LEAD = 100_000  # links that the walk passes while a scout starts
 MOST = 4
 PATIENCE_SECONDS = 60.0
 
@@ -76,8 +77,9 @@ def sent_ahead(first: int, last: int) -> Iterator[Steps]:
     """Scouts over all but the first part of a chain that is long enough for more than one process."""
     links = last + 1 - first
     parts = min(os.cpu_count() or 1, MOST, links // FEWEST)
-    length = -(-links // (max(parts, 1) * CHUNK)) * CHUNK  # whole chunks, so that the walk cuts where scouts do
-    begins = range(first + length, last + 1, length) if parts > 1 else ()
+    length = max(links - LEAD, 0) // (max(parts, 1) * CHUNK) * CHUNK  # of a scout's part, in whole chunks
+    begin = first + -(-(links - length * (parts - 1)) // CHUNK) * CHUNK  # so that the walk cuts where scouts do
+    begins = range(begin, last + 1, length) if parts > 1 and length else ()
     steps = Steps()
     try:
         for begin in begins:

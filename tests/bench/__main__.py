@@ -18,7 +18,7 @@ from tests.support.servers import PostgresServer
 
 PARTS = ("native", "history", "lists", "overhead")
 DISK = {"S": 2, "M": 16}  # GiB that are needed for a while
-EVENTS = {"S": 50_000, "M": 500_000}
+EVENTS = {"S": 50_000, "M": 1_000_000}
 APPENDS = {"S": 100, "M": 400}  # of each writer
 ROWS = {"S": 50_000, "M": 1_000_000}
 

@@ -117,7 +117,7 @@ def _append(place: Home, how: str, count: int, race: Race) -> Sample:
 
 
 def lists(places: list[Home], count: int, rounds: int) -> tuple[list[Race], list[Limit]]:
-    """Every list on each kind of console, the peer and ours in turn; a sample is the median of five requests."""
+    """Every list on each kind of console, the peer and ours in turn; a sample is the median of a few requests."""
     races: list[Race] = []
     asked: dict[str, set[int]] = {}
     for place in places:

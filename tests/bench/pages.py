@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.bench import consoles, filling
 
-REPEATS = 5
+REPEATS = 3
 OURS = {  # by what is shown: the address, with {middle} for a row in the middle of the table
     "operations": "/operations/",
     "operations, failed ones": "/operations/?state=failed",

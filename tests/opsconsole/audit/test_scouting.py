@@ -21,6 +21,7 @@ LINKS = 4_000
 def passed(console: Console, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many links each stretch had that this process passed over by itself; a scout is sent ahead over the rest."""
     monkeypatch.setattr(scouting, "FEWEST", LINKS // 2)
+    monkeypatch.setattr(scouting, "LEAD", 0)
     monkeypatch.setattr(scouting.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(inheritance, "environment_for", lambda program: console.env)
     seen: list[int] = []
@@ -59,3 +60,18 @@ def test_a_scout_that_dies_is_done_without(passed: list[int], monkeypatch: pytes
     monkeypatch.setattr(inheritance, "environment_for", lambda program: {"DATABASE_URL": "nonsense"})
     assert audit.verify().events == LINKS
     assert sum(passed) > LINKS - 2 * scouting.CLOSELY
+
+
+@pytest.mark.parametrize(("links", "cores"), [(200_000, 2), (1_000_001, 2), (999_999, 4), (5_000_000, 64)])
+def test_the_parts_of_scouts_are_whole_chunks_and_reach_the_end(
+    monkeypatch: pytest.MonkeyPatch, links: int, cores: int
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(scouting.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(scouting.Steps, "send", lambda self, first, last: sent.append((first, last)))
+    with scouting.sent_ahead(1, links):
+        pass
+    assert len(sent) == min(cores, scouting.MOST) - 1 if links >= 10 * scouting.FEWEST else len(sent) >= 1
+    assert all((first - 1) % scouting.CHUNK == 0 for first, _ in sent)
+    assert [last + 1 for _, last in sent] == [*(first for first, _ in sent[1:]), links + 1]
+    assert sent[0][0] > scouting.LEAD
