@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.kinds.backup import BackupKind
-from opsconsole import operations, process
+from opsconsole import operations, process, supervisor
 from opsconsole.engines.postgresql import tool_runs
 from opsconsole.engines.postgresql.tool_runs import Tool, running
 from opsconsole.exceptions import Cancelled, OperationFailed
@@ -127,6 +127,25 @@ def test_a_backup_whose_program_hangs_is_cancelled_within_seconds(
     aftermath.nothing_listed(row)
     aftermath.nothing_left(operation, shop)
     aftermath.goes_on(row)
+
+
+def test_a_runner_that_does_not_heed_a_cancel_is_ended_before_its_commit_point(
+    console, cast, sqlite_shop, aftermath, monkeypatch
+):
+    shop, row = sqlite_shop
+    monkeypatch.setattr(supervisor, "CANCEL_SECONDS", 1.0)
+    operation = operations.request("backup", row, {}, account=cast.ada)
+    asleep = {"OPSCONSOLE_FAILPOINT": "backup.mid:sleep=90"}
+    run = threading.Thread(target=work, args=(console, operation), kwargs=asleep)
+    run.start()
+    wait_until(lambda: operation.lines.exists() or list((console.home / "store").rglob("*.part")), "the middle of it")
+    operations.cancel(operation, account=cast.ada, reason="it hangs")
+    run.join(40)
+    assert not run.is_alive()
+    assert state_of(operation) == State.CANCELLED, told(operation)
+    assert "did not stop by itself" in operation.state_reason
+    aftermath.nothing_listed(row)
+    aftermath.nothing_left(operation, shop)
 
 
 def test_a_backup_whose_program_hangs_for_too_long_has_stalled(
