@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from lifecycle import archives, patches, replacing
 from lifecycle.formats.base import Archive, TableContent
-from lifecycle.loss.sides import Asked, Row, Shape, Side
+from lifecycle.loss.sides import Asked, OutOfTime, Row, Shape, Side
 from lifecycle.loss.values import grouped
 from lifecycle.manifest import Manifest
 from lifecycle.patches import postgresql, sqlite
@@ -61,7 +61,14 @@ class ReapplyKind(Kind):
         operation, patch = _patch(request.database, request.parameters["restore"])
         engine = engine_for(request.database)
         identity, skip = engine.identity(), request.parameters["conflict"] == "skip"
-        waiting = _compare(engine, patch)
+        try:
+            waiting = _compare(engine, patch)
+        except OutOfTime as over:
+            raise Refused(
+                "timeout",
+                f"The rows of the patch could not be looked up in {request.database.name}: {over.why}.",
+                "Try again when the database is less busy.",
+            ) from over
         if not skip and (taken := sum(table.taken for table in waiting)):
             raise Refused(
                 "conflict",

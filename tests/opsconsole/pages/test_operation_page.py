@@ -61,6 +61,7 @@ def test_what_costs_rows_says_so_on_top_and_asks_for_the_number(office: Office) 
     grace = office.at("grace")
     html = text_of(grace, operation)
     assert "You would lose 1204 orders." in html
+    assert "when more than 10 % and 100 rows more would be lost by then than the plan says" in html
     assert "Type savings to confirm" in html and "Type the number of rows that would be lost" in html
     refused = decide(grace, operation, typed_name="savings", typed_number="9")
     assert refused.status_code == 409
