@@ -28,7 +28,7 @@ from opsconsole.states import ACTIVE
 
 DATABASE = "drill"
 Refusal = tuple[str, str, str]
-_RUN = re.compile(r"(\d+)\.(\d+)")
+_RUN = re.compile(r"drill-(\d+)\.(\d+)")
 
 
 def refusals(engine: str, contents: Contents) -> list[Refusal]:
@@ -76,23 +76,20 @@ def remove(operation_id: int, up_to_fence: int) -> None:
 
 def sweep() -> int:
     """Remove the grounds of runs that are over, wherever they were killed; gives back how many."""
-    over = [
-        folder
-        for folder, operation, fence in _grounds()
-        if not Operation.objects.filter(pk=operation, runner_fence=fence, state__in=ACTIVE).exists()
-    ]
-    for folder in over:
-        process.kill_marked(folder.name, instance=instance_id())
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(over)
+    swept = 0
+    for folder, operation, fence in _grounds():
+        if not Operation.objects.filter(pk=operation, runner_fence=fence, state__in=ACTIVE).exists():
+            process.kill_marked(f"{operation}.{fence}", instance=instance_id())
+            shutil.rmtree(folder, ignore_errors=True)
+            swept += 1
+    return swept
 
 
 @contextmanager
 def _server(contents: Contents, run: Run, label: str) -> Iterator[Engine]:
-    folder, major = _folder() / f"{run.operation_id}.{run.fence}", _major_for(contents)
+    folder, major = _folder() / f"drill-{run.operation_id}.{run.fence}", _major_for(contents)
     run.log(f"Starting a PostgreSQL {major} of the console's own for this run.")
-    programs = EmbeddedPostgres(folder_for(settings.OPSCONSOLE_HOME), major=major).installation()
-    folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    programs = EmbeddedPostgres(_folder(), major=major).installation()
     server = EmbeddedPostgres(folder, major=major, durable=False, programs=programs)
     try:
         server.start(log=run.workdir / "server.log")
@@ -125,7 +122,7 @@ def _offered(major: int) -> set[str]:
 
 
 def _folder() -> Path:
-    return folder_for(settings.OPSCONSOLE_HOME) / "drills"
+    return folder_for(settings.OPSCONSOLE_HOME)
 
 
 def _existing(path: Path) -> Path:
@@ -133,6 +130,6 @@ def _existing(path: Path) -> Path:
 
 
 def _grounds() -> Iterator[tuple[Path, int, int]]:
-    for folder in _folder().glob("*"):
+    for folder in _folder().glob("drill-*"):
         if match := _RUN.fullmatch(folder.name):
             yield folder, int(match[1]), int(match[2])

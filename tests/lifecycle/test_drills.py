@@ -44,7 +44,15 @@ def scratch_of(shop: Any, operation: Operation) -> str:
 
 
 def grounds() -> list[Path]:
-    return list((folder_for(settings.OPSCONSOLE_HOME) / "drills").glob("*"))
+    return list(folder_for(settings.OPSCONSOLE_HOME).glob("drill-*"))
+
+
+@pytest.fixture
+def strict_umask() -> Iterator[None]:
+    """As `manage.py up` sets it: what a worker makes is its user's alone unless it says otherwise."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 @pytest.mark.parametrize(("fixture", "format"), [("postgres", "native"), ("postgres", "custom"), ("sqlite", "native")])
@@ -89,7 +97,7 @@ def test_a_drill_that_is_killed_leaves_no_scratch_and_is_repeated(console, cast,
 
 
 @pytest.fixture
-def humble_shop(console: Console, cast: Any, postgres: Any) -> tuple[PostgresShop, Database]:
+def humble_shop(strict_umask: None, console: Console, cast: Any, postgres: Any) -> tuple[PostgresShop, Database]:
     """A shop whose owner may not create databases."""
     shop = PostgresShop.make(postgres)
     role = postgres.create_role()
