@@ -93,7 +93,7 @@ def test_an_undo_brings_back_what_the_restore_replaced_and_can_itself_be_undone(
     assert AuditEvent.objects.filter(type="kept.added", database_id=scene.row.pk).count() == 3
 
 
-@both_engines
+@swapped
 def test_two_restores_are_undone_one_after_the_other(scene):
     scene.shop.lose(3)
     again = scene.do("restore")
