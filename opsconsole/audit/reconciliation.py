@@ -45,7 +45,8 @@ VOTES = Witnessed(
     later=frozenset({"vote", "account", "auth_at", "policy_digest", "at"}),
 )  # fmt: skip
 GRANTS = Witnessed(
-    model="opsconsole.ExecutionGrant", type="op.armed", fields=(("digest", "digest"), ("fence", "fence")), kept=False
+    model="opsconsole.ExecutionGrant", type="op.armed", fields=(("digest", "digest"), ("fence", "fence")),
+    later=frozenset({"fence"}), kept=False,
 )  # fmt: skip
 _RULES: list[Witnessed] = [VOTES, GRANTS]
 
