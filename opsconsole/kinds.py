@@ -139,6 +139,7 @@ class Kind(ABC):
     mutates: ClassVar[bool] = True
     repeatable: ClassVar[bool] = False  # may be retried automatically
     gated: ClassVar[bool] = True  # whether the default policy asks for a second person
+    like: ClassVar[str] = ""  # another kind, whose policies ask for their people here too
     stall_seconds: ClassVar[int] = 600  # no progress for so long ends the run
     deadline_seconds: ClassVar[int] = 6 * 3600
 

@@ -1130,6 +1130,10 @@ class Approvals:
         total = Needs()
         for place in places:
             total = total.and_(self._rules_on(asked.kind, bool(asked.data["kind_gated"]), place, at))
+        if like := asked.data.get("kind_like"):  # a kind that is like another one needs the people of both
+            for place in places:
+                both = self._rules_on(like, self._kinds.get(like, True), place, at)
+                total = total.and_(Needs(both.votes, both.seats, both.minutes))
         return total
 
     def _demand_on_change(self, asked: Asked, at: datetime) -> Needs:

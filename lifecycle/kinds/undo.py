@@ -38,6 +38,7 @@ class UndoKind(Kind):
     mutates = True
     repeatable = False
     gated = True
+    like = "restore"
 
     def plan(self, request: Request) -> Plan:
         copy = kept.find(request.database, request.parameters["operation"])

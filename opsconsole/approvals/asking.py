@@ -26,10 +26,13 @@ def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime
 
     A target answers for every registered database that is, or may be, the same one, so a second row under a milder
     label changes nothing. Without a matching policy, a gated kind needs the default policy on protected databases.
+    A kind that is like another one needs the people of that one's policies too; their windows hold back only their own.
     """
-    rules = in_force(at)
-    verb = Verb(name=kind.name, gated=kind.gated)
-    merged = strictest_of(rules.requirement(verb, place) for place in places_of(targets))
+    rules, places = in_force(at), places_of(targets)
+    merged = strictest_of(rules.requirement(_verb(kind), place) for place in places)
+    if kind.like:
+        other = strictest_of(rules.requirement(_verb(kinds.get(kind.like)), place) for place in places)
+        merged = strictest(merged, replace(other, windows=()))
     return replace(merged, policy_digest=rules.digest)
 
 
@@ -43,7 +46,7 @@ def requirement_for_change(plan: Plan, *, at: datetime) -> Requirement:
     """
     rules = in_force(at)
     touched = Database.objects.filter(pk__in=plan.evidence.get("databases", ()))
-    verbs = [Verb(name=kind.name, gated=kind.gated) for kind in kinds.every()] + [Verb(name=CHANGE, gated=False)]
+    verbs = [_verb(kind) for kind in kinds.every()] + [Verb(name=CHANGE, gated=False)]
     demands = [rules.requirement(verb, place) for place in _with_twins(touched) for verb in verbs]
     general = [rule.requirement("") for rule in rules.others if rule.matches(Verb(name=CHANGE, gated=False), None)]
     weakened = Requirement.from_json(plan.evidence["demands"])
@@ -94,6 +97,10 @@ def seat_of_another(owner_groups: Sequence[str], *, besides: int | None) -> Requ
         valid_minutes=CHANGE_MINUTES,
         sentences=(f"A change of the console needs 1 other person of {clause.words}",),
     )
+
+
+def _verb(kind: kinds.Kind) -> Verb:
+    return Verb(name=kind.name, gated=kind.gated)
 
 
 def _for_nobody(requirement: Requirement, people: int) -> Requirement:

@@ -8,7 +8,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     # -- operations: what moves them
     move("op.planned", "{who} planned the {what}",
          "digest gated votes_needed self_confirmed summary policies risk retry_of requirement places targets askers "
-         "action free_at_first touches mutates repeatable kind_gated expires_at account person token "
+         "action free_at_first touches mutates repeatable kind_gated kind_like expires_at account person token "
          "plan_format asked_at asks"),
     move("op.submitted", "{who} asked for the {what}", "digest votes_needed expires_at"),
     move("op.queued", "The {what} was queued", "digest self_confirmed"),

@@ -219,7 +219,8 @@ def _replayable(operation: Operation, plan: Plan, requirement: approvals.Require
     kind = kinds.get(plan.kind)
     places = [place.as_told() for place in approvals.places_of(plan.targets)]
     return told | {
-        "places": places, "mutates": kind.mutates, "repeatable": kind.repeatable, "kind_gated": kind.gated
+        "places": places, "mutates": kind.mutates, "repeatable": kind.repeatable, "kind_gated": kind.gated,
+        "kind_like": kind.like,
     }  # fmt: skip
 
 

@@ -30,9 +30,9 @@ class Team:
 @pytest.fixture(autouse=True)
 def kinds_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Kinds that only the tests of approvals know."""
-    from tests.opsconsole.approvals.scenes import Copy, Costly, Scrub
+    from tests.opsconsole.approvals.scenes import Copy, Costly, Scrub, Unscrub
 
-    known = {"scrub": Scrub(), "copy": Copy(), "costly": Costly()}
+    known = {"scrub": Scrub(), "copy": Copy(), "costly": Costly(), "unscrub": Unscrub()}
     monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, **known})
     yield
 

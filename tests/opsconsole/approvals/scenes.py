@@ -40,6 +40,14 @@ class Scrub(kinds.Kind):
         return kinds.Witness.NOT_DONE, None
 
 
+class Unscrub(Scrub):
+    """Takes a scrub back, so that whoever must agree to one must agree to this as well."""
+
+    name = "unscrub"
+    label = "Unscrub"
+    like = "scrub"
+
+
 class Copy(Scrub):
     """Changes no data, so no policy meets it unless it names it."""
 

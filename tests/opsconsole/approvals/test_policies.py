@@ -124,6 +124,14 @@ def test_source_and_destination_both_count(founders: Any) -> None:
     assert needed.votes_needed == 2 and source.pk != destination.pk
 
 
+def test_a_kind_that_is_like_another_one_needs_its_people_too_and_not_its_windows(team: Any, need: Any) -> None:
+    need("scrub", {"approvers": 2}, windows=[{"days": [0], "from": "00:00", "to": "00:01"}])
+    for database in (team.savings, team.sandbox):
+        needed = approvals.requirement_for(kinds.get("unscrub"), [plan_target(database, None)], at=now())
+        assert (needed.gated, needed.votes_needed, needed.windows) == (True, 2, ())
+    assert not approvals.requirement_for(kinds.get("costly"), [plan_target(team.sandbox, None)], at=now()).gated
+
+
 def test_a_policy_that_was_tightened_meanwhile_asks_for_more(team: Any, need: Any) -> None:
     operation = ask(team.ada, team.savings)
     need("scrub", {"approvers": 2})

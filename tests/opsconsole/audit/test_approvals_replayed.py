@@ -81,14 +81,14 @@ class Log:
         facts = {"environment": environment, "owner_group": "default", "tags": [], "identity": f"db {number}"}
         self.tell("database.added", database=number, **{**facts, **more})
 
-    def plan(self, number: int = 1, database: int = 1, asker: int = ADA, **more: Any) -> None:
+    def plan(self, number: int = 1, database: int = 1, asker: int = ADA, kind: str = "restore", **more: Any) -> None:
         place = PRODUCTION if database == 1 else {**PRODUCTION, "environment": "testing", "protected": False}
         told = {
             "digest": f"plan {number}", "requirement": needs(1 if database == 1 else 0), "askers": [asker],
             "targets": [{"database": database, "identity": f"db {database}", "role": "target"}], "places": [place],
             "mutates": True, "repeatable": False, "kind_gated": True,
         }  # fmt: skip
-        self.tell("op.planned", operation=number, kind="restore", actor=asker, **{**told, **more})
+        self.tell("op.planned", operation=number, kind=kind, actor=asker, **{**told, **more})
 
     def change(self, number: int, action: str, *, votes: int = 1, askers: tuple[int, ...] = (ADMIN,),
                roles: tuple[str, ...] = ("administrators", "approvers"), **more: Any) -> None:  # fmt: skip
@@ -144,6 +144,14 @@ def own_password_changed_after_the_vote(log: Log) -> None:
     log.arm()
 
 
+def undo_under_a_rule_for_restores(log: Log) -> None:
+    strict(log, windows=[{"days": [6], "from": "00:00", "to": "00:01"}])
+    log.plan(kind="undo", kind_like="restore", requirement=needs(2))
+    log.vote(GRACE)
+    log.vote(LINUS)
+    log.arm()
+
+
 def rule_that_begins_later(log: Log) -> None:
     log.plan()
     log.vote(GRACE)
@@ -165,8 +173,9 @@ def change_that_was_confirmed(log: Log) -> None:
     log.tell("op.succeeded", operation=7, to="succeeded")
 
 
-SOUND = [two_of_two, withdrawn_and_given_again, own_request_on_an_unprotected_one, own_password_changed_after_the_vote,
-         rule_that_begins_later, backup_that_is_tried_again, change_that_was_confirmed]  # fmt: skip
+SOUND = [two_of_two, undo_under_a_rule_for_restores, withdrawn_and_given_again, own_request_on_an_unprotected_one,
+         own_password_changed_after_the_vote, rule_that_begins_later,
+         backup_that_is_tried_again, change_that_was_confirmed]  # fmt: skip
 
 
 @pytest.mark.parametrize("scene", SOUND, ids=lambda scene: scene.__name__)
@@ -193,6 +202,13 @@ def strict(log: Log, **more: Any) -> None:
 
 def nobody_voted(log: Log) -> None:
     log.plan()
+    log.arm()
+
+
+def fewer_voted_for_an_undo_than_must_for_a_restore(log: Log) -> None:
+    strict(log)
+    log.plan(kind="undo", kind_like="restore")
+    log.vote(GRACE)
     log.arm()
 
 
@@ -418,6 +434,7 @@ def its_guardians_asked_for_two(log: Log) -> None:
 
 UNSOUND: dict[Callable[[Log], None], str] = {
     nobody_voted: "1 of 1 other people (1 of approvers of default) within 240 min are missing",
+    fewer_voted_for_an_undo_than_must_for_a_restore: "policies asked for 2 other people",
     the_requester_voted: "the vote at seq 18 does not count: person 2 asked for it",
     the_owner_of_the_asking_service_voted: "person 2 asked for it",
     a_service_voted: "person 5 is a service",
