@@ -30,9 +30,13 @@ DAMAGE = frozenset(
 )
 # Errors of a program or a server that tell of the place and not of the backup; names in quotes are left out before.
 _OF_THE_PLACE = re.compile(
-    r"no space left|disk full|out of memory|connection|could not connect|server closed|terminating|cancell?ing|timeout"
-    r"|too many|permission denied|must be (owner|superuser|member|able)|not available|shutting down|recovery mode"
-    r"|could not (open|write|extend|access|load)|role <> does not exist|authentication|deadlock|could not obtain lock",
+    r"no space left|disk full|out of (shared )?memory|invalid memory alloc|file size exceeds|input/output error"
+    r"|connection|could not connect|server closed|EOF detected|broken pipe|lost synchronization|\b(SSL|TLS)\b"
+    r"|terminating|cancell?ing|timeout|too many|deadlock|could not (obtain|acquire) lock|being accessed by other users"
+    r"|permission denied|must be (owner|superuser|member|able)|authentication|not available|read-only transaction"
+    r"|shutting down|starting up|recovery mode|not (yet |currently )?accepting|invalid page"
+    r"|could not (open|read|write|extend|access|load|fsync|stat|truncate|seek|remove|rename|resize|fork|receive|send)"
+    r"|could not create (file|directory)|(role|database|tablespace) <> does not exist",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"[^"]*"')

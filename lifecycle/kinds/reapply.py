@@ -8,7 +8,7 @@ from itertools import islice
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, patches, replacing
+from lifecycle import archives, kept, patches, replacing
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.loss.sides import Asked, OutOfTime, Row, Shape, Side
 from lifecycle.loss.values import grouped
@@ -27,6 +27,7 @@ from opsconsole.targets import plan_target
 VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 LOOKED_UP = 500  # rows at once
 MOST_LISTED = 30
+AWAY = "they are away"
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class ReapplyKind(Kind):
     mutates = True
     repeatable = False
     gated = True
+    like = "restore"
 
     def plan(self, request: Request) -> Plan:
         operation, patch = _patch(request.database, request.parameters["restore"])
@@ -75,6 +77,7 @@ class ReapplyKind(Kind):
                 f"{grouped(taken)} rows of the patch have keys that are taken by now.",
                 "Say conflict=skip to leave them out and keep what is there.",
             )
+        once = _once(operation, patch)
         return Plan(
             kind=self.name,
             summary=(
@@ -97,6 +100,7 @@ class ReapplyKind(Kind):
                 Precondition(probe="incarnation", subject="target", value=identity.incarnation),
                 Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
                 Precondition(probe="patch", subject=str(operation.pk), value=patch.digest),
+                *once,
             ),
             risk="medium",
             risk_reasons=("Rows are added; triggers of the tables fire as for any insert.",),
@@ -132,6 +136,8 @@ class ReapplyKind(Kind):
         return f"Reapply the rows of restore {found[0].pk}" if found else ""
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
+        if name == "waiting":
+            return _whereabouts(Operation.objects.get(pk=int(subject)))
         return _read(int(subject)).digest if name == "patch" else super().probe(name, subject, engines)
 
 
@@ -163,6 +169,31 @@ def _read(operation_id: int) -> Manifest:
             "Undo the restore instead, while that is possible.",
         )
     return made
+
+
+def _once(operation: Operation, patch: Manifest) -> tuple[Precondition, ...]:
+    """Without a key nothing but our own memory keeps rows from going in twice. Raises Refused when they are back."""
+    if all(_asked(patch, table).shape.has_key for table in patch.contents.tables):
+        return ()
+    found = _whereabouts(operation)
+    if found != AWAY:
+        raise Refused(
+            "back_already",
+            f"The patch holds rows of tables without a primary key, and {found}: they would be there twice.",
+            "Put the rows that are missing back by hand, or undo the restore while that is possible.",
+        )
+    return (Precondition(probe="waiting", subject=str(operation.pk), value=found),)
+
+
+def _whereabouts(restore: Operation) -> str:
+    """Where the rows are that a restore took away, as far as this console knows."""
+    assert restore.database is not None  # a restore has one
+    done = Operation.objects.filter(database=restore.database, kind="reapply", state=State.SUCCEEDED, id__gt=restore.pk)
+    for row in done.order_by("id"):
+        if row.plan.parameters["restore"] == str(restore.pk):
+            return f"operation {row.pk} has put them back"
+    live = kept.live_content(restore.database)
+    return AWAY if live == restore.pk else f"what restore {restore.pk} put there has been replaced since"
 
 
 def _compare(engine: Engine, patch: Manifest) -> list[Waiting]:

@@ -15,6 +15,7 @@ from lifecycle.formats.base import SCRATCH
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.verification import Outcome
+from opsconsole import installation
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
@@ -103,6 +104,7 @@ class VerifyKind(Kind):
             outcome = verification.verify(run, backup, level, where=str(given["where"]), statements=given["statements"])
         except OperationFailed as error:
             if verification.is_damage(error):
+                installation.require_own()  # a store that was taken away meanwhile says nothing of the backup
                 seconds = round(time.monotonic() - began)
                 verdicts.record(run, backup.id, level, ok=False, detail=error.why, seconds=seconds)
             raise

@@ -19,7 +19,8 @@ def moved(plan: Plan, preview: LossPreview, growth: Growth) -> list[Moved]:
 
 
 def _of_table(table: TableLoss, approved: Effect, growth: Growth) -> Iterator[Moved]:
-    if _unknown(table) and not (approved.lost is None or approved.changed is None):
+    told = approved.lost is not None and (approved.changed is not None or approved.exact)  # exact without a key, too
+    if _unknown(table) and told:
         yield Moved(
             f"the loss of {table.table}", "compared", "not comparable",
             said=f"what you would lose of {table.noun} cannot be told any more ({table.note or 'it was not compared'})",

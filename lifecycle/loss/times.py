@@ -13,6 +13,7 @@ NAMES = (
     "dateadded", "datecreated", "datemodified", "timestamp", "createdtime", "updatedtime", "ts", "at", "time",
 )  # fmt: skip
 PAST = re.compile(r"(?<!expir)(?<!schedul)(?<!plann)(?:ed|made|sent|paid|seen|done)(?:at|on)$")
+TYPED = re.compile(r"date|timestamp(\(\d\))? with(out)? time zone")  # no arrays, ranges or types of somebody's own
 STAMP = re.compile(r"(timestamp|datetime|\bdate\b)", re.IGNORECASE)
 STORED = re.compile(r"^(|text.*|.*char.*|integer|int|bigint|real|numeric|.*date.*|.*time.*)$", re.IGNORECASE)
 EPOCH_2000 = datetime(2000, 1, 1, tzinfo=UTC)
@@ -25,7 +26,9 @@ def time_column(columns: Iterable[tuple[str, str]], *, loose: bool = False) -> s
 
     Columns of a timestamp type are looked at; with `loose` (SQLite has no such type) any that could hold a time.
     """
-    fitting = [name for name, kind in columns if STAMP.search(kind) or (loose and STORED.match(kind))]
+    fitting = [
+        name for name, kind in columns if (STAMP.search(kind) or STORED.match(kind) if loose else TYPED.fullmatch(kind))
+    ]
     by_plain = {re.sub("[^a-z]", "", name.lower()): name for name in reversed(fitting)}
     named = next((by_plain[plain] for plain in NAMES if plain in by_plain), "")
     return named or next((name for name in fitting if PAST.search(re.sub("[^a-z]", "", name.lower()))), "")

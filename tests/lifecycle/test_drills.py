@@ -163,6 +163,10 @@ def test_a_backup_that_can_be_read_and_not_restored_is_found_out_by_a_drill_alon
         ("pg_restore failed: could not extend file: No space left on device", "tool_failed"),
         ('pg_restore failed: error: role "boss" does not exist', "tool_failed"),
         ('pg_restore failed: permission denied for schema "x"', "tool_failed"),
+        ("Copying data/1 failed: consuming input failed: SSL SYSCALL error: EOF detected", "tool_failed"),
+        ("pg_restore failed: error: cannot execute CREATE TABLE in a read-only transaction", "tool_failed"),
+        ('pg_restore failed: error: could not create file "base/5/16": File exists', "tool_failed"),
+        ('pg_restore failed: error: database "shop__oc_1_2" does not exist', "tool_failed"),
     ],
 )
 def test_what_a_program_says_of_the_place_is_not_blamed_on_the_backup(said, code):
@@ -170,6 +174,26 @@ def test_what_a_program_says_of_the_place_is_not_blamed_on_the_backup(said, code
         with pytest.raises(OperationFailed) as found, verification._blaming(where):
             raise OperationFailed("tool_failed", said)
         assert found.value.code == expected
+
+
+@pytest.mark.serial
+def test_a_store_that_is_taken_away_meanwhile_does_not_make_its_backup_a_damaged_one(console, cast, postgres_shop):
+    _, row = postgres_shop
+    backup = backed_up(console, cast, row)
+    asked = operations.request("verify", row, {}, account=cast.ada)
+    store, away = console.home / "store", console.home / "away"
+    worker = start_worker(console, asked, "verify.restored:stop")
+    wait_until(lambda: worker.poll() is not None or is_stopped_at_failpoint(asked), what="the stop")
+    store.rename(away)
+    for pid in process.marked(f"{asked.id}.{asked.fence}"):
+        os.kill(pid, signal.SIGCONT)
+    worker.wait(60)
+    shutil.rmtree(store, ignore_errors=True)
+    away.rename(store)
+    asked.refresh_from_db()
+    backup.refresh_from_db()
+    assert (asked.state, asked.failure_code) == (State.FAILED, "store_missing"), asked.failure_why
+    assert backup.state == "good"
 
 
 def test_what_the_own_server_cannot_restore_is_refused_with_a_way_out(console, cast, humble_shop):

@@ -137,3 +137,38 @@ def test_a_restore_that_dies_before_its_commit_point_leaves_no_patch(
     asked = operations.request("restore", database, {"patch": "yes"}, account=cast.ada, confirm="shop")
     assert die_at(console, asked, "restore.before_swap", "runner").state == State.FAILED
     assert list((console.home / "store" / "patches").rglob("*.*")) == []
+
+
+HEAP = "SELECT word FROM heap ORDER BY word"
+
+
+@pytest.fixture
+def heap(console: Console, cast: Any, sqlite_shop: Any) -> Scene:
+    """A restore took a row of a table without a key away."""
+    with sqlite3.connect(sqlite_shop[0].path) as line:
+        line.execute("CREATE TABLE heap (word text)")
+    line.close()
+    scene = Scene(console, cast, *sqlite_shop)
+    scene.run("INSERT INTO heap VALUES ('only here')")
+    scene.restore = scene.do("restore", patch="yes")
+    assert scene.run(HEAP) == []
+    return scene
+
+
+def test_rows_without_a_key_are_put_back_once_however_often_that_is_asked_for(heap: Scene) -> None:
+    first, second = heap.ask("reapply"), heap.ask("reapply")
+    assert work(heap.console, first).state == State.SUCCEEDED
+    done = work(heap.console, second)
+    assert (done.state, heap.run(HEAP)) == (State.STALE, [("only here",)]), done.failure_why
+    with pytest.raises(Refused, match=f"operation {first.pk} has put them back"):
+        heap.ask("reapply", conflict="skip")
+
+
+def test_rows_without_a_key_that_an_undo_brought_back_are_not_put_back_again(heap: Scene) -> None:
+    asked = heap.ask("reapply")
+    heap.do("undo")
+    assert heap.run(HEAP) == [("only here",)]
+    with pytest.raises(Refused, match="has been replaced since"):
+        heap.ask("reapply")
+    assert work(heap.console, asked).state == State.STALE
+    assert heap.run(HEAP) == [("only here",)]

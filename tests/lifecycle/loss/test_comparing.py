@@ -209,3 +209,16 @@ def test_memory_stays_flat_whatever_the_size(shop: Any, keep: Keep) -> None:
     small = peak_of(kept)
     kept.run(MANY[shop.engine].format(3001, 83000))
     assert peak_of(kept) - small < 24 * MIB
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_a_time_in_a_type_of_its_own_or_in_an_array_tells_nothing_and_breaks_nothing(keep: Keep) -> None:
+    kept = keep(
+        "CREATE DOMAIN timestamp_text AS text",
+        "CREATE TABLE a (id int PRIMARY KEY, updated_at timestamptz[])",
+        "CREATE TABLE b (id int PRIMARY KEY, updated_at timestamp_text)",
+        "INSERT INTO a VALUES (1, '{2026-11-20 10:00:00Z}')",
+        "INSERT INTO b VALUES (1, 'some day')",
+    )
+    kept.run("INSERT INTO a VALUES (2, '{2026-11-21 10:00:00Z}')", "INSERT INTO b VALUES (2, 'another')")
+    assert [(kept.table(name).only_live, kept.table(name).newest_live) for name in "ab"] == [(1, None), (1, None)]

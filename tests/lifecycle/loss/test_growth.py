@@ -69,6 +69,13 @@ def test_one_that_could_not_be_compared_before_either_is_judged_by_its_counts() 
     assert told(preview(BLIND), preview(replace(BLIND, only_live=600))) != []
 
 
+def test_a_table_without_a_key_whose_rows_can_no_longer_be_compared_is_too_much() -> None:
+    heap = replace(ORDERS, changed=None)
+    (said,) = told(preview(heap), preview(replace(heap, exact=False, only_live=0, note="the time was over")))
+    assert said.startswith("what you would lose of orders cannot be told any more (the time was over")
+    assert told(preview(heap), preview(heap)) == []
+
+
 def test_a_sentence_of_its_own_is_what_a_stale_plan_says() -> None:
     assert Moved("a", "1", "2").sentence == "a was 1 when planned and is 2 now"
     assert Moved("a", "1", "2", said="two now").sentence == "two now"
