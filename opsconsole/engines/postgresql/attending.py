@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -71,6 +71,6 @@ def attending(
     connector: Connector, maintenance: str | None, *, report: Callable[[int], None], check: Callable[[], None]
 ) -> Iterator[Attendant]:
     """An attendant that watches from the maintenance database, so that it never stands in the way of a swap."""
-    with closing(connector.open(LOOK, database=maintenance)) as session:
+    with connector.session(LOOK, database=maintenance) as session:
         label = connector.parameters["application_name"]
         yield Attendant(session=session, label=label, report=report, check=check)

@@ -121,11 +121,15 @@ def _binary_fields(row: bytes) -> list[bytes | None]:
 
 
 def _text_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    rest = b""
+    begun: list[bytes] = []  # the pieces of a row that goes on in the next block
     for block in blocks:
-        *rows, rest = (rest + block).split(b"\n") if rest else block.split(b"\n")
-        yield from rows
-    if rest:
+        first, *others = block.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+    if any(begun):
         raise NotACopyStream("the stream is cut off in the middle of a row")
 
 

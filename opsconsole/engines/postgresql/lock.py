@@ -87,24 +87,32 @@ def hold(connector: Connector, maintenance: str | None) -> Iterator[PostgresLock
     The maintenance database comes first: a lost worker that hangs inside a swap keeps everybody, us too, from
     entering the target until its session has been ended from outside.
     """
-    label = connector.parameters["application_name"]
     with ExitStack() as stack:
-        outer = None
-        if maintenance is not None:
-            session = stack.enter_context(closing(connector.open(LONG, database=maintenance)))
-            refuse_standby(session)
-            end_predecessors(session, label)
-            outer = Place(session, IN_MAINTENANCE, key_of(connector.database))
-            _take(outer)
-        inner = stack.enter_context(closing(connector.open(LONG)))
-        refuse_standby(inner)
-        refuse_pooler(connector, inner)
-        end_predecessors(inner, label)
-        place = Place(inner, IN_DATABASE, 0)
-        _take(place)
-        lock = PostgresLock(place, outer)
-        lock.confirm()
+        try:
+            lock = _taken(connector, maintenance, stack)
+        except psycopg.Error as error:
+            raise problem(error, connector.parameters.get("password", "")) from error
         yield lock
+
+
+def _taken(connector: Connector, maintenance: str | None, stack: ExitStack) -> PostgresLock:
+    label = connector.parameters["application_name"]
+    outer = None
+    if maintenance is not None:
+        session = stack.enter_context(closing(connector.open(LONG, database=maintenance)))
+        refuse_standby(session)
+        end_predecessors(session, label)
+        outer = Place(session, IN_MAINTENANCE, key_of(connector.database))
+        _take(outer)
+    inner = stack.enter_context(closing(connector.open(LONG)))
+    refuse_standby(inner)
+    refuse_pooler(connector, inner)
+    end_predecessors(inner, label)
+    place = Place(inner, IN_DATABASE, 0)
+    _take(place)
+    lock = PostgresLock(place, outer)
+    lock.confirm()
+    return lock
 
 
 def key_of(database: str) -> int:
