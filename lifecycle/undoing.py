@@ -66,7 +66,7 @@ def bound(copy: KeptCopy, engine: Engine) -> tuple[Precondition, ...]:
 def loss_of(copy: KeptCopy, engine: Engine, within: loss.Limits | None = None) -> LossPreview:
     """What the live database would lose if the copy came back."""
     if copy.way == KeptCopy.Way.DATABASE:
-        return loss.of_kept(engine, copy.name, f"what {offers.named(copy)} replaced", copy.kept_at, within)
+        return loss.of_kept(engine, copy.name, f"what {offers.named(copy)} replaced", within)
     backup = backup_of(copy)
     return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}", within)
 

@@ -5,8 +5,6 @@ It reads both sides and writes nothing into either. How it compares is in `compa
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.conf import settings
 
 from lifecycle.loss import postgresql, sqlite
@@ -52,8 +50,8 @@ def of_backup(
         return compare(here, there, wanted, deadline, keep)
 
 
-def of_kept(live: Engine, database: str, name: str, at: datetime, within: Limits | None = None) -> LossPreview:
-    """What `live` would lose if another database of its server (`name` in words, as of `at`) came back in its place.
+def of_kept(live: Engine, database: str, name: str, within: Limits | None = None) -> LossPreview:
+    """What `live` would lose if another database of its server (`name` in words) came back in its place.
 
     Raises TargetProblem when either cannot be read at all, or the vendor keeps no databases.
     """
@@ -61,5 +59,5 @@ def of_kept(live: Engine, database: str, name: str, at: datetime, within: Limits
     deadline = Deadline(wanted.seconds)
     if live.name != postgresql.VENDOR:
         raise TargetProblem("missing", f"{live.label} keeps no replaced databases.", "Restore the safety backup.")
-    with postgresql.beside_kept(live, database, name, at, deadline) as (here, there):
+    with postgresql.beside_kept(live, database, name, deadline) as (here, there):
         return compare(here, there, wanted, deadline)

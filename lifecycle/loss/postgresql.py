@@ -73,9 +73,8 @@ class Reader:
 class DatabaseSide(Side):
     """A database of a server at one moment."""
 
-    def __init__(self, name: str, now: Moment, at: datetime | None = None) -> None:
+    def __init__(self, name: str, now: Moment) -> None:
         self.name = name
-        self.at = at
         self._now = now
         self._readers: dict[str, Reader] = {}
 
@@ -208,16 +207,14 @@ def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadlin
 
 
 @contextmanager
-def beside_kept(
-    live: Engine, database: str, name: str, at: datetime, deadline: Deadline
-) -> Iterator[tuple[Side, Side]]:
+def beside_kept(live: Engine, database: str, name: str, deadline: Deadline) -> Iterator[tuple[Side, Side]]:
     """The live database, and another one of its server that is about to come back."""
     connector = connector_of(live)
     with (
         moment(connector, lambda: deadline.left) as now,
         moment(connector, lambda: deadline.left, database=database) as then,
     ):
-        yield DatabaseSide("the database", now), DatabaseSide(name, then, at)
+        yield DatabaseSide("the database", now), DatabaseSide(name, then)
 
 
 def _known(live: Engine, now: Side, manifest: Manifest) -> Mapping[str, Shape]:

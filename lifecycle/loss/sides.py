@@ -91,7 +91,7 @@ class Row:
 
 
 class Side(ABC):
-    """One side, open. `name` says what it is, `at` of when it is (None: now)."""
+    """One side, open. `name` says what it is, `at` when it was taken of the live one (None: it was not)."""
 
     name: str
     at: datetime | None = None

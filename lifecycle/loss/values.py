@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +46,10 @@ class TableLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class LossPreview:
-    """All tables, the biggest loss first. `other` says what would take the place, `other_at` of when it is."""
+    """All tables, the biggest loss first. `other` says what would take the place.
+
+    `other_at` is when it was taken of what is live now; None when it went its own way before (a replaced database).
+    """
 
     tables: tuple[TableLoss, ...]
     other: str  # "backup 12"
@@ -80,25 +83,31 @@ class LossPreview:
 
     @property
     def span(self) -> timedelta | None:
-        """How much time the worst table would lose: between its newest rows, or since the other side was taken."""
+        """How much time the worst table would lose, as far as can be told.
+
+        That is the time between the newest rows of both sides, but never more than has gone by since the other side was
+        taken: a table to which nothing was written for months before a backup loses what came after it, not months.
+        """
         worst = next((table for table in self.tables if table.only_live or table.changed), None)
-        since = (worst.newest_other or self.other_at) if worst else None
-        if worst is None or worst.newest_live is None or since is None:
+        if worst is None or worst.newest_live is None or self.other_at is None:
             return None
-        found = worst.newest_live - since
-        return found if found > timedelta() and worst.newest_live < datetime.now(UTC) + AHEAD else None
+        now = datetime.now(UTC)
+        found = min(worst.newest_live - (worst.newest_other or self.other_at), now - self.other_at)
+        return found if found > timedelta() and worst.newest_live < now + AHEAD else None
 
     @property
     def sentence(self) -> str:
         """`You would lose 412 orders of the last 6 h 10 min.`"""
         of = f" of the last {in_words(self.span)}" if self.span else ""
-        back = _listed([(table.noun, table.changed, table.surely) for table in self.tables if table.changed])
+        changed = [(table.noun, table.changed, table.surely) for table in self.tables if table.changed]
         if self.lost:
-            lost = _listed([(table.noun, table.only_live, table.surely) for table in self.tables if table.only_live])
-            text = f"You would lose {lost}{of}."
-            text += f" Changed since and set back: {back}." if back else ""
-        elif back:
-            text = f"You would lose the changes{of} of {back}; no row would be lost."
+            lost = _summed(
+                [(table.noun, table.only_live, table.surely) for table in self.tables if table.only_live], of
+            )
+            text = f"You would lose {lost}."
+            text += f" Changed since and set back: {_listed(changed)}." if changed else ""
+        elif changed:
+            text = f"You would lose the changes of {_summed(changed, of)}; no row would be lost."
         else:
             text = "No row would be lost or set back."
         return " ".join([text, *self._doubts()])
@@ -139,7 +148,16 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
-def _listed(found: list[tuple[str, int | None, str]]) -> str:
+def _summed(found: Sequence[tuple[str, int | None, str]], of: str) -> str:
+    """`412 orders of the last 6 h`; of several tables the sum goes first, for it is what an approver types."""
+    if len(found) == 1:
+        return f"{_listed(found)}{of}"
+    surely = next((surely for _, _, surely in found if surely), "")
+    total = sum(count or 0 for _, count, _ in found)
+    return f"{surely}{grouped(total)} rows{of}: {_listed(found)}"
+
+
+def _listed(found: Sequence[tuple[str, int | None, str]]) -> str:
     """`412 orders, about 38 customers and 5 rows of 2 other tables`"""
     parts = [surely + _rows(noun, count or 0) for noun, count, surely in found[:NAMED]]
     if rest := found[NAMED:]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,7 +114,32 @@ def test_the_sentence_tells_how_much_time_would_be_lost(shop: Any, keep: Keep) -
     orders = kept.table("orders")
     assert orders.newest_other == datetime(2026, 11, 20, 10, tzinfo=UTC)
     assert orders.newest_live == datetime(2026, 11, 20, 16, 10, tzinfo=UTC)
-    assert kept.preview().sentence == "You would lose 1 row of orders of the last 6 h 10 min."
+    early = replace(kept.preview(), other_at=datetime(2026, 11, 20, 11, tzinfo=UTC))
+    assert early.sentence == "You would lose 1 row of orders of the last 6 h 10 min."
+
+
+def test_a_table_that_rested_before_the_backup_loses_no_more_time_than_since_the_backup(keep: Keep, shop: Any) -> None:
+    kind, before, _ = STAMPS[shop.engine]
+    kept = keep(f"ALTER TABLE orders ADD COLUMN updated_at {kind}", f"UPDATE orders SET updated_at = {before}")
+    kept.run(f"INSERT INTO orders (id, customer_id, updated_at) VALUES (1001, 1, '{datetime.now(UTC).isoformat()}')")
+    assert re.fullmatch(r"You would lose 1 row of orders of the last (\d+ s|\d min)\.", kept.preview().sentence)
+    astray = replace(kept.preview(), other_at=None)
+    assert astray.sentence == "You would lose 1 row of orders."
+
+
+def test_the_number_to_type_stands_in_the_sentence_however_many_tables_lose_rows(keep: Keep) -> None:
+    kept = keep()
+    kept.run(ADDED, "INSERT INTO customers (name) VALUES ('Ida'), ('Jo')")
+    preview = kept.preview()
+    assert (preview.number, preview.sentence) == (5, "You would lose 5 rows: 3 orders and 2 customers.")
+    kept.run("DELETE FROM orders WHERE id > 1000", "DELETE FROM customers WHERE name IN ('Ida', 'Jo')")
+    kept.run("UPDATE orders SET cents = 1 WHERE id <= 4", "UPDATE customers SET name = 'K' WHERE id = 3")
+    preview = kept.preview()
+    assert preview.number == 5
+    assert (
+        preview.sentence
+        == "You would lose the changes of 5 rows: 4 orders and 1 row of customers; no row would be lost."
+    )
 
 
 @pytest.mark.parametrize("rows", [0, 1])
