@@ -57,7 +57,10 @@ class _Pair:
         if why := self._incomparable(name, shape):
             return replace(least, note=why, comparable=False)
         assert shape is not None
-        asked = Asked(table=name, shape=shape, form=self.other.form(name), time=self._time(shape))
+        asked = Asked(
+            table=name, shape=shape, form=self.other.form(name), time=self._time(shape),
+            numbered=self.live.numbered(name),
+        )  # fmt: skip
         if (here[0], there[0]) == (0, 0) and here[1] and there[1]:
             return replace(least, only_live=0, changed=0, only_other=0, exact=True)
         try:

@@ -18,7 +18,14 @@ from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
 from lifecycle.loss.times import from_any, from_days, from_microseconds
 from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
-from opsconsole.engines.postgresql.copy_rows import copy_stream, fields_at, fields_of, packed, raw_rows
+from opsconsole.engines.postgresql.copy_rows import (
+    copy_stream,
+    fields_at,
+    fields_of,
+    packed,
+    raw_rows,
+    without_type_numbers,
+)
 from opsconsole.engines.postgresql.moment import Moment, TooSlow, moment
 
 VENDOR = "postgresql"
@@ -35,6 +42,7 @@ class Reader:
         names = asked.shape.names
         self.binary = asked.form == BINARY
         self.places = tuple(names.index(name) for name in asked.shape.key) if asked.shape.has_key else ()
+        self._arrays = [names.index(name) for name in asked.numbered] if self.binary else []
         self._time_at = names.index(asked.time) if asked.time else None
         self._newest: bytes = b""
         self._newest_number = -FOREVER
@@ -43,14 +51,23 @@ class Reader:
         binary, time_at = self.binary, self._time_at
         wanted = sorted({*self.places, *(() if time_at is None else (time_at,))})
         of_key = [wanted.index(place) for place in self.places]
-        for raw in raw_rows(blocks, binary=binary):
+        for raw in self._alike(raw_rows(blocks, binary=binary)):
             fields = fields_at(raw, wanted, binary=binary) if wanted else []
             if time_at is not None and (value := fields[wanted.index(time_at)]) is not None:
                 self._watch(value)
             yield Row(packed([fields[place] for place in of_key]) if of_key else raw, raw)
 
+    def row_of(self, fields: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+        """The key and the whole of a row that was looked up, as `rows` and `_plain` give them."""
+        (row,) = self._alike([packed(fields)])
+        alike = fields_of(row, binary=True)
+        return packed([alike[place] for place in self.places]), row
+
     def key_of(self, row: Row) -> list[bytes | None]:
         return fields_of(row.key, binary=True)
+
+    def _alike(self, rows: Iterable[bytes]) -> Iterable[bytes]:
+        return without_type_numbers(rows, self._arrays) if self._arrays else rows
 
     def newest(self) -> datetime | None:
         """The newest time that was seen; the infinite ones tell nothing."""
@@ -87,6 +104,10 @@ class DatabaseSide(Side):
     def form(self, table: str) -> str:
         found = self._now.tables.get(table)
         return BINARY if found is None or found.binary else TEXT
+
+    def numbered(self, table: str) -> tuple[str, ...]:
+        found = self._now.tables[table]
+        return tuple(sorted(self._now.numbered.get((found.schema, found.name), ())))
 
     def rows(self, asked: Asked) -> Iterator[Row]:
         reader = self._readers[asked.table] = Reader(asked)
@@ -128,7 +149,8 @@ class DatabaseSide(Side):
         found = {}
         with _in_time():
             for fields in self._now.find(asked.table, asked.shape.names, asked.shape.key, keys, binary=reader.binary):
-                found[packed([fields[place] for place in reader.places])] = packed(fields)
+                key, row = reader.row_of(fields)
+                found[key] = row
         return found
 
     def _count(self, name: str) -> tuple[int | None, bool]:

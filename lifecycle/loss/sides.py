@@ -67,12 +67,16 @@ class Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One table to read. `form` is how the other side wrote its rows, where it matters; `time` the column to watch."""
+    """One table to read. `form` is how the other side wrote its rows, where it matters; `time` the column to watch.
+
+    `numbered` columns name a type by a number in their bytes, which is another one on either side.
+    """
 
     table: str
     shape: Shape
     form: str = ""
     time: str = ""
+    numbered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,10 @@ class Side(ABC):
     def form(self, table: str) -> str:
         """How this side writes the rows of a table, when the other one has to follow; else ""."""
         return ""
+
+    def numbered(self, table: str) -> tuple[str, ...]:
+        """`Asked.numbered` of a table; only live sides are asked."""
+        return ()
 
     def rows(self, asked: Asked) -> Iterator[Row]:
         """Every row. Raises OutOfTime."""

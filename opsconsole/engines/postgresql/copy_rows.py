@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\x00"
 _HEADER = len(SIGNATURE) + 8  # the signature, flags, and the length of the extension that follows
@@ -65,6 +65,22 @@ def packed(fields: Sequence[bytes | None]) -> bytes:
     for field in fields:
         parts += [_LENGTH.pack(-1)] if field is None else [_LENGTH.pack(len(field)), field]
     return b"".join(parts)
+
+
+def without_type_numbers(rows: Iterable[bytes], arrays: Collection[int]) -> Iterator[bytes]:
+    """Binary rows whose arrays in these columns name no element type: it has another number in every database.
+
+    An array begins with its dimensions, flags and element type, four bytes each.
+    """
+    for row in rows:
+        changed, at = bytearray(row), _COUNT.size
+        for column in range(_COUNT.unpack_from(row)[0]):
+            (length,) = _LENGTH.unpack_from(row, at)
+            at += _LENGTH.size
+            if column in arrays and length >= 12:
+                changed[at + 8 : at + 12] = bytes(4)
+            at += max(length, 0)
+        yield bytes(changed)
 
 
 def _binary_rows(blocks: Iterable[bytes]) -> Iterator[bytes]:

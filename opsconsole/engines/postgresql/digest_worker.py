@@ -10,22 +10,20 @@ two files beside it.
 from __future__ import annotations
 
 import os
-import struct
 import sys
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
-    from opsconsole.engines.postgresql.copy_rows import NotACopyStream, raw_rows
+    from opsconsole.engines.postgresql.copy_rows import NotACopyStream, raw_rows, without_type_numbers
     from opsconsole.engines.postgresql.copy_worker import READ, Broken, Counted, Worker, serve, unpacked
 else:  # as a program: its folder comes last, so that no name in it hides one of a package
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    from copy_rows import NotACopyStream, raw_rows
+    from copy_rows import NotACopyStream, raw_rows, without_type_numbers
     from copy_worker import READ, Broken, Counted, Worker, serve, unpacked
 
 MODULUS = 1 << 128
-_COUNT, _LENGTH = struct.Struct("!h"), struct.Struct("!i")
 HEADER = 19  # bytes before the first row of a binary stream without an extension
 COPY_BEGINS, COPY_ENDS = b"COPY ", b" FROM stdin;"
 
@@ -39,29 +37,13 @@ class Multiset:
 
     def take(self, rows: Iterable[bytes]) -> None:
         total, count = self._sum, 0
-        for row in _without_type_numbers(rows, self._arrays) if self._arrays else rows:
+        for row in without_type_numbers(rows, self._arrays) if self._arrays else rows:
             total += int.from_bytes(blake2b(row, digest_size=16).digest())
             count += 1
         self.rows, self._sum = self.rows + count, total % MODULUS
 
     def facts(self) -> dict[str, Any]:
         return {"rows": self.rows, "digest": f"{self._sum:032x}"}
-
-
-def _without_type_numbers(rows: Iterable[bytes], arrays: frozenset[int]) -> Iterator[bytes]:
-    """Binary rows whose arrays in these columns name no element type: it has another number in every database.
-
-    An array begins with its dimensions, flags and element type, four bytes each.
-    """
-    for row in rows:
-        changed, at = bytearray(row), _COUNT.size
-        for column in range(_COUNT.unpack_from(row)[0]):
-            (length,) = _LENGTH.unpack_from(row, at)
-            at += _LENGTH.size
-            if column in arrays and length >= 12:
-                changed[at + 8 : at + 12] = bytes(4)
-            at += max(length, 0)
-        yield bytes(changed)
 
 
 class Digester(Worker):

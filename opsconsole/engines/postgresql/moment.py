@@ -14,7 +14,7 @@ from functools import cached_property
 import psycopg
 from psycopg import pq, sql
 
-from opsconsole.engines.postgresql import catalogue, snapshot
+from opsconsole.engines.postgresql import catalogue, proofs, snapshot
 from opsconsole.engines.postgresql.connect import LOOK, Connection, Connector
 
 LOCK_TIMEOUT = "2s"
@@ -57,6 +57,11 @@ class Moment:
     def tables(self) -> dict[str, Stored]:
         """Every user table by its full name."""
         return stored_tables(self._session)
+
+    @cached_property
+    def numbered(self) -> dict[tuple[str, str], set[str]]:
+        """Columns, by (schema, table), whose binary form names a type by a number that only this database has."""
+        return proofs.numbered_columns(self._session)
 
     def count(self, table: str) -> int:
         """Exact rows. Raises TooSlow."""

@@ -249,3 +249,18 @@ def test_a_time_in_a_type_of_its_own_or_in_an_array_tells_nothing_and_breaks_not
     )
     kept.run("INSERT INTO a VALUES (2, '{2026-11-21 10:00:00Z}')", "INSERT INTO b VALUES (2, 'another')")
     assert [(kept.table(name).only_live, kept.table(name).newest_live) for name in "ab"] == [(1, None), (1, None)]
+
+
+@pytest.mark.parametrize("shop", ["postgresql"], indirect=True)
+def test_arrays_of_types_that_were_made_anew_are_equal_when_their_values_are(keep: Keep) -> None:
+    made = (
+        "CREATE TYPE mood AS ENUM ('good', 'bad')",
+        "CREATE DOMAIN moods AS mood[]",
+        "CREATE TABLE days (id int PRIMARY KEY, few mood[], more moods)",
+        "INSERT INTO days SELECT n, '{good,bad}', '{bad}' FROM generate_series(1, 50) n",
+    )
+    kept = keep(*made)  # a swap makes every type anew, under another number
+    kept.run("DROP TABLE days", "DROP TYPE mood CASCADE", *made, "UPDATE days SET more = '{good}' WHERE id = 7")
+    for limits in ({}, {"exact_rows": 10}):
+        days = kept.table("days", **limits)
+        assert (days.only_live, days.changed, days.only_other) == (0, 1, 0)
