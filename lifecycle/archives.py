@@ -1,4 +1,4 @@
-"""What lies behind a row of `Backup`: the store, its signed manifest, and how two backups of one database differ."""
+"""What lies behind a row of `Backup` or `Patch`: its signed manifest in the store; and how two backups differ."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from django.conf import settings
 
 from lifecycle import manifest
 from lifecycle.manifest import MANIFEST_NAME, Manifest
-from lifecycle.models import Backup
+from lifecycle.models import Backup, Stored
 from opsconsole.exceptions import OperationFailed
 from opsconsole.keys import public_keys
 from opsconsole.storage import FolderStore, Store
 
+INSTEAD = {"backup": "take a fresh backup", "patch": "undo the restore instead, while that is possible"}
 UNUSUAL_SHARE = 0.2  # a table that changed by more than a fifth ...
 UNUSUAL_ROWS = 100  # ... and by at least so many rows deserves a look
 
@@ -22,27 +23,27 @@ def store() -> Store:
     return FolderStore(settings.OPSCONSOLE_STORE)
 
 
-def manifest_bytes(backup: Backup) -> bytes:
-    """The bytes of `manifest.json`. Raises OperationFailed("backup_missing") when the store has none."""
+def manifest_bytes(item: Stored) -> bytes:
+    """The bytes of `manifest.json`. Raises OperationFailed("backup_missing", "patch_missing"): the store has none."""
     try:
-        with store().open(f"{backup.key}/{MANIFEST_NAME}") as stream:
+        with store().open(f"{item.key}/{MANIFEST_NAME}") as stream:
             return stream.read()
     except FileNotFoundError:
         raise OperationFailed(
-            "backup_missing",
-            f"The store has no manifest for backup {backup.id}.",
-            "Somebody removed its files: restore them from a copy of the store, or take a fresh backup.",
+            f"{item.noun}_missing",
+            f"The store has no manifest for {item.noun} {item.pk}.",
+            f"Somebody removed its files: bring them back from a copy of the store, or {INSTEAD[item.noun]}.",
         ) from None
 
 
-def manifest_of(backup: Backup) -> Manifest:
+def manifest_of(item: Stored) -> Manifest:
     """The manifest, its signature checked and its digest compared with the row's. Raises OperationFailed."""
-    found = manifest.read(manifest_bytes(backup), public_keys(settings.OPSCONSOLE_HOME, "manifest"))
-    if found.digest != backup.manifest_sha256:
+    found = manifest.read(manifest_bytes(item), public_keys(settings.OPSCONSOLE_HOME, "manifest"))
+    if found.digest != item.manifest_sha256:
         raise OperationFailed(
             "manifest_swapped",
-            f"The store holds a manifest for backup {backup.id} that is not the one it was published with.",
-            "Do not restore it. Look in the audit history for who could write to the store.",
+            f"The store holds a manifest for {item.noun} {item.pk} that is not the one it was published with.",
+            "Do not use it. Look in the audit history for who could write to the store.",
         )
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from lifecycle import downloads, smoke, verdicts
-from lifecycle.models import Backup
+from lifecycle.models import Backup, Patch, Stored
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
 from opsconsole.exceptions import Refused, Usage
@@ -18,34 +19,37 @@ from opsconsole.plans import Effect, Plan
 WHOEVER = "Whoever asks"
 
 
-class DownloadBackup(Change):
-    """Give whoever asks the right to download one backup, once, for a short while."""
+class Download(Change):
+    """Give whoever asks the right to download one thing of the store, once, for a short while."""
 
-    name = downloads.ACTION
-    label = "Download a backup"
-    fields = ("backup",)
     free_at_first = False  # it is about data, not about setting the console up
+    leaves: ClassVar[str]  # what leaves the console, as the plan says it
+
+    @abstractmethod
+    def find(self, given: int) -> Stored:
+        """The one of that number. Raises Usage."""
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
-        backup = _backup(number(parameters, "backup", default=0, least=0, most=2**53))
-        database = backup.database
+        (noun,) = self.fields
+        item = self.find(number(parameters, noun, default=0, least=0, most=2**53))
+        database = item.database
         return Draft(
-            summary=f"{WHOEVER} may download backup {backup.id} of {database.name}"
+            summary=f"{WHOEVER} may download {noun} {item.pk} of {database.name}"
             f" ({database.environment.name}) once, within {downloads.GRANT_MINUTES} minutes of the last approval.",
-            parameters={"backup": backup.id, "manifest": backup.manifest_sha256, "database": database.id},
+            parameters={noun: item.pk, "manifest": item.manifest_sha256, "database": database.id},
             effects=(
                 Effect(
-                    object=f"backup {backup.id} of {database.name}",
+                    object=f"{noun} {item.pk} of {database.name}",
                     action="read",
-                    rows_before=backup.rows,
-                    rows_after=backup.rows,
-                    note="all of its data, unmasked, leaves the console",
+                    rows_before=item.rows,
+                    rows_after=item.rows,
+                    note=f"{self.leaves}, unmasked, leaves the console",
                 ),
             ),
             owner_groups=(database.owner_group.name,),
             databases=(database.id,),
             risk="high",
-            risk_reasons=(f"{backup.rows} rows of {database.name} leave the reach of masking and of the audit.",),
+            risk_reasons=(f"{item.rows} rows of {database.name} leave the reach of masking and of the audit.",),
             way_back="None: what was downloaded stays where it went.",
         )
 
@@ -57,21 +61,40 @@ class DownloadBackup(Change):
         return replace(plan, summary=summary, steps=tuple(replace(step, title=summary) for step in plan.steps))
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
-        """Whoever may download in that owner group may ask for it; a shell without a token is nobody to give it to."""
-        backup = _backup(draft.parameters["backup"])
-        if account is None or not can(account, "download", backup.database):
-            raise Refused(
-                "not_allowed",
-                f"Your role does not let you download backups of {backup.database.name}.",
-                f"Ask an engineer of {backup.database.owner_group}.",
-            )
+        """Whoever may download in that owner group may ask for it."""
+        downloads.refuse(self.find(draft.parameters[self.fields[0]]), account)
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        backup = _backup(parameters["backup"])
-        if backup.manifest_sha256 != parameters["manifest"] or operation.requester is None:
-            raise Refused("stale", f"Backup {backup.id} is not the one that was asked for.", "Ask again.")
-        right = downloads.grant(backup, operation.requester, operation)
-        return {"grant": right.pk, "backup": backup.id, "expires_at": right.expires_at.isoformat()}
+        (noun,) = self.fields
+        item = self.find(parameters[noun])
+        downloads.refuse(item, operation.requester)
+        if item.manifest_sha256 != parameters["manifest"] or operation.requester is None:
+            raise Refused("stale", f"{noun.capitalize()} {item.pk} is not the one that was asked for.", "Ask again.")
+        right = downloads.grant(item, operation.requester, operation)
+        return {"grant": right.pk, noun: item.pk, "expires_at": right.expires_at.isoformat()}
+
+
+class DownloadBackup(Download):
+    name = "backup.download"
+    label = "Download a backup"
+    fields = ("backup",)
+    leaves = "all of its data"
+
+    def find(self, given: int) -> Backup:
+        return _backup(given)
+
+
+class DownloadPatch(Download):
+    name = "patch.download"
+    label = "Download a patch"
+    fields = ("patch",)
+    leaves = "every row that the restore took away"
+
+    def find(self, given: int) -> Patch:
+        found = Patch.objects.select_related("database__environment", "database__owner_group").filter(pk=given).first()
+        if found is None:
+            raise Usage("unknown_patch", f"There is no patch {given}.", "Look at the database's tab of backups.")
+        return found
 
 
 class SetSmokeStatement(Change):

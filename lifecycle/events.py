@@ -12,6 +12,13 @@ BACKUPS = Witnessed(
     kept=False,
 )
 
+PATCHES = Witnessed(
+    model="lifecycle.Patch",
+    type="patch.kept",
+    fields=(("operation_id", "patch"), ("manifest_sha256", "manifest")),
+    kept=False,
+)
+
 EVENTS: tuple[EventType, ...] = (
     event(
         "backup.published",
@@ -33,6 +40,14 @@ EVENTS: tuple[EventType, ...] = (
     ),
     event("backup.damaged", "Damage was found in {object} of {database}: {reason}", "backup level seconds"),
     event("backup.trusted", "It was agreed that {object} of {database} is good again", "backup"),
+    event(
+        "patch.kept",
+        "The rows that a restore of {database} took away are kept as {object}",
+        "patch manifest rows bytes expires_at",
+    ),
+    event("patch.downloaded", "{who} downloaded {object} of {database}", "patch bytes manifest"),
+    event("patch.download_granted", "{who} was given one download of {object} of {database}", "patch expires_at"),
+    event("patch.dropped", "The time of {object} of {database} is over, and it was removed", "patch rows"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -7,24 +7,55 @@ from django.conf import settings
 from lifecycle import kept
 from lifecycle.formats import keeper_of
 from lifecycle.formats.base import Contents
-from lifecycle.models import KeptCopy
+from lifecycle.loss.values import grouped
+from lifecycle.models import KeptCopy, Patch
 from opsconsole.engines.base import Engine
 from opsconsole.kinds import Afterwards
 from opsconsole.models import Database, Operation
 from opsconsole.templatetags.console import clock, size
 
 
-def undo_of(operation: Operation) -> Afterwards | None:
-    """Until when an operation can be undone, or why it cannot be any more; None when it replaced nothing."""
+def undo_of(operation: Operation) -> tuple[Afterwards, ...]:
+    """Until when an operation can be undone, or why it cannot be any more; nothing when it replaced nothing."""
     row = kept.copies().filter(operation=operation).first()
-    return None if row is None else of_copy(row)
+    return () if row is None else (of_copy(row),)
+
+
+def rows_of(operation: Operation) -> tuple[Afterwards, ...]:
+    """The rows that a restore took away and kept in a patch, and until when they can be put back."""
+    row = Patch.objects.filter(operation=operation).first()
+    if row is None:
+        return ()
+    if row.state != Patch.State.KEPT:
+        return (Afterwards(sentence=f"The {held(row)} of its patch were kept until {clock(row.expires_at)}."),)
+    offer = Afterwards(
+        sentence=f"The {held(row)} that only the live database had are kept in a patch until {clock(row.expires_at)}, "
+        f"{size(row.stored_bytes)}.",
+        link=row.get_absolute_url(),
+        link_text=f"Look at patch {row.pk}, or download it",
+        kind="reapply" if row.rows else "",
+        parameters={"restore": str(row.pk)},
+        label=f"Reapply the {held(row)}",
+        icon="settings_backup_restore",
+    )
+    return (offer,)
+
+
+def held(row: Patch) -> str:
+    """`2 rows of main.orders and 1 more table`: what a patch holds."""
+    tables = [name for name, rows in sorted(row.tables.items(), key=lambda each: -each[1]) if rows]
+    more = len(tables) - 1
+    beside = f" and {more} more table{'s' * (more > 1)}" if more > 0 else ""
+    return f"{grouped(row.rows)} row{'s' * (row.rows != 1)}" + (f" of {tables[0]}{beside}" if tables else "")
 
 
 def of_copy(row: KeptCopy) -> Afterwards:
     """The same, of what is kept."""
     refused = kept.why_not(row)
     if refused is not None:
-        return Afterwards(sentence=f"{refused.why} {refused.next_step}", see=row.undone_by_id)
+        link = f"/operations/{row.undone_by_id}/" if row.undone_by_id else ""
+        sentence, words = f"{refused.why} {refused.next_step}", f"Open operation {row.undone_by_id}"
+        return Afterwards(sentence=sentence, link=link, link_text=words)
     return Afterwards(
         sentence=f"What it replaced is kept until {clock(row.expires_at)}: {where(row)}.",
         kind="undo",

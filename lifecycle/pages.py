@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, downloads, drills, kept, offers, pins, verdicts
+from lifecycle import archives, drills, handing_out, kept, offers, pins, verdicts
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
+from lifecycle.patches import listing
 from lifecycle.shields import restores_of, shields_of
-from opsconsole import kinds, reauth
+from opsconsole import kinds
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
 from opsconsole.pages.asking import ask, said
@@ -47,6 +49,10 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
             (row, offers.of_copy(row), offers.act(row))
             for row in kept.copies_of(database).filter(state=KeptCopy.State.KEPT)[:BACKUPS_A_PAGE]
         ],
+        "patches": [(row, offers.held(row)) for row in listing.of_database(database)[:BACKUPS_A_PAGE]],
+        "hours": settings.OLD_DATABASE_HOURS,
+        "can_download": rights_of(request).can("download", database),
+        "can_reapply": rights_of(request).can("request", database) and _has_kind("reapply"),
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),
         "can_undo": rights_of(request).can("request", database) and _has_kind("undo"),
         "can_verify": rights_of(request).can("request", database),
@@ -69,7 +75,7 @@ register_scope(Scope(name="backup", find=_find, subject=lambda backup: backup.da
 @page("backups/<int:pk>/", name="backup", permission="see", scope="backup")
 def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
     """What it holds, what is proven of it, what changed since the one before, where it lies and why it is kept."""
-    rights, account = rights_of(request), request.user
+    rights = rights_of(request)
     previous = archives.previous_of(backup)
     context: dict[str, Any] = {
         "title": f"Backup {backup.id} of {backup.database.name}",
@@ -84,12 +90,9 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
         "shields": shields_of(backup, restores_of([backup]).get(backup.pk)),
         "checks": [{**check, "at": datetime.fromisoformat(check["at"])} for check in reversed(backup.checks)],
         "measured": drills.measured_for(backup),
-        "can_download": rights.can("download", backup.database),
         "can_request": rights.can("request", backup.database),
         "can_restore": rights.can("request", backup.database) and _has_kind("restore"),
-        "needs_approval": downloads.needs_approval(backup),
-        "grant": downloads.usable_grant(backup, account),  # type: ignore[arg-type]
-        "proved": reauth.proved_at(request),
+        **handing_out.card(request, backup),
         "used_by": _restored_by(backup),
     }
     return show(
@@ -128,21 +131,14 @@ def trust_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
 )
 def ask_download(request: HttpRequest, backup: Backup) -> HttpResponse:
     """On a protected database, another person agrees before a copy of its data leaves the console."""
-    return ask(request, downloads.ACTION, {"backup": backup.id}, reason=said(request, "reason"))
+    return handing_out.ask_first(request, backup)
 
 
 @page("backups/<int:pk>/download/", name="backup-download", permission="download", scope="backup", methods=("POST",))
 @sensitive_post_parameters("password")
 def download(request: HttpRequest, backup: Backup) -> HttpResponseBase:
     """The backup as a tar, once the password was asked; recorded before the first byte leaves."""
-    reauth.prove(request, request.POST.get("password", ""))
-    begun = downloads.begin(backup, request.user)  # type: ignore[arg-type]
-    response = StreamingHttpResponse(begun.stream(), content_type="application/x-tar")
-    response.headers["Content-Disposition"] = f'attachment; filename="{begun.filename}"'
-    response.headers["Content-Length"] = str(begun.size)
-    response.headers["Content-Encoding"] = "identity"  # it is compressed already, and its length must stay true
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
+    return handing_out.hand_out(request, backup)
 
 
 def header_of(request: HttpRequest, backup: Backup) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from lifecycle import dashboard, expiry, grounds, posture, taking
-from lifecycle.changes import DownloadBackup, SetSmokeStatement, TrustBackup
-from lifecycle.events import BACKUPS, EVENTS
+from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
+from lifecycle.events import BACKUPS, EVENTS, PATCHES
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
+from lifecycle.patches import listing
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
@@ -21,13 +22,16 @@ def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
     reconciliation.add_rule(BACKUPS)
+    reconciliation.add_rule(PATCHES)
     for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
+    tasks.register_chore("patches", listing.drop_expired)
+    tasks.register_chore("patch folders", listing.tidy, every=60.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
-    for change in (DownloadBackup(), SetSmokeStatement(), TrustBackup()):
+    for change in (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup()):
         register_change(change)
     register_reader(posture.read)
     register_reader(posture.read_kept)
@@ -36,4 +40,4 @@ def register_all() -> None:
 
 
 def _declare_pages() -> None:
-    from lifecycle import drill_pages, pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    from lifecycle import drill_pages, pages, patch_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

@@ -75,7 +75,7 @@ def clean_up(recovery: Recovery) -> None:
     """Remove what a run left behind, listed backups excepted."""
     spot = _spot(recovery)
     taking.sweep(spot)
-    patches.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence))
+    patches.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence).archive)
     for chosen in formats_for(spot.database.engine):
         chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 

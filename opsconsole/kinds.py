@@ -63,13 +63,15 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Afterwards:
-    """What can be done about an operation that succeeded: a sentence, and the request that does it, if any can."""
+    """What can be done about an operation that succeeded: a sentence, the request that does it, a page to look at."""
 
     sentence: str
     kind: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     label: str = ""  # of the button
-    see: int | None = None  # another operation that is the answer
+    icon: str = "undo"  # of the button, a Material Symbols name
+    link: str = ""  # a page of ours
+    link_text: str = ""
 
 
 class Run(Protocol):
@@ -172,9 +174,9 @@ class Kind(ABC):
         """The words on a database's page that lead to the form; empty when there is nothing to ask for now."""
         return self.heading(database)
 
-    def afterwards(self, operation: Operation) -> Afterwards | None:
+    def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         """What the page of an operation of this kind that succeeded says about taking it back."""
-        return None
+        return ()
 
     def clean_up(self, recovery: Recovery) -> None:
         """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""

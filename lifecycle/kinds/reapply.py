@@ -8,12 +8,13 @@ from itertools import islice
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, kept, patches, replacing
+from lifecycle import archives, kept, replacing
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.loss.sides import Asked, OutOfTime, Row, Shape, Side
 from lifecycle.loss.values import grouped
 from lifecycle.manifest import Manifest
-from lifecycle.patches import postgresql, sqlite
+from lifecycle.models import Patch
+from lifecycle.patches import listing, postgresql, sqlite
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
@@ -26,7 +27,6 @@ from opsconsole.targets import plan_target
 
 VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 LOOKED_UP = 500  # rows at once
-MOST_LISTED = 30
 AWAY = "they are away"
 
 
@@ -60,7 +60,8 @@ class ReapplyKind(Kind):
     like = "restore"
 
     def plan(self, request: Request) -> Plan:
-        operation, patch = _patch(request.database, request.parameters["restore"])
+        row = _wanted(request.database, request.parameters["restore"])
+        patch = _read(row)
         engine = engine_for(request.database)
         identity, skip = engine.identity(), request.parameters["conflict"] == "skip"
         try:
@@ -77,15 +78,15 @@ class ReapplyKind(Kind):
                 f"{grouped(taken)} rows of the patch have keys that are taken by now.",
                 "Say conflict=skip to leave them out and keep what is there.",
             )
-        once = _once(operation, patch)
+        once = _once(row.operation, patch)
         return Plan(
             kind=self.name,
             summary=(
                 f"{request.database.name} holds the {grouped(sum(t.rows - t.taken for t in waiting))} rows again that "
-                f"restore {operation.pk} took away; no other row is touched."
+                f"restore {row.pk} took away; no other row is touched."
             ),
             targets=(plan_target(request.database, identity),),
-            parameters={**request.parameters, "restore": str(operation.pk)},
+            parameters={**request.parameters, "restore": str(row.pk)},
             steps=(
                 Step(
                     title="Insert the rows in one transaction",
@@ -99,18 +100,18 @@ class ReapplyKind(Kind):
                 Precondition(probe="identity", subject="target", value=identity.key),
                 Precondition(probe="incarnation", subject="target", value=identity.incarnation),
                 Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
-                Precondition(probe="patch", subject=str(operation.pk), value=patch.digest),
+                Precondition(probe="patch", subject=str(row.pk), value=patch.digest),
                 *once,
             ),
             risk="medium",
             risk_reasons=("Rows are added; triggers of the tables fire as for any insert.",),
-            evidence={"patch": f"of restore {operation.pk}, {patch.rows} rows, taken {patch.finished_at}"},
+            evidence={"patch": f"of restore {row.pk}, {patch.rows} rows, taken {patch.finished_at}"},
             way_back="The rows can be deleted again by their keys; take a backup first for more than that.",
         )
 
     def run(self, run: Run) -> Result:
         run.arm()
-        patch = _read(int(run.plan.parameters["restore"]))
+        patch = _read(Patch.objects.get(pk=int(run.plan.parameters["restore"])))
         archive = Archive(store=archives.store(), folder=patch.backup)
         expected = {e.object: (e.rows_after or 0) - (e.rows_before or 0) for e in run.plan.effects}
         skip = run.plan.parameters["conflict"] == "skip"
@@ -128,47 +129,44 @@ class ReapplyKind(Kind):
     ) -> tuple[tuple[str, str], ...]:
         if parameter != "restore":
             return ()
-        found = ((str(row.pk), f"restore {row.pk}, {row.result['patch']['rows']} rows") for row in _patched(database))
+        found = ((str(row.pk), f"restore {row.pk}, {row.rows} rows") for row in _offered(database))
         return (("latest", "the latest restore that kept a patch"), *found)
 
     def button(self, database: Database) -> str:
-        found = _patched(database)
-        return f"Reapply the rows of restore {found[0].pk}" if found else ""
+        found = _offered(database).first()
+        return f"Reapply the rows of restore {found.pk}" if found else ""
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "waiting":
             return _whereabouts(Operation.objects.get(pk=int(subject)))
-        return _read(int(subject)).digest if name == "patch" else super().probe(name, subject, engines)
+        if name == "patch":
+            return _read(Patch.objects.get(pk=int(subject))).digest
+        return super().probe(name, subject, engines)
 
 
-def _patched(database: Database) -> list[Operation]:
-    """Restores of a database that kept rows in a patch, newest first."""
-    rows = Operation.objects.filter(database=database, kind="restore", state=State.SUCCEEDED).order_by("-id")
-    return [row for row in rows[:MOST_LISTED] if row.result.get("patch", {}).get("rows")]
+def _offered(database: Database) -> QuerySet[Patch]:
+    """The patches of a database that hold rows to put back, newest first."""
+    return listing.of_database(database).filter(rows__gt=0)
 
 
-def _patch(database: Database, wanted: str) -> tuple[Operation, Manifest]:
-    found = [row for row in _patched(database) if wanted in ("latest", str(row.pk))]
-    if not found:
+def _wanted(database: Database, wanted: str) -> Patch:
+    """The patch of a restore by its number, or the latest. Raises Usage."""
+    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
+    rows = Patch.objects.filter(database=database, pk=number, rows__gt=0)
+    found = (_offered(database) if wanted == "latest" else rows).first()
+    if found is None:
         raise Usage(
             "unknown_patch",
             f"No restore of {database.name} {'' if wanted == 'latest' else f'with the number {wanted} '}kept a patch.",
             "A restore keeps one when it is asked for with patch=yes and rows are lost.",
         )
-    return found[0], _read(found[0].pk)
+    return found
 
 
-def _read(operation_id: int) -> Manifest:
-    """The patch of a restore, its signature checked, and its digest against what the restore told."""
-    told = Operation.objects.get(pk=operation_id).result["patch"]
-    made = patches.read(str(told["folder"]))
-    if made is None or made.digest != told["manifest"]:
-        raise Refused(
-            "patch_gone",
-            f"The store does not hold the patch of restore {operation_id} as it was published.",
-            "Undo the restore instead, while that is possible.",
-        )
-    return made
+def _read(row: Patch) -> Manifest:
+    """The manifest of a patch, checked like a backup's. Raises Refused when it is no longer kept, OperationFailed."""
+    listing.refuse_gone(row)
+    return archives.manifest_of(row)
 
 
 def _once(operation: Operation, patch: Manifest) -> tuple[Precondition, ...]:

@@ -12,6 +12,7 @@ from lifecycle import archives, choices, drills, kept, loss, offers, patches, re
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
+from lifecycle.patches import listing
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
@@ -159,8 +160,8 @@ class RestoreKind(Kind):
     def clean_up(self, recovery: Recovery) -> None:
         replacing.clean_up(recovery)
 
-    def afterwards(self, operation: Operation) -> Afterwards | None:
-        return offers.undo_of(operation)
+    def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
+        return (*offers.undo_of(operation), *offers.rows_of(operation))
 
     def suggestions(
         self, parameter: str, database: Database, visible: QuerySet[Database]
@@ -244,8 +245,8 @@ def _conclude(
     database, backup = Database.objects.get(pk=plan.target().database_id), _backup(plan)
     kept.keep(database, run[0], facts=facts, safety=safety, live=engine.identity().incarnation)
     databases.probe(database)
-    manifest, patch = archives.manifest_of(backup), patches.told(patches.Place(database, *run))
-    kept_rows = f" {patch['rows']} rows that only it had are in a patch: reapply puts them back." if patch else ""
+    manifest, patch = archives.manifest_of(backup), listing.enlist(patches.Place(database, *run))
+    kept_rows = f" {patch.rows} rows that only it had are in a patch: reapply puts them back." if patch else ""
     return Result(
         summary=(
             f"{database.name} holds what backup {backup.id} held: {len(manifest.contents.tables)} tables, "
@@ -257,6 +258,10 @@ def _conclude(
             "tables": {t.name: t.rows for t in manifest.contents.tables},
             "safety_backup": safety.id if safety else None,
             "old_database": facts.get("old_database") or "",
-            **({"patch": dict(patch)} if patch else {}),
+            **(
+                {"patch": {"manifest": patch.manifest_sha256, "rows": patch.rows, "tables": patch.tables}}
+                if patch
+                else {}
+            ),
         },
     )

@@ -89,7 +89,7 @@ class UndoKind(Kind):
         rows = kept.undoable(database)
         return offers.act(rows[0]) if rows else ""
 
-    def afterwards(self, operation: Operation) -> Afterwards | None:
+    def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         return offers.undo_of(operation)
 
 

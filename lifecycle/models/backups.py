@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 
+from lifecycle.models.patches import Patch
 from opsconsole.models import Account, Database, Operation
 
 
@@ -22,6 +25,8 @@ class Backup(models.Model):
     class State(models.TextChoices):
         GOOD = "good", "good"
         BAD = "bad", "damaged"
+
+    noun = "backup"
 
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="backups")
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="backups")
@@ -64,16 +69,37 @@ class Backup(models.Model):
     def get_absolute_url(self) -> str:
         return f"/backups/{self.id}/"
 
+    @property
+    def taken_at(self) -> datetime:
+        """The moment of its snapshot."""
+        return self.started_at
+
 
 class DownloadGrant(models.Model):
-    """A single-use, short right of one account to download one backup."""
+    """A single-use, short right of one account to download one backup, or one patch."""
 
-    backup = models.ForeignKey(Backup, on_delete=models.PROTECT, related_name="grants")
+    backup = models.ForeignKey(Backup, null=True, on_delete=models.PROTECT, related_name="grants")
+    patch = models.ForeignKey(Patch, null=True, on_delete=models.PROTECT, related_name="grants")
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     operation = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+")
     granted_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(backup=None, patch__isnull=False) | models.Q(backup__isnull=False, patch=None),
+                name="grant_of_one_thing",
+            )
+        ]
+
+    @property
+    def item(self) -> Backup | Patch:
+        """What it lets somebody download."""
+        found = self.backup or self.patch
+        assert found is not None  # the constraint sees to that
+        return found
 
 
 class SmokeStatement(models.Model):

@@ -9,7 +9,7 @@ not in it; nor are rows that the restore sets back, and tables that the backup d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -80,30 +80,15 @@ def take(run: Run, source: Manifest, name: str) -> None:
 
 def published(place: Place) -> Manifest | None:
     """The manifest of a run's patch, None when none was published. Raises OperationFailed when it is damaged."""
-    return read(place.archive.folder)
-
-
-def read(folder: str) -> Manifest | None:
-    """The signed manifest of the patch in a folder of the store."""
     try:
-        with archives.store().open(f"{folder}/{MANIFEST_NAME}") as stream:
+        with archives.store().open(place.archive.key(MANIFEST_NAME)) as stream:
             return manifests.read(stream.read(), public_keys(settings.OPSCONSOLE_HOME, "manifest"))
     except FileNotFoundError:
         return None
 
 
-def told(place: Place) -> Mapping[str, Any]:
-    """What the result of a restore says about its patch; empty without one."""
-    made = published(place)
-    if made is None:
-        return {}
-    rows = {table.name: table.rows for table in made.contents.tables}
-    return {"folder": made.backup, "manifest": made.digest, "rows": made.rows, "tables": rows}
-
-
-def sweep(place: Place) -> None:
-    """Remove what a run that changed nothing has written."""
-    archive = place.archive
+def sweep(archive: Archive) -> None:
+    """Remove a folder that nobody lists, and what the run that `archive.part` names has begun in it."""
     archive.store.sweep(archive.folder, part=archive.part)
     for key in archive.store.keys(archive.folder):
         archive.store.delete(key)

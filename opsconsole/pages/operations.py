@@ -185,10 +185,10 @@ def _took(operation: Operation) -> timedelta | None:
     return ended - started if ended and started and operation.state == State.SUCCEEDED else None
 
 
-def _afterwards(operation: Operation) -> kinds.Afterwards | None:
+def _afterwards(operation: Operation) -> tuple[kinds.Afterwards, ...]:
     """What its kind says about taking it back, once it has succeeded."""
     if operation.state != State.SUCCEEDED or operation.database is None:
-        return None
+        return ()
     return kinds.get(operation.kind).afterwards(operation)
 
 

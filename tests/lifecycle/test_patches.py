@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import sqlite3
+import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.test import Client
 
+from lifecycle import downloads, manifest
+from lifecycle.models import Patch
+from lifecycle.patches import listing
 from opsconsole import operations
+from opsconsole.audit.reconciliation import reconcile
+from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
+from opsconsole.keys import public_keys
+from opsconsole.models import AuditEvent
 from opsconsole.states import State
+from opsconsole.verify_audit import Report
 from tests.lifecycle.test_crashes import die_at
 from tests.support.cases import work
 from tests.support.console import Console
+from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.serial
 
@@ -114,11 +127,67 @@ def test_killed_around_its_commit_point_it_is_done_or_not_done(scene: Scene, poi
 @pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)
 def test_a_patch_that_was_changed_in_the_store_is_not_put_back(scene: Scene) -> None:
     asked = scene.ask("reapply")
-    folder = scene.console.home / "store" / scene.restore.result["patch"]["folder"]
+    folder = scene.console.home / "store" / scene.restore.patch.key
     (written,) = Path(folder).glob("data/*.zst")
     written.write_bytes(written.read_bytes()[:-1] + b"x")
     assert work(scene.console, asked).state == State.FAILED
     assert scene.patched() == []
+
+
+def test_a_patch_is_downloaded_as_it_was_signed_and_let_go_in_time_unless_a_reapply_needs_it(
+    scene: Scene, cast: Any
+) -> None:
+    patch = Patch.objects.get(pk=scene.restore.pk)
+    (name,) = patch.tables
+    assert (patch.rows, patch.tables[name], patch.database) == (2, 2, scene.database)
+    begun = downloads.begin(patch, cast.ada)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(begun.stream()))) as tar:
+        first, second = tar.getmembers()
+        keys = public_keys(scene.console.home, "manifest")
+        signed = manifest.read(tar.extractfile(first).read(), keys)  # type: ignore[union-attr]
+        (held,) = signed.contents.objects
+        packed = tar.extractfile(second).read()  # type: ignore[union-attr]
+    assert (first.name, second.name) == (
+        f"shop-patch-{patch.pk}/manifest.json",
+        f"shop-patch-{patch.pk}/data/0001.zst",
+    )
+    assert (signed.digest, f"sha256:{sha256(packed).hexdigest()}") == (patch.manifest_sha256, held.sha256)
+
+    html = _page(scene)
+    assert f"Reapply the 2 rows of {name}" in html
+    assert f'href="/patches/{patch.pk}/"' in html
+    folder = scene.console.home / "store" / patch.key
+    asked = scene.ask("reapply")
+    Patch.objects.update(expires_at=now())
+    assert (listing.drop_expired(), listing.tidy(), folder.is_dir()) == (0, 0, True)
+    assert work(scene.console, asked).state == State.SUCCEEDED
+    assert (listing.drop_expired(), folder.exists()) == (1, False)
+    assert AuditEvent.objects.filter(type="patch.dropped").count() == 1
+    assert "Reapply the" not in _page(scene)
+    with pytest.raises(Refused, match="was kept until"):
+        scene.ask("reapply", restore=str(patch.pk))
+    with pytest.raises(Refused, match="was kept until"):
+        downloads.begin(patch.__class__.objects.get(pk=patch.pk), cast.ada)
+    report = Report()
+    reconcile(report)
+    assert report.findings == []
+
+
+def _page(scene: Scene) -> str:
+    browser = Client()
+    browser.post("/login/", {"username": "ada", "password": PASSWORD})
+    return browser.get(f"/operations/{scene.restore.pk}/").content.decode()
+
+
+@pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)
+def test_the_tick_lists_a_patch_that_nobody_listed_and_ends_a_removal_that_was_cut_short(scene: Scene) -> None:
+    folder = scene.console.home / "store" / scene.restore.patch.key
+    Patch.objects.all().delete()  # as in a console that is older than the list
+    assert (listing.tidy(), listing.tidy()) == (1, 0)
+    patch = Patch.objects.get()
+    assert (patch.pk, patch.rows) == (scene.restore.pk, 2)
+    Patch.objects.update(state=Patch.State.DROPPED)  # killed before its folder was removed
+    assert (listing.tidy(), folder.exists()) == (1, False)
 
 
 def test_without_a_patch_there_is_nothing_to_reapply(console: Console, cast: Any, sqlite_shop: Any) -> None:

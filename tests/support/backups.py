@@ -1,4 +1,4 @@
-"""Backups that are listed without anybody having taken them: objects and a signed manifest in the test's store."""
+"""Backups and patches that are listed without anybody having taken them: objects and a signed manifest."""
 
 from __future__ import annotations
 
@@ -18,21 +18,51 @@ def list_backup(
     **more: Any,
 ) -> Any:
     """A row of Backup with its folder; `tables` are rows by name, `content` the bytes of its one object."""
+    from lifecycle.models import Backup
+    from opsconsole.clock import now
+
+    operation, started = planned_operation(database, account, "backup"), now() - age
+    folder = f"backups/{database.name}/{operation.pk}-1"
+    made = _publish(folder, operation, tables or {"orders": 3}, content, started, format="native")
+    check = {"level": "V1", "at": made.verified_at, "ok": True, "detail": ""}
+    values: dict[str, Any] = {
+        "database": database, "operation": operation, "key": folder, "format": "native", "engine": database.engine,
+        "server_version": "3.40.1", "identity": database.identity, "incarnation": database.identity,
+        "schema_fingerprint": made.contents.schema_fingerprint, "manifest_sha256": made.digest,
+        "tables": len(made.contents.tables), "rows": made.rows, "stored_bytes": made.stored_bytes,
+        "plain_bytes": made.plain_bytes, "started_at": started, "finished_at": started, "checks": [check],
+    }  # fmt: skip
+    return Backup.objects.create(**{**values, **more})
+
+
+def list_patch(
+    database: Any, account: Any, *, tables: Mapping[str, int] | None = None, content: bytes = b"two lost rows"
+) -> Any:
+    """A row of Patch with its folder, of a restore that nobody ran."""
+    from lifecycle.patches import Place, listing
+    from opsconsole.clock import now
+
+    operation = planned_operation(database, account, "restore")
+    place = Place(database, operation.pk, 1)
+    _publish(place.archive.folder, operation, tables or {"orders": 2}, content, now(), format="patch")
+    return listing.enlist(place)
+
+
+def _publish(
+    folder: str, operation: Any, tables: Mapping[str, int], content: bytes, at: datetime, *, format: str
+) -> Any:
+    """A folder of the store with one object and a signed manifest, which is given back."""
     from django.conf import settings
 
     from lifecycle import manifest as manifests
     from lifecycle.archives import store
     from lifecycle.formats.base import Contents, StoredObject, TableContent
     from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
-    from lifecycle.models import Backup
-    from opsconsole.clock import now
     from opsconsole.keys import SigningKey
 
-    operation = planned_operation(database, account, "backup")
-    started: datetime = now() - age
-    folder, digest = f"backups/{database.name}/{operation.pk}-1", "sha256:" + hashlib.sha256(content).hexdigest()
+    database, digest = operation.database, "sha256:" + hashlib.sha256(content).hexdigest()
     contents = Contents(
-        format="native",
+        format=format,
         format_version=1,
         objects=(
             StoredObject(
@@ -40,17 +70,15 @@ def list_backup(
                 compression="none",
             ),
         ),
-        tables=tuple(
-            TableContent(name=name, rows=rows, digest=digest) for name, rows in (tables or {"orders": 3}).items()
-        ),
+        tables=tuple(TableContent(name=name, rows=rows, digest=digest) for name, rows in tables.items()),
         schema_fingerprint=digest,
         tool={"version": "16.14", "path": "/usr/bin/pg_dump"},
     )  # fmt: skip
     made = Manifest(
         backup=folder, operation_id=operation.pk, fence=1, console="c1", database=database.name,
         environment=database.environment.name, target_identity=database.identity, target_incarnation=database.identity,
-        engine=database.engine, server_version="3.40.1", version_number=3040001, started_at=rfc3339(started),
-        finished_at=rfc3339(started), contents=contents, verified_at=rfc3339(started),
+        engine=database.engine, server_version="3.40.1", version_number=3040001, started_at=rfc3339(at),
+        finished_at=rfc3339(at), contents=contents, verified_at=rfc3339(at),
     )  # fmt: skip
     for key, data in (
         ("data/rows.zst", content),
@@ -59,15 +87,7 @@ def list_backup(
         with store().create(f"{folder}/{key}", part="1.1") as writer:
             writer.write(data)
             writer.publish()
-    check = {"level": "V1", "at": made.verified_at, "ok": True, "detail": ""}
-    values: dict[str, Any] = {
-        "database": database, "operation": operation, "key": folder, "format": "native", "engine": database.engine,
-        "server_version": "3.40.1", "identity": database.identity, "incarnation": database.identity,
-        "schema_fingerprint": digest, "manifest_sha256": made.digest, "tables": len(contents.tables), "rows": made.rows,
-        "stored_bytes": made.stored_bytes, "plain_bytes": made.plain_bytes, "started_at": started,
-        "finished_at": started, "checks": [check],
-    }  # fmt: skip
-    return Backup.objects.create(**{**values, **more})
+    return made
 
 
 def planned_operation(database: Any, account: Any, kind: str) -> Any:

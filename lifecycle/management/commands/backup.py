@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import humanize
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from lifecycle import downloads, drills
+from lifecycle import drills
 from lifecycle.archives import manifest_of
-from lifecycle.downloads import Download
+from lifecycle.management.fetching import add_arguments, fetch
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
-from opsconsole import audit, operations
-from opsconsole.exceptions import OpsError, Refused, Usage
-from opsconsole.management.console_command import ConsoleCommand, Options, password_from
+from opsconsole.exceptions import Usage
+from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
-from opsconsole.models import Account
 from opsconsole.permissions import visible_databases
-from opsconsole.states import State
 
 
 class Command(ConsoleCommand):
@@ -36,9 +30,7 @@ class Command(ConsoleCommand):
         showing.add_argument("id", help="its number, or a database's name for the latest good one")
         getting = self.verb(verbs, "download", self.download, "a backup as a tar file, in the name of a token's owner")
         getting.add_argument("id", help="its number, or a database's name for the latest good one")
-        getting.add_argument("--output", default="", metavar="FILE", help="where to (default: its own name, here)")
-        getting.add_argument("--reason", default="", help="why; the person who agrees reads this")
-        getting.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+        add_arguments(getting)
 
     def list(self, options: Options) -> Exit:
         database = self.database_called(options["database"])
@@ -66,20 +58,7 @@ class Command(ConsoleCommand):
 
     def download(self, options: Options) -> Exit:
         """Fetch it when it may be fetched now; ask for it, and exit 3, when somebody has to agree first."""
-        account, row = self.signed_in(), self.backup(options["id"])
-        if not downloads.needs_approval(row):
-            self._prove(account, options)
-        elif downloads.usable_grant(row, account) is None:
-            given = {"backup": row.id}
-            asked = operations.request_change(downloads.ACTION, given, account=account, reason=options["reason"])
-            if asked.state != State.SUCCEEDED:  # while the console is set up, nobody else is asked
-                return self.answer_operation(asked, backup=row.id)
-        path = _place(options["output"] or downloads.filename_of(row))
-        begun = downloads.begin(row, account)
-        digest = save(begun, path)
-        facts = {"backup": row.id, "file": str(path), "bytes": begun.size, "sha256": digest}
-        self.answer(facts, f"{path}: {begun.size} bytes, sha256 {digest}")
-        return Exit.OK
+        return fetch(self, self.backup(options["id"]), options)
 
     def visible(self) -> QuerySet[Backup]:
         """The backups of databases that the actor may see; all of them at a shell without a token."""
@@ -98,16 +77,6 @@ class Command(ConsoleCommand):
             listed = ", ".join(f"{row.id} ({row.database.name})" for row in rows[:20]) or "none yet"
             raise Usage("unknown_backup", f"There is no backup {given}.", f"There are: {listed}.")
         return found
-
-    def _prove(self, account: Account, options: Options) -> None:
-        if account.person.is_service:
-            raise Refused(
-                "person_needed", "A backup leaves the console in a person's name only.", "Use a person's token."
-            )
-        if not account.check_password(password_from(options, f"Password of {account.username}: ")):
-            audit.record("auth.reauth_failed", outcome="denied", data={"purpose": "download"})
-            raise Refused("password_wrong", f"That is not the password of {account.username}.", "Try again.")
-        audit.record("auth.reauthenticated", data={"purpose": "download"})
 
 
 def backup_facts(row: Backup) -> dict[str, Any]:
@@ -145,47 +114,3 @@ def _cells(row: Backup) -> tuple[object, ...]:
     taken, size = f"{row.started_at:%Y-%m-%d %H:%M:%S}", humanize.naturalsize(row.stored_bytes, binary=True)
     pinned = "yes" if row.pinned_at else ""
     return (row.id, taken, row.format, row.get_state_display(), row.tables, row.rows, size, pinned)
-
-
-def save(begun: Download, path: Path) -> str:
-    """Write a download to a new file (0600), which exists only when it is complete; gives back its sha256."""
-    part = path.with_name(f".{path.name}.part")
-    digest = hashlib.sha256()
-    try:
-        with _fresh(part) as file:
-            for chunk in begun.stream():
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(part, path)
-    except FileExistsError:
-        raise _exists(path) from None
-    except OSError as error:
-        raise OpsError(
-            "not_written", f"{path} cannot be written: {error.strerror}.", "Choose another place with --output."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return digest.hexdigest()
-
-
-def _place(name: str) -> Path:
-    """Where to write, before anything is redeemed. Raises Refused when something is there."""
-    path = Path(name).absolute()
-    if path.exists():
-        raise _exists(path)
-    if not path.parent.is_dir():
-        raise Usage("no_folder", f"There is no folder {path.parent}.", "Make it first, or choose another place.")
-    return path
-
-
-def _exists(path: Path) -> Refused:
-    return Refused(
-        "file_exists", f"{path} is there already, and is not overwritten.", "Name another file with --output."
-    )
-
-
-def _fresh(part: Path) -> BinaryIO:
-    part.unlink(missing_ok=True)
-    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

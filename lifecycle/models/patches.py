@@ -1,0 +1,43 @@
+"""Rows that a restore took away and keeps for a while."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from opsconsole.models import Database, Operation
+
+
+class Patch(models.Model):
+    """A published patch (see lifecycle/patches), until `expires_at`. It has the number of the restore that made it.
+
+    `key` is its folder in the store; `tables` are the rows it holds by table. A row that is no longer kept may have its
+    folder for a moment longer: nothing reads that, and the tick removes it.
+    """
+
+    class State(models.TextChoices):
+        KEPT = "kept", "kept"
+        DROPPED = "dropped", "no longer kept"
+
+    noun = "patch"
+
+    operation = models.OneToOneField(Operation, primary_key=True, on_delete=models.PROTECT, related_name="patch")
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="patches")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.KEPT)
+    key = models.CharField(max_length=200, unique=True)
+    manifest_sha256 = models.CharField(max_length=71)
+    tables = models.JSONField(default=dict)
+    rows = models.BigIntegerField()
+    stored_bytes = models.BigIntegerField()
+    taken_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-operation_id"]
+        indexes = [models.Index(fields=["state", "expires_at"], name="patch_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"patch {self.pk} of {self.database.name}"
+
+    def get_absolute_url(self) -> str:
+        return f"/patches/{self.pk}/"

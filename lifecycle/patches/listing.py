@@ -1,0 +1,131 @@
+"""The patches that are listed: which there are, until when, and letting them go when their time is over."""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import QuerySet
+
+from lifecycle import archives, patches
+from lifecycle.formats.base import Archive
+from lifecycle.models import Patch, Stored
+from lifecycle.patches import Place
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.exceptions import OperationFailed, Refused
+from opsconsole.models import Database, Operation
+from opsconsole.states import OPEN, TERMINAL, State
+
+log = logging.getLogger(__name__)
+_FOLDER = re.compile(r"patches/[^/]+/(?P<operation>\d+)-(?P<fence>\d+)")
+
+
+def of_database(database: Database) -> QuerySet[Patch]:
+    """The patches of a database that are kept, newest first."""
+    return Patch.objects.filter(database=database, state=Patch.State.KEPT).select_related("database", "operation")
+
+
+def refuse_gone(item: Stored) -> None:
+    """Raise Refused when it is a patch that is no longer kept."""
+    if isinstance(item, Patch) and item.state != Patch.State.KEPT:
+        raise Refused(
+            "patch_gone",
+            f"The patch of restore {item.pk} was kept until {item.expires_at:%Y-%m-%d %H:%M} UTC.",
+            "Restore the safety backup of that restore into another database, and take the rows from there.",
+        )
+
+
+@transaction.atomic
+def enlist(place: Place) -> Patch | None:
+    """List the patch that a restore has published; the same row when it is listed. None when there is none."""
+    found = Patch.objects.filter(pk=place.operation_id).first()
+    made = None if found else patches.published(place)
+    if made is None:
+        return found
+    row = Patch.objects.create(
+        operation_id=place.operation_id,
+        database=place.database,
+        key=made.backup,
+        manifest_sha256=made.digest,
+        tables={table.name: table.rows for table in made.contents.tables},
+        rows=made.rows,
+        stored_bytes=made.stored_bytes,
+        taken_at=datetime.fromisoformat(made.finished_at),
+        expires_at=now() + timedelta(hours=settings.OLD_DATABASE_HOURS),
+    )
+    audit.record(
+        "patch.kept",
+        operation=row.operation,
+        database=row.database,
+        subject=f"patch {row.pk}",
+        data={
+            "patch": row.pk,
+            "manifest": made.digest,
+            "rows": made.rows,
+            "bytes": made.stored_bytes,
+            "expires_at": row.expires_at.isoformat(),
+        },
+    )
+    return row
+
+
+def drop_expired() -> int:
+    """Let go of patches whose time is over; gives back how many. One that an open reapply needs stays until it ended.
+
+    The row goes first: killed before the folder is gone too, nobody is offered half a patch; `tidy` removes the rest.
+    """
+    reapplies = Operation.objects.filter(kind="reapply", state__in=OPEN)
+    wanted = {int(row.plan.parameters["restore"]) for row in reapplies}
+    due = Patch.objects.filter(state=Patch.State.KEPT, expires_at__lte=now()).exclude(pk__in=wanted)
+    return sum(_drop(row) for row in due.select_related("database").order_by("pk")[:5])
+
+
+def tidy() -> int:
+    """Look after the folders of restores that are over: list the patch that nobody listed, remove what no row keeps.
+
+    Gives back how many folders were looked at closely; those of listed patches and of open operations are not.
+    """
+    listed = set(Patch.objects.filter(state=Patch.State.KEPT).values_list("key", flat=True))
+    looked_at = 0
+    for folder in archives.store().folders("patches", depth=2):
+        match = None if folder in listed else _FOLDER.fullmatch(folder)
+        if match is not None:
+            looked_at += _look_after(folder, int(match["operation"]), int(match["fence"]))
+    return looked_at
+
+
+def _look_after(folder: str, operation_id: int, fence: int) -> bool:
+    done = Operation.objects.filter(pk=operation_id, kind="restore", state__in=TERMINAL).first()
+    if done is None or done.database is None:
+        return False
+    place = Place(done.database, operation_id, fence)
+    unlisted = not Patch.objects.filter(pk=operation_id).exists()
+    try:
+        if done.state == State.SUCCEEDED and done.runner_fence == fence and unlisted and enlist(place):
+            return True
+    except OperationFailed as error:
+        log.warning("The patch in %s is not listed: %s", folder, error)
+        return False
+    patches.sweep(_archive(folder))
+    return True
+
+
+def _drop(row: Patch) -> bool:
+    with transaction.atomic():
+        still_kept = Patch.objects.filter(pk=row.pk, state=Patch.State.KEPT)
+        if not still_kept.update(state=Patch.State.DROPPED, ended_at=now()):
+            return False
+        told = {"patch": row.pk, "rows": row.rows}
+        audit.record("patch.dropped", database=row.database, subject=f"patch {row.pk}", data=told)
+    patches.sweep(_archive(row.key))
+    return True
+
+
+def _archive(folder: str) -> Archive:
+    """The folder of a patch, to be removed with what its run wrote."""
+    part = folder.rpartition("/")[2].replace("-", ".")
+    return Archive(store=archives.store(), folder=folder, part=part)
