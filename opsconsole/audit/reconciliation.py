@@ -89,7 +89,7 @@ def _witnessed(report: Report, rule: Witnessed) -> None:
     """Walk rows and events side by side, one operation at a time."""
     model, noun = apps.get_model(rule.model), rule.model.rpartition(".")[2].lower()
     columns, names = zip(*rule.fields, strict=True)
-    rows = model._default_manager.order_by("operation_id", "id").values("operation_id", *columns)
+    rows = model._default_manager.order_by("operation_id", "pk").values("operation_id", *columns)
     events = AuditEvent.objects.filter(type=rule.type).order_by("operation_id", "id").values("operation_id", "payload")
     told = ((row["operation_id"], _told(row["payload"], names, rule.later)) for row in _stream(events))
     there = ((row["operation_id"], _facts(row, columns)) for row in _stream(rows))
