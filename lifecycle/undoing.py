@@ -113,12 +113,19 @@ def _kept_sessions(copy: KeptCopy, engine: Engine) -> str:
     return ", ".join(beside.sessions()) or NOBODY if beside else GONE
 
 
+def _kept_writes(copy: KeptCopy, engine: Engine) -> str:
+    """The counts of rows alone would not show a value that was changed in the copy."""
+    beside = _beside(copy, engine)
+    return beside.writes() if beside else GONE
+
+
 PROBES: Mapping[str, Callable[[KeptCopy, Engine], str]] = {
     "content": _content,
     "made": _made,
     "kept": _kept,
     "kept_schema": _kept_schema,
     "kept_sessions": _kept_sessions,
+    "kept_writes": _kept_writes,
 }
 
 

@@ -169,6 +169,10 @@ class Engine(ABC):
         """Who else is connected, in words, without our own sessions; empty where the vendor cannot tell."""
         return []
 
+    def writes(self) -> str:
+        """What the server counts of rows written into user tables; another text after the next write, where it does."""
+        return ""
+
     @abstractmethod
     def hold(self) -> AbstractContextManager[TargetLock]:
         """Take the lock inside the target for as long as the context lasts.

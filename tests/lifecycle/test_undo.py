@@ -186,11 +186,21 @@ def test_somebody_in_the_kept_database_is_named(scene):
 
 
 @swapped
-def test_rows_that_came_into_the_kept_database_since_the_plan_stop_it(scene):
+def test_rows_that_went_out_of_the_kept_database_since_the_plan_stop_it(scene):
     asked = scene.ask("undo")
-    scene.shop.server.run("DELETE FROM orders WHERE id = 1", KeptCopy.objects.get().name)
+    unseen = "SET track_counts = off; DELETE FROM orders WHERE id = 1"  # else the count of writes tells it sooner
+    scene.shop.server.run(unseen, KeptCopy.objects.get().name)
     done = work(scene.console, asked)
     assert (done.state, done.failure_code) == (State.FAILED, "kept_changed")
+    assert scene.shop.orders() == ORDERS
+
+
+@swapped
+def test_a_value_that_was_changed_in_the_kept_database_since_the_plan_stops_it(scene):
+    asked = scene.ask("undo")
+    scene.shop.server.run("UPDATE orders SET cents = 1 WHERE id = 2", KeptCopy.objects.get().name)
+    done = work(scene.console, asked)
+    assert done.state == State.STALE and "1 updated" in done.failure_why, done.failure_why
     assert scene.shop.orders() == ORDERS
 
 

@@ -99,6 +99,15 @@ def sessions(session: Connection) -> list[str]:
     return [f"{program} of {role} since {since} UTC" for program, role, since in rows]
 
 
+def writes(session: Connection) -> str:
+    """Rows inserted, updated and deleted in user tables, as the server's statistics have counted them."""
+    row = session.execute(
+        "SELECT coalesce(sum(n_tup_ins), 0), coalesce(sum(n_tup_upd), 0), coalesce(sum(n_tup_del), 0)"
+        " FROM pg_stat_user_tables"
+    ).fetchone()
+    return "{} inserted, {} updated, {} deleted".format(*row or (0, 0, 0))
+
+
 def size_bytes(session: Connection) -> int:
     row = session.execute("SELECT pg_database_size(current_database())").fetchone()
     return int(row[0]) if row else 0

@@ -70,6 +70,10 @@ class PostgresEngine(Engine):
         with self.connector.session() as session:
             return catalogue.sessions(session)
 
+    def writes(self) -> str:
+        with self.connector.session() as session:
+            return catalogue.writes(session)
+
     def beside(self, name: str) -> PostgresEngine:
         """The engine of another database on the same server, reached as this one is."""
         return PostgresEngine(replace(self.address, name=name), session_label=self.session_label)
