@@ -454,9 +454,9 @@ class Anchors:
 
     def __init__(
         self, name: str, notes: Iterable[tuple[Filed, str]], ring: KeyRing, report: Report,
-        look_up: Callable[[int], bytes] | None = None,
+        look_up: Callable[[int], bytes] | None = None, *, also: str = "",
     ) -> None:  # fmt: skip
-        self.name = name
+        self.name, self._also = name, also
         self.missing = False
         self.count = 0
         self.last = 0  # the newest link that a note names
@@ -498,7 +498,8 @@ class Anchors:
                 self._tell(
                     "cut",
                     self._note,
-                    f"The chain ends at {head}: its tail was cut off, or an old copy of the database is in use.",
+                    f"The chain ends at {head}: its tail was cut off, or an old copy of the database is in use"
+                    f"{self._also}.",
                 )
             self._note = self._read()
 
@@ -1272,6 +1273,9 @@ LONGEST_LINE = 16 << 20  # bytes; the console writes none that is nearly as long
 EVENT, CHECKPOINT, HEADER, SEAL = b'{"event":', b'{"checkpoint":', b'{"export":', b',"seal":'
 
 
+OLDER = ", or the export was made before this copy of the checkpoints (then export again)"
+
+
 class BadLine(ValueError):
     """A line of an export that the console did not write."""
 
@@ -1301,7 +1305,7 @@ def verify_export(
         inside = Anchors("the export", ((None, note) for note in _notes_in(checkpoints, report)), ring, report)
         outside = None
         if anchors is not None:
-            outside = Anchors(anchors[0], ((None, note) for note in split(anchors[1])), ring, report)
+            outside = Anchors(anchors[0], ((None, note) for note in split(anchors[1])), ring, report, also=OLDER)
         replay = Approvals(report) if approvals and not part else None
         walk = Walk(report, ring, outside=outside, inside=inside, part=part, approvals=replay)
         for number, line in _lines(events):

@@ -180,6 +180,16 @@ def test_a_tail_that_was_cut_with_its_checkpoints_is_found_by_the_kept_copy(
     assert codes(check(console, "".join(short), kept)) == {"cut"}
 
 
+def test_of_an_export_that_is_older_than_the_kept_copy_it_is_said_that_this_may_be_all(
+    exported: list[str], console: Console
+) -> None:
+    audit.record("op.armed")
+    audit.checkpoint(force=True)
+    found = check(console, "".join(exported), kept_copy()).findings
+    assert {finding.code for finding in found} == {"cut"}
+    assert all("the export was made before this copy of the checkpoints" in finding.why for finding in found)
+
+
 def test_checkpoints_among_the_events_count_as_well(exported: list[str], console: Console) -> None:
     mixed = [*exported[:12], exported[31], exported[32], *exported[12:31], *exported[33:]]
     assert check(console, "".join(mixed)).exit_code == 0
