@@ -22,10 +22,11 @@ def choose(source: Database, wanted: str) -> Backup:
     if found is not None:
         return found
     listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows[:10])
+    lacking = f"{source.name} has no {'good backup' if wanted == 'latest' else f'backup {wanted}'}"
     raise Usage(
         "unknown_backup",
-        f"{source.name} has no backup {wanted}.",
-        f"It has: {listed}." if listed else f"Take one first: operate backup {source.name}.",
+        f"{lacking}{'' if listed else ' yet' if wanted == 'latest' else ', nor any other'}.",
+        f"It has: {listed}." if listed else f"Back {source.name} up first.",
     )
 
 

@@ -65,7 +65,7 @@ def _drill(database: Database, newest: datetime | None, last: Backup | None, at:
         return Line(topic="drill", level=Level.GOOD, sentence=sentence, at=last.drilled_at)
     if newest is None or not database.environment.protected:
         return None
-    sentence = "No drill has ever restored a backup of it, and only a restore proves a backup."
+    sentence = "No drill has restored a good backup of it, and only a restore proves a backup."
     return Line(topic="drill", level=Level.WATCH, sentence=sentence, **_link(database))
 
 

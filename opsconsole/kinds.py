@@ -136,6 +136,7 @@ class Kind(ABC):
 
     name: ClassVar[str]
     label: ClassVar[str]  # "Back up", "Restore": the verb on a button
+    noun: ClassVar[str] = ""  # "verification", where the name is no noun
     engines: ClassVar[frozenset[str]]
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     mutates: ClassVar[bool] = True
@@ -212,6 +213,12 @@ def get(name: str) -> Kind:
     except KeyError:
         known = ", ".join(sorted(_REGISTRY))
         raise Usage("unknown_kind", f"There is no kind of operation called {name}.", f"Use one of: {known}.") from None
+
+
+def noun(name: str) -> str:
+    """What sentences call an operation of that kind; a kind that is not there (any more) keeps its name."""
+    kind = _REGISTRY.get(name)
+    return kind.noun if kind and kind.noun else name
 
 
 def every() -> list[Kind]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from opsconsole import kinds
 from opsconsole.models import Database, Operation
 from opsconsole.states import State
 
@@ -114,7 +115,7 @@ def _undecided(databases: Sequence[Database]) -> dict[int, list[Line]]:
     for pk, operation, kind, at in rows.values_list("targets__database", "pk", "kind", "started_at"):
         line = Line(
             topic="locked", level=Level.BAD, at=at, link=f"/operations/{operation}/", link_text="Look and decide",
-            sentence=f"Nobody can tell how its {kind} ended, so nothing else runs on it until a person decides.",
+            sentence=f"Nobody can tell how its {kinds.noun(kind)} ended; until it is settled nothing else runs on it.",
         )  # fmt: skip
         found.setdefault(pk, []).append(line)
     return found

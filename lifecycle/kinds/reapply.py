@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 
 from django.db.models import QuerySet
@@ -76,7 +77,7 @@ class ReapplyKind(Kind):
             raise Refused(
                 "conflict",
                 f"{grouped(taken)} rows of the patch have keys that are taken by now.",
-                "Say conflict=skip to leave them out and keep what is there.",
+                "Choose skip (conflict=skip) to leave them out and keep what is there.",
             )
         once = _once(row.operation, patch)
         return Plan(
@@ -105,7 +106,7 @@ class ReapplyKind(Kind):
             ),
             risk="medium",
             risk_reasons=("Rows are added; triggers of the tables fire as for any insert.",),
-            evidence={"patch": f"of restore {row.pk}, {patch.rows} rows, taken {patch.finished_at}"},
+            evidence={"patch": f"of restore {row.pk}, {patch.rows} rows, taken {_moment(patch.finished_at)}"},
             way_back="The rows can be deleted again by their keys; take a backup first for more than that.",
         )
 
@@ -144,6 +145,11 @@ class ReapplyKind(Kind):
         return super().probe(name, subject, engines)
 
 
+def _moment(at: str) -> str:
+    """`2026-11-25 21:18:22 UTC` of a manifest's time."""
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _offered(database: Database) -> QuerySet[Patch]:
     """The patches of a database that hold rows to put back, newest first."""
     return listing.of_database(database).filter(rows__gt=0)
@@ -158,7 +164,7 @@ def _wanted(database: Database, wanted: str) -> Patch:
         raise Usage(
             "unknown_patch",
             f"No restore of {database.name} {'' if wanted == 'latest' else f'with the number {wanted} '}kept a patch.",
-            "A restore keeps one when it is asked for with patch=yes and rows are lost.",
+            "A restore keeps one when it is asked to (patch=yes) and rows are lost.",
         )
     return found
 

@@ -124,7 +124,7 @@ class RestoreKind(Kind):
                 )
             ),
             evidence={
-                "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, read through in full",
+                "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, {_proven(backup)}",
                 "counted": "rows before are counted live; rows after are those of the manifest",
                 **(
                     {"space": offers.room_for(destination, engine, manifest.contents)}
@@ -227,6 +227,12 @@ def _steps(backup: Backup, manifest: Manifest, method: str, *, patch: bool) -> t
             commit_point=True,
         ),
     )
+
+
+def _proven(backup: Backup) -> str:
+    """What is known of it: read through at least, for no other backup is listed."""
+    drilled = f"; a drill restored it on {backup.drilled_at:%Y-%m-%d}" if backup.drilled_at else ""
+    return f"read through in full{drilled}"
 
 
 def _way_back() -> str:

@@ -30,6 +30,7 @@ SHARED = "shared"  # the lock is on nothing in the database, so that a verificat
 class VerifyKind(Kind):
     name = "verify"
     label = "Verify"
+    noun = "verification"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
         Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
@@ -142,6 +143,12 @@ class VerifyKind(Kind):
 _CLAIMS = {"V0": "is stored as it was published", "V1": "can be read in full", "V2": "restores"}
 
 
+_THERE = {
+    "postgresql": "on the same server, in a database that nobody else may enter",
+    "sqlite": "beside the live file, in one of this run alone",
+}
+
+
 def _manifest(backup: Backup) -> tuple[Manifest | None, OperationFailed | None]:
     """The manifest, or why it cannot be read: to find that out is what a verification is for."""
     try:
@@ -166,7 +173,7 @@ def _where(database: Database, manifest: Manifest | None, wanted: str) -> tuple[
     if wanted != OWN:
         reason, identity = _ask(database, manifest, insist=bool(wanted))
         if not reason:
-            return SAME_SERVER, "on the same server, in a database that nobody else may enter", identity
+            return SAME_SERVER, _THERE[manifest.engine], identity
     if refused := grounds.refusals(manifest.engine, manifest.contents):
         code, why, step = refused[0]
         raise Refused(code, f"{why} And the same server cannot be used: {reason}" if reason else why, step)

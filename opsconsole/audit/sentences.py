@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from opsconsole import kinds
 from opsconsole.audit import catalogue
 from opsconsole.models import AuditEvent
 
@@ -57,7 +58,8 @@ def _who(payload: Mapping[str, Any]) -> str:
 
 
 def _what(subject: Mapping[str, Any]) -> str:
-    noun = NOUNS.get(subject.get("kind", ""), subject.get("kind") or "operation")
+    kind = str(subject.get("kind") or "operation")
+    noun = NOUNS.get(kind) or kinds.noun(kind)
     if subject.get("title"):
         return f"{noun} “{subject['title']}”"
     place = _place(subject)

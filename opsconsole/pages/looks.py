@@ -67,7 +67,9 @@ class Told:
 
 def noun_of(operation: Operation) -> str:
     """`restore of savings`, or what a change would do."""
-    return f"{operation.kind} of {operation.database.name}" if operation.database else operation.plan.summary
+    return (
+        f"{kinds.noun(operation.kind)} of {operation.database.name}" if operation.database else operation.plan.summary
+    )
 
 
 def title_of(operation: Operation) -> str:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from opsconsole import kinds
 from opsconsole.models import Environment
 from opsconsole.states import FACES, Face, State
 
@@ -40,6 +41,12 @@ def state_badge(value: Any) -> SafeString:
 def env_chip(environment: Environment | None) -> SafeString | str:
     """An environment as a chip in its colour; a protected one carries a lock."""
     return badge(environment.label, environment.colour, "lock" if environment.protected else "") if environment else ""
+
+
+@register.filter
+def noun(kind: str) -> str:
+    """What sentences call an operation of that kind."""
+    return kinds.noun(kind)
 
 
 @register.filter

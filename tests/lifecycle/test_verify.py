@@ -9,6 +9,7 @@ from lifecycle.archives import manifest_of
 from lifecycle.models import Backup
 from opsconsole import operations
 from opsconsole.models import AuditEvent, Operation
+from opsconsole.pages.looks import title_of
 from opsconsole.states import State
 from tests.lifecycle.conftest import stored_files
 from tests.support.cases import work
@@ -37,6 +38,10 @@ def test_a_sound_backup_holds_at_every_level_and_a_drill_measures_the_restore(co
         assert (backup.state, backup.drilled_at is not None) == ("good", level == "V2")
         assert AuditEvent.objects.filter(type="backup.verified", operation_id=operation.id).count() == 1
     assert (operation.result["where"], operation.result["restore_seconds"] >= 1) == ("same_server", True)
+    assert title_of(operation) == "Verification of shop"
+    where = "beside the live file" if row.engine == "sqlite" else "on the same server"
+    assert operation.plan.evidence["where"].startswith(where)
+    assert "a drill restored it on" in operations.draft("restore", row, {}, account=cast.ada).evidence["backup"]
     assert "about" in operations.draft("restore", row, {}, account=cast.ada).evidence["a restore takes"]
     assert (shop.orders(), shop.leftovers()) == (3, [])
     assert not list((console.home / "store" / "work").glob("*"))
