@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
 from typing import Any
 
 import pytest
 
-from opsconsole import audit, operations
+from opsconsole import audit, bootstrap, operations
+from opsconsole.audit.export import export
 from opsconsole.clock import now
-from opsconsole.models import AuditCheckpoint, AuditEvent, Operation
+from opsconsole.databases import registration
+from opsconsole.keys import public_keys
+from opsconsole.models import AuditCheckpoint, AuditEvent, Database, Operation
 from opsconsole.states import State
+from opsconsole.verify_audit import verify_export
 from tests.lifecycle.test_crashes import die_at
 from tests.support.cases import make_shop, typed, work
 from tests.support.console import Console
@@ -107,3 +113,45 @@ def test_a_change_of_the_console_is_accounted_for(console: Console, cast: Cast, 
     change.refresh_from_db()
     assert change.state == State.SUCCEEDED
     assert_sound_and_whole()
+
+
+def asked(kind: str, cast: Cast, shop: Any, *voters: Any, **given: str) -> Operation:
+    """A run that ada asked for and these people agreed to."""
+    with acting(cast.ada):
+        operation = operations.request(kind, shop, given, account=cast.ada, reason="A story.")
+    for account in voters:
+        assert operation.state == State.PENDING_APPROVAL
+        with acting(account):
+            told = {"digest": operation.digest, "auth_at": now(), "typed": typed(operation)}
+            operation = operations.approve(operation, account=account, **told)
+    return operation
+
+
+def test_everything_that_was_replaced_put_back_and_undone_under_a_policy_for_restores_is_proven_again(
+    console: Console, cast: Cast
+) -> None:
+    both = (cast.grace, cast.linus)
+    url = f"sqlite:///{make_shop(console.files / 'shop.sqlite3')}"
+    with acting(cast.admin):
+        told = registration.addition("shop", environment="production", url=url)
+        operations.request_change("database.add", told, account=cast.admin)
+    assert bootstrap.close_if_ready(cast.grace)
+    shop = Database.objects.get(name="shop")
+    policy = {"name": "two", "match": {"kinds": ["restore"]}, "clauses": [{"role": "approvers", "count": 2}]}
+    with acting(cast.admin):
+        change = operations.request_change("policy.set", policy, account=cast.admin)
+    with acting(cast.grace):
+        operations.approve(change, account=cast.grace, digest=change.digest, auth_at=now())
+    work(console, asked("backup", cast, shop))
+    with sqlite3.connect(console.files / "shop.sqlite3") as line:
+        line.execute("INSERT INTO orders VALUES (1001, 1, 5)")
+    line.close()
+    for kind, given in (("restore", {"patch": "yes"}), ("reapply", {}), ("undo", {}), ("undo", {})):
+        done = work(console, asked(kind, cast, shop, *both, **given))
+        assert done.state == State.SUCCEEDED, f"{kind}: {done.failure_why}"
+    work(console, asked("verify", cast, shop))
+    report = audit.verify(approvals=True)
+    assert (report.findings, report.unproven) == ([], [])
+    text = "".join(export("jsonl")).encode()
+    here = verify_export(lambda: io.BytesIO(text), public_keys(console.home, "audit").values(), approvals=True)
+    assert (here.findings, here.unproven) == ([], [])
