@@ -79,3 +79,26 @@ def test_the_backup_of_sqlite_is_the_file_itself(console, cast, sqlite_shop, tmp
     copy = tmp_path / "copy.sqlite"
     copy.write_bytes(zstd.decompress((folder / "database.sqlite.zst").read_bytes()))
     assert count_orders(copy) == 200
+
+
+def test_the_rows_of_a_patch_are_read_by_the_recipe(console, cast, postgres_shop):
+    shop, row = postgres_shop
+    work(console, operations.request("backup", row, {}, account=cast.ada))
+    with psycopg.connect(shop.url) as db:
+        db.execute("INSERT INTO orders (id, customer_id, cents) VALUES (1001, 1, 5), (1002, 2, 6)")
+    done = work(console, operations.request("restore", row, {"patch": "yes"}, account=cast.ada, confirm="shop"))
+    assert done.state == State.SUCCEEDED, done.failure_why
+    folder = console.home / "store" / done.patch.key
+    contents = json.loads((folder / "manifest.json").read_bytes())["manifest"]["contents"]
+    (table,) = contents["tables"]
+    form = contents["source"]["shapes"][table["name"]]["form"]
+    columns = sql.SQL(", ").join(map(sql.Identifier, table["columns"]))
+    statement = sql.SQL("COPY again ({}) FROM STDIN (FORMAT {})").format(columns, sql.SQL(form))
+    with psycopg.connect(shop.url) as db:
+        db.execute("CREATE TEMPORARY TABLE again (LIKE orders)")
+        with db.cursor().copy(statement) as copy:
+            copy.write(zstd.decompress((folder / table["objects"][0]).read_bytes()))
+        assert db.execute("SELECT id, customer_id, cents FROM again ORDER BY id").fetchall() == [
+            (1001, 1, 5),
+            (1002, 2, 6),
+        ]
