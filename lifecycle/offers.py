@@ -27,9 +27,9 @@ def rows_of(operation: Operation) -> tuple[Afterwards, ...]:
     if row is None:
         return ()
     if row.state != Patch.State.KEPT:
-        return (Afterwards(sentence=f"The {held(row)} of its patch were kept until {clock(row.expires_at)}."),)
+        return (Afterwards(sentence=f"Its patch, {held(row)}, was kept until {clock(row.expires_at)}."),)
     offer = Afterwards(
-        sentence=f"The {held(row)} that only the live database had are kept in a patch until {clock(row.expires_at)}, "
+        sentence=f"Kept in a patch until {clock(row.expires_at)}: {held(row)} that only the live database had, "
         f"{size(row.stored_bytes)}.",
         link=row.get_absolute_url(),
         link_text=f"Look at patch {row.pk}, or download it",

@@ -35,7 +35,7 @@ def refuse_gone(item: Stored) -> None:
         raise Refused(
             "patch_gone",
             f"The patch of restore {item.pk} was kept until {item.expires_at:%Y-%m-%d %H:%M} UTC.",
-            "Restore the safety backup of that restore into another database, and take the rows from there.",
+            "Restore the safety backup of that restore into another database: it has what was there before.",
         )
 
 
