@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from opsconsole import dashboard, posture
+from opsconsole import dashboard, operations, posture
 from opsconsole.clock import now
 from opsconsole.models import Database, Operation
 from opsconsole.posture import Level, Line
@@ -57,6 +57,13 @@ def test_the_dashboard_shows_an_approver_what_waits_and_ada_what_she_waits_for(o
     mine = read(office.at("ada"), "/dashboard/now/")
     assert "waits for you" not in mine
     assert f"/operations/{operation.pk}/" in mine
+
+
+def test_who_asked_on_a_shell_is_called_somebody_and_not_nobody(office: Office) -> None:
+    eve = {"login": "eve", "email": "eve@example.test", "roles": ["viewers"], "password": "correct horse 9 battery"}
+    asked = operations.request_change("person.add", eve, account=None)
+    for path in ("/dashboard/now/", f"/operations/{asked.pk}/"):
+        assert "asked for by somebody on the server" in read(office.at("grace"), path)
 
 
 def test_the_dashboard_is_left_alone_while_nothing_has_changed(office: Office) -> None:
