@@ -15,6 +15,7 @@ from lifecycle import archives, patches, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import Archive
 from lifecycle.models import Backup
+from lifecycle.patches import listing
 from lifecycle.taking import Spot
 from opsconsole.kinds import Recovery, Run, Witness
 from opsconsole.models import Database
@@ -72,10 +73,10 @@ def sound_digest(backup_id: int) -> str:
 
 
 def clean_up(recovery: Recovery) -> None:
-    """Remove what a run left behind, listed backups excepted."""
+    """Remove what a run left behind, listed backups and patches excepted."""
     spot = _spot(recovery)
     taking.sweep(spot)
-    patches.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence).archive)
+    listing.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence))
     for chosen in formats_for(spot.database.engine):
         chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 

@@ -73,6 +73,12 @@ def enlist(place: Place) -> Patch | None:
     return row
 
 
+def sweep(place: Place) -> None:
+    """Remove what a run left of its patch. One that is listed stays: that run was past its commit point."""
+    if not Patch.objects.filter(key=place.archive.folder, state=Patch.State.KEPT).exists():
+        patches.sweep(place.archive)
+
+
 def drop_expired() -> int:
     """Let go of patches whose time is over; gives back how many. One that an open reapply needs stays until it ended.
 

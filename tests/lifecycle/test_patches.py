@@ -195,8 +195,9 @@ def test_without_a_patch_there_is_nothing_to_reapply(console: Console, cast: Any
         operations.request("reapply", sqlite_shop[1], {}, account=cast.ada, confirm="shop")
 
 
-def test_a_restore_that_dies_before_its_commit_point_leaves_no_patch(
-    console: Console, cast: Any, sqlite_shop: Any
+@pytest.mark.parametrize(("point", "patches"), [("restore.before_swap", 0), ("restore.swapped", 1)])
+def test_a_restore_that_dies_leaves_a_patch_only_past_its_commit_point_and_then_it_is_listed(
+    console: Console, cast: Any, sqlite_shop: Any, point: str, patches: int
 ) -> None:
     shop, database = sqlite_shop
     work(console, operations.request("backup", database, {}, account=cast.ada))
@@ -204,8 +205,11 @@ def test_a_restore_that_dies_before_its_commit_point_leaves_no_patch(
         line.execute("INSERT INTO orders VALUES (1001, 1, 5)")
     line.close()
     asked = operations.request("restore", database, {"patch": "yes"}, account=cast.ada, confirm="shop")
-    assert die_at(console, asked, "restore.before_swap", "runner").state == State.FAILED
-    assert list((console.home / "store" / "patches").rglob("*.*")) == []
+    done = die_at(console, asked, point, "runner")
+    assert done.state == (State.SUCCEEDED if patches else State.FAILED), done.failure_why
+    assert Patch.objects.filter(pk=done.pk, rows=1).count() == patches
+    left = sorted(path.name for path in (console.home / "store" / "patches").rglob("*.*"))
+    assert left == ["0001.zst", "manifest.json"] * patches
 
 
 HEAP = "SELECT word FROM heap ORDER BY word"
