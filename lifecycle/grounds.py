@@ -1,11 +1,14 @@
 """A ground of the console's own to build scratch copies on: a PostgreSQL server, or a folder, that one run makes.
 
 Both lie where nobody else looks and end with the run; what a killed run left is removed by recovery, or by the tick.
+Definitions of a database run code when they are restored, and its owner is not the console: so nothing of a copy is
+ever built by the server's superuser, whose COPY may start programs on this host.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,13 +93,15 @@ def _server(contents: Contents, run: Run, label: str) -> Iterator[Engine]:
     folder, major = _folder() / f"drill-{run.operation_id}.{run.fence}", _major_for(contents)
     run.log(f"Starting a PostgreSQL {major} of the console's own for this run.")
     programs = EmbeddedPostgres(_folder(), major=major).installation()
-    server = EmbeddedPostgres(folder, major=major, durable=False, programs=programs)
+    superuser, builder = (f"{role}_{secrets.token_hex(8)}" for role in ("console", "builder"))
+    password = secrets.token_urlsafe(24)
+    server = EmbeddedPostgres(folder, major=major, durable=False, programs=programs, superuser=superuser)
     try:
         server.start(log=run.workdir / "server.log")
         with connector_of(_opened(server.url("postgres"), label)).session(WRITE) as session:
-            databases.create_empty(session, DATABASE)
+            databases.create_for_builder(session, DATABASE, builder, password)
             databases.create_roles(session, contents.source.get("roles", ()))
-        yield _opened(server.url(DATABASE), label)
+        yield _opened(server.url(DATABASE, user=builder, password=password), label)
     finally:
         server.remove()
 

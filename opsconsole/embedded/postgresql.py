@@ -63,12 +63,20 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, folder: Path, *, major: int = 16, port: int = 0, durable: bool = True, programs: Path | None = None
+        self,
+        folder: Path,
+        *,
+        major: int = 16,
+        port: int = 0,
+        durable: bool = True,
+        programs: Path | None = None,
+        superuser: str = SUPERUSER,
     ) -> None:
         self.folder = folder
         self.major = major
         self.durable = durable
         self.programs = programs
+        self.superuser = superuser
         self.data = folder / f"data{major}"
         self.host = "127.0.0.1"
         self.port = port
@@ -129,10 +137,10 @@ class EmbeddedPostgres:
             process.stop(self._child)
         self._child = None
 
-    def url(self, database: str, *, user: str = SUPERUSER, password: str | None = None) -> str:
+    def url(self, database: str, *, user: str = "", password: str | None = None) -> str:
         """A connection URL of a database of this server (with its password: never print it)."""
         secret = self.password if password is None else password
-        return f"postgresql://{user}:{secret}@{self.host}:{self.port}/{database}"
+        return f"postgresql://{user or self.superuser}:{secret}@{self.host}:{self.port}/{database}"
 
     def is_running(self) -> bool:
         """Whether a server, of this process or of another, uses the data."""
@@ -190,8 +198,8 @@ class EmbeddedPostgres:
             os.chown(staging, self._user, self._user)
             os.chown(secret, self._user, self._user)
         argv: list[str | Path] = [
-            self.bin / "initdb", "-D", staging, "-U", SUPERUSER, "-E", "UTF8", "--locale=C.UTF-8", "-k", "--no-sync",
-            "--auth=scram-sha-256", f"--pwfile={secret}",
+            self.bin / "initdb", "-D", staging, "-U", self.superuser, "-E", "UTF8", "--locale=C.UTF-8", "-k",
+            "--no-sync", "--auth=scram-sha-256", f"--pwfile={secret}",
         ]  # fmt: skip
         try:
             done = process.run(argv, cwd=self.folder, user=self._user)

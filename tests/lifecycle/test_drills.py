@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import settings
 
@@ -17,6 +19,7 @@ from lifecycle import verification
 from lifecycle.archives import manifest_of
 from lifecycle.grounds import refusals
 from opsconsole import operations, process
+from opsconsole.databases import url_of
 from opsconsole.embedded.postgresql import folder_for
 from opsconsole.exceptions import OperationFailed
 from opsconsole.instance import instance_id
@@ -118,6 +121,32 @@ def test_without_the_right_to_create_databases_the_drill_has_a_server_of_its_own
     assert not process.marked(f"{operation.id}.{operation.fence}", instance=instance_id())
     with pytest.raises(Exception, match="may not create databases"):
         operations.request("verify", row, {"where": "same_server"}, account=cast.ada)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder into which a server of any user could write."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+def test_what_a_database_defines_starts_no_program_on_the_consoles_host(console, cast, humble_shop, open_folder):
+    _, row = humble_shop
+    witness = open_folder / "started"
+    with psycopg.connect(url_of(row)) as owner:
+        owner.execute("CREATE SCHEMA mine")
+        owner.execute(
+            "CREATE FUNCTION mine.f(x int) RETURNS bool LANGUAGE plpgsql AS $f$ BEGIN"
+            f" BEGIN EXECUTE $c$COPY (SELECT 1) TO PROGRAM 'touch {witness}'$c$;"
+            " EXCEPTION WHEN OTHERS THEN NULL; END; RETURN true; END $f$"
+        )
+        owner.execute("CREATE TABLE mine.t (x int CHECK (mine.f(x)))")
+        owner.execute("INSERT INTO mine.t VALUES (1)")
+    backed_up(console, cast, row)
+    operation = verify(console, cast, row, "V2")
+    assert operation.result["where"] == "embedded", operation.failure_why
+    assert not witness.exists()
 
 
 @pytest.mark.serial

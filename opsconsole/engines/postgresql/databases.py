@@ -153,9 +153,15 @@ def create(session: Connection, name: str, model: Like) -> None:
     )
 
 
-def create_empty(session: Connection, name: str) -> None:
-    """An empty database with what the server itself prefers."""
-    session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+def create_for_builder(session: Connection, name: str, builder: str, password: str) -> None:
+    """An empty database of a fresh role that may build copies on this server, and nothing outside of it.
+
+    Whatever a copy's definitions do while they are restored (checks, functions in indexes), they do as this role: it
+    is no superuser, and may reach neither files nor programs of the server.
+    """
+    role = sql.Identifier(builder)
+    session.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB BYPASSRLS PASSWORD {}").format(role, sql.Literal(password)))
+    session.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(sql.Identifier(name), role))
 
 
 def create_roles(session: Connection, names: Iterable[str]) -> None:
