@@ -138,7 +138,8 @@ def finish_what_waited(console: Console) -> None:
     assert (done.state, done.failure_why) == (State.SUCCEEDED, "")
     assert shop.orders() == ORDERS
     undo = operations.request("undo", Database.objects.get(), {}, account=people["ada"])
-    assert work(console, approve(undo, people["grace"])).state == State.SUCCEEDED
+    approve(undo, people["grace"])  # the policy for restores asks for two, and an undo is like one
+    assert work(console, approve(undo, people["linus"])).state == State.SUCCEEDED
     assert shop.orders() == LEFT
     Operation.objects.filter(pk=change.pk).update(expires_at=None)
     approve(change, people["grace"])
