@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from lifecycle.models import Backup
 from opsconsole.exceptions import Usage
 from opsconsole.models import Database
@@ -13,7 +15,7 @@ def choose(source: Database, wanted: str) -> Backup:
     """The backup asked for. Raises Usage with the list of what there is."""
     rows = Backup.objects.filter(database=source).select_related("database")
     found = (
-        rows.filter(state=Backup.State.GOOD).first()
+        _latest(rows)
         if wanted == "latest"
         else rows.filter(pk=int(wanted)).first()
         if wanted.isdecimal() and int(wanted) < 2**63
@@ -30,11 +32,20 @@ def choose(source: Database, wanted: str) -> Backup:
     )
 
 
+def _latest(rows: QuerySet[Backup]) -> Backup | None:
+    """The newest good one that somebody asked for; a safety backup, which holds what was replaced, only without one."""
+    good = rows.filter(state=Backup.State.GOOD)
+    return good.filter(purpose=Backup.Purpose.REQUESTED).first() or good.first()
+
+
 def suggestions(database: Database, *, bad: bool = False) -> tuple[tuple[str, str], ...]:
     """Backups as (value, label), the latest good one first; damaged ones only where they are of use."""
     rows = Backup.objects.filter(database=database)
     rows = rows if bad else rows.filter(state=Backup.State.GOOD)
-    return (("latest", "the latest good one"), *((str(row.id), _label(row)) for row in rows[:OFFERED]))
+    return (
+        ("latest", "the latest good one that was asked for"),
+        *((str(row.id), _label(row)) for row in rows[:OFFERED]),
+    )
 
 
 def _label(row: Backup) -> str:

@@ -30,7 +30,12 @@ class RestoreKind(Kind):
     label = "Restore"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
-        Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
+        Parameter(
+            name="backup",
+            label="Backup",
+            default="latest",
+            help="the number of a backup, or latest: the newest good one that somebody asked for",
+        ),
         Parameter(
             name="source", label="Backups of", help="another database whose backups to choose from; empty for its own"
         ),

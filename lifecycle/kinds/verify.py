@@ -33,7 +33,12 @@ class VerifyKind(Kind):
     noun = "verification"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
-        Parameter(name="backup", label="Backup", default="latest", help="the number of a backup, or latest"),
+        Parameter(
+            name="backup",
+            label="Backup",
+            default="latest",
+            help="the number of a backup, or latest: the newest good one that somebody asked for",
+        ),
         Parameter(
             name="level",
             label="Level",

@@ -8,9 +8,10 @@ from lifecycle.models import Backup
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.models import Database, Environment, Operation, OwnerGroup
+from opsconsole.plans import Plan
 from tests.support.console import Console
 from tests.support.people import assemble
-from tests.support.rows import DIGEST, operation_of
+from tests.support.rows import DIGEST, SUMMARY, operation_of
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def operation(console: Console) -> Operation:
         environment=Environment.objects.get(name="testing"),
         owner_group=OwnerGroup.objects.get(name="default"),
     )
-    made = operation_of(ada, kind="backup", database=database)
-    audit.record("op.planned", operation=made, data={"digest": DIGEST})
+    made = operation_of(ada, kind="backup", database=database, digest=Plan(kind="backup", summary=SUMMARY).digest)
+    audit.record("op.planned", operation=made, data={"digest": made.digest})
     return made
 
 
