@@ -58,7 +58,7 @@ class BackupAdmin(OfDatabaseAdmin):
 
 @admin.register(KeptCopy)
 class KeptCopyAdmin(OfDatabaseAdmin):
-    list_display = ("operation", "database", "way", "state", "kept_at", "expires_at")
+    list_display = ("operation", "database", "way", "state", "expires_at")
     list_filter = ("way", "state")
     list_select_related = ("database", "operation")
     fields = (
