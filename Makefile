@@ -26,7 +26,7 @@ run: $(RUNTIME)
 	@exec $(PYTHON) manage.py up --host $(HOST) --port $(PORT)
 
 test: $(DEVELOPMENT) test-servers $(AXE)
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup --console-db both -q $(ARGS)
+	@$(PYTHON) -m pytest -n 3 --dist loadgroup --console-db both -q $(ARGS)
 
 nightly: $(DEVELOPMENT) test-servers $(AXE)
 	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
