@@ -71,6 +71,7 @@ def identity_of(shop: SqliteShop) -> str:
     return f"sqlite:{facts.st_dev}:{facts.st_ino}:{shop.path}"
 
 
+@pytest.mark.xdist_group("release")  # both are the same console, which ends every process of a run that it takes over
 def test_the_last_release_is_brought_to_the_present_and_goes_on(old, settings):
     before = states()
     call_command("migrate", verbosity=0, interactive=False)
