@@ -6,16 +6,23 @@ from django.db.models import QuerySet
 
 from lifecycle.models import Backup
 from opsconsole.exceptions import Usage
+from opsconsole.kinds import Parameter
 from opsconsole.models import Database
 
 OFFERED = 30
+BACKUP = Parameter(
+    name="backup",
+    label="Backup",
+    default="latest",
+    help="the number of a backup, or latest: the newest good one that somebody asked for",
+)
 
 
 def choose(source: Database, wanted: str) -> Backup:
     """The backup asked for. Raises Usage with the list of what there is."""
     rows = Backup.objects.filter(database=source).select_related("database")
     found = (
-        _latest(rows)
+        latest(rows)
         if wanted == "latest"
         else rows.filter(pk=int(wanted)).first()
         if wanted.isdecimal() and int(wanted) < 2**63
@@ -32,7 +39,7 @@ def choose(source: Database, wanted: str) -> Backup:
     )
 
 
-def _latest(rows: QuerySet[Backup]) -> Backup | None:
+def latest(rows: QuerySet[Backup]) -> Backup | None:
     """The newest good one that somebody asked for; a safety backup, which holds what was replaced, only without one."""
     good = rows.filter(state=Backup.State.GOOD)
     return good.filter(purpose=Backup.Purpose.REQUESTED).first() or good.first()

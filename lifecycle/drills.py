@@ -8,7 +8,12 @@ from datetime import datetime
 from lifecycle.models import Backup
 
 SAME_SERVER, OWN = "same_server", "embedded"
-PLACES = {SAME_SERVER: "on the same server", OWN: "on a server of the console's own"}
+_PLACES = {
+    ("postgresql", SAME_SERVER): "on the same server",
+    ("postgresql", OWN): "on a server of the console's own",
+    ("sqlite", SAME_SERVER): "beside the live file",
+    ("sqlite", OWN): "in a private folder of the console",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +24,22 @@ class Measured:
     at: datetime
     seconds: int
     where: str
+    engine: str
 
     @property
     def words(self) -> str:
         """`about 4 min, measured 2026-11-25 with backup 12, on the same server`."""
-        return f"{about(self.seconds)}, measured {self.at:%Y-%m-%d} with backup {self.backup}, {PLACES[self.where]}"
+        return f"{about(self.seconds)}, measured {self.at:%Y-%m-%d} with backup {self.backup}, {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where the copy was built, in words."""
+        return place_of(self.engine, self.where)
+
+
+def place_of(engine: str, where: str) -> str:
+    """Where a drill builds its copy, in words."""
+    return _PLACES[engine, where]
 
 
 def about(seconds: int) -> str:
@@ -45,6 +61,7 @@ def measured_of(backup: Backup) -> Measured | None:
         at=datetime.fromisoformat(newest["at"]),
         seconds=newest["restore_seconds"],
         where=newest["where"],
+        engine=backup.engine,
     )
 
 

@@ -107,7 +107,7 @@ def _drilled(backup: Backup) -> Shield:
     return Shield(
         word=f"restorable {measured.at:%Y-%m-%d}",
         state=PROVEN,
-        sentence=f"A drill restored it {drills.PLACES[measured.where]}, and every row, sequence, definition and key "
+        sentence=f"A drill restored it {measured.place}, and every row, sequence, definition and key "
         f"was equal; it restores in {drills.about(measured.seconds)}.",
     )
 

@@ -30,12 +30,7 @@ class RestoreKind(Kind):
     label = "Restore"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
-        Parameter(
-            name="backup",
-            label="Backup",
-            default="latest",
-            help="the number of a backup, or latest: the newest good one that somebody asked for",
-        ),
+        choices.BACKUP,
         Parameter(
             name="source", label="Backups of", help="another database whose backups to choose from; empty for its own"
         ),
@@ -97,6 +92,7 @@ class RestoreKind(Kind):
         effects = preview.effects()
         lost = [e.object for e in effects if e.action == "removed"]
         taken = f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        swaps = method == "swap" and engine.name == "postgresql"
         return Plan(
             kind=self.name,
             summary=(
@@ -119,23 +115,11 @@ class RestoreKind(Kind):
                 Precondition(probe="backup", subject=str(backup.id), value=manifest.digest),
             ),
             risk="high",
-            risk_reasons=tuple(
-                [f"Every row written to {destination.name} after {taken} is replaced."]
-                + ([f"Tables that the backup does not hold disappear: {', '.join(lost)}."] if lost else [])
-                + (
-                    ["Connections to the database are closed at the moment of the swap."]
-                    if method == "swap" and engine.name == "postgresql"
-                    else []
-                )
-            ),
+            risk_reasons=_risks(destination, taken, lost, swaps=swaps),
             evidence={
                 "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, {_proven(backup)}",
                 "counted": "rows before are counted live; rows after are those of the manifest",
-                **(
-                    {"space": offers.room_for(destination, engine, manifest.contents)}
-                    if method == "swap" and engine.name == "postgresql"
-                    else {}
-                ),
+                **({"space": offers.room_for(destination, engine, manifest.contents)} if swaps else {}),
                 "a restore takes": drills.words_for(backup) or "not measured yet: no drill has restored a backup of it",
             },
             way_back=_way_back(),
@@ -196,6 +180,15 @@ def _source(request: Request) -> Database:
             "See `manage.py database list`.",
         )
     return found
+
+
+def _risks(destination: Database, taken: str, lost: list[str], *, swaps: bool) -> tuple[str, ...]:
+    reasons = [f"Every row written to {destination.name} after {taken} is replaced."]
+    if lost:
+        reasons.append(f"Tables that the backup does not hold disappear: {', '.join(lost)}.")
+    if swaps:
+        reasons.append("Connections to the database are closed at the moment of the swap.")
+    return tuple(reasons)
 
 
 def _targets(destination: Database, identity: Identity, source: Database) -> tuple[Target, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from lifecycle import archives, choices, drills, grounds, smoke, verdicts, verification
-from lifecycle.drills import OWN, PLACES, SAME_SERVER
+from lifecycle.drills import OWN, SAME_SERVER, place_of
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import SCRATCH
 from lifecycle.manifest import Manifest
@@ -33,12 +33,7 @@ class VerifyKind(Kind):
     noun = "verification"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
-        Parameter(
-            name="backup",
-            label="Backup",
-            default="latest",
-            help="the number of a backup, or latest: the newest good one that somebody asked for",
-        ),
+        choices.BACKUP,
         Parameter(
             name="level",
             label="Level",
@@ -216,7 +211,7 @@ def _steps(backup: Backup, level: str, where: str, statements: list[dict[str, st
     if level == "V1":
         return (Step(title="Read everything back, unpack and parse it", artifact=artifact), last)
     return (
-        Step(title=f"Restore it into a scratch database {PLACES[where]}", artifact=artifact,
+        Step(title=f"Restore it into a scratch database {place_of(backup.engine, where)}", artifact=artifact,
              detail="By the code that every restore uses; the time is measured."),
         Step(title="Compare the copy with the backup",
              detail="Counts, the content of every row, sequences, definitions, foreign keys."),

@@ -143,7 +143,7 @@ class _Pair:
     def _hashed(self, side: Side, asked: Asked) -> Iterator[Hashed]:
         for number, row in enumerate(side.rows(asked)):
             if number % LOOK_EVERY == 0:
-                self.deadline.left  # noqa: B018  (raises when there is none)
+                self.deadline.check()
             yield row.hashed
 
 

@@ -36,15 +36,18 @@ class Deadline:
     @property
     def left(self) -> float:
         """Seconds, at least a hundredth. Raises OutOfTime when there are none."""
-        left = self._until - time.monotonic()
-        if left <= 0:
+        self.check()
+        return max(self._until - time.monotonic(), 0.01)
+
+    def check(self) -> None:
+        """Raises OutOfTime when there is no time left."""
+        if time.monotonic() >= self._until:
             raise OutOfTime
-        return max(left, 0.01)
 
     def while_left(self, items: Iterable[T]) -> Iterator[T]:
         """The items, as long as there is time. Raises OutOfTime."""
         for item in items:
-            self.left  # noqa: B018  (raises when there is none)
+            self.check()
             yield item
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle.archives import manifest_of
+from lifecycle.drills import measured_of
 from lifecycle.models import Backup
 from opsconsole import operations
 from opsconsole.models import AuditEvent, Operation
@@ -41,6 +42,7 @@ def test_a_sound_backup_holds_at_every_level_and_a_drill_measures_the_restore(co
     assert title_of(operation) == "Verification of shop"
     where = "beside the live file" if row.engine == "sqlite" else "on the same server"
     assert operation.plan.evidence["where"].startswith(where)
+    assert measured_of(backup).place == where
     assert "a drill restored it on" in operations.draft("restore", row, {}, account=cast.ada).evidence["backup"]
     assert "about" in operations.draft("restore", row, {}, account=cast.ada).evidence["a restore takes"]
     assert (shop.orders(), shop.leftovers()) == (3, [])

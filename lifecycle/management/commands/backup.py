@@ -9,7 +9,7 @@ import humanize
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from lifecycle import drills
+from lifecycle import choices, drills
 from lifecycle.archives import manifest_of
 from lifecycle.management.fetching import add_arguments, fetch
 from lifecycle.manifest import Manifest
@@ -49,7 +49,7 @@ class Command(ConsoleCommand):
             f"Backup {row.id} of {row.database.name}, {row.get_state_display()}: {address_of(row.get_absolute_url())}",
             f"Taken at {row.started_at:%Y-%m-%d %H:%M:%S} UTC from {row.engine} {row.server_version}",
             f"Format {row.format}, {size}",
-            *(_check_line(check) for check in row.checks),
+            *(_check_line(check, row.engine) for check in row.checks),
             "",
             table(("table", "rows"), [(held.name, held.rows) for held in manifest.contents.tables]),
         ]
@@ -70,7 +70,7 @@ class Command(ConsoleCommand):
         rows = self.visible()
         if not given.isdecimal():
             rows = rows.filter(database=self.database_called(given))
-            found = rows.filter(state=Backup.State.GOOD).first()
+            found = choices.latest(rows)
         else:
             found = rows.filter(pk=int(given)).first() if int(given) < 2**63 else None
         if found is None:
@@ -102,11 +102,12 @@ def manifest_facts(manifest: Manifest) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _check_line(check: Mapping[str, Any]) -> str:
+def _check_line(check: Mapping[str, Any], engine: str) -> str:
     """`V2 held at ..., restored in about 4 s on the same server: detail`."""
     restored = ""
     if check.get("restore_seconds"):
-        restored = f", restored in {drills.about(check['restore_seconds'])} {drills.PLACES[check['where']]}"
+        place = drills.place_of(engine, check["where"])
+        restored = f", restored in {drills.about(check['restore_seconds'])} {place}"
     return f"{check['level']} {'passed' if check['ok'] else 'FAILED'} at {check['at']}{restored}: {check['detail']}"
 
 
