@@ -1,0 +1,118 @@
+"""The portable document as text: one JSON document that any JSON reader reads, with one row a line so that ours streams.
+
+    {"version":14,"versionName":"0014_x","exportedAt":"2026-01-05T12:00:00.000000Z","tables":{
+    "users":[
+    {"id":1,"name":"Ada"},
+    {"id":2,"name":"Grace"}
+    ],
+    "empty":[
+    ]
+    }}
+
+A document holds one table or all of them; rows are written by `values.encode`, or by a database that writes the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import IO
+
+from lifecycle.documents.base import Row, Summary
+from lifecycle.documents.values import decode, encode
+from opsconsole.exceptions import OperationFailed
+
+LONGEST_LINE = 256 << 20  # bytes of one row; a longer one is taken for an attack on memory
+_END_OF_TABLE = b"]"
+_END = b"}}\n"
+
+
+class DocumentWriter:
+    """Writes one document into `sink`, which is given bytes in order. Rows may be given as objects or ready lines."""
+
+    def __init__(self, sink: Callable[[bytes], object], summary: Summary) -> None:
+        self._sink = sink
+        head = {"version": summary.version, "versionName": summary.version_name, "exportedAt": summary.exported_at}
+        sink(json.dumps(head, ensure_ascii=False)[:-1].encode() + b',"tables":{\n')
+        self._tables = 0
+        self._rows = 0
+
+    def table(self, name: str) -> None:
+        """Begin a table; the one before ends."""
+        self._end_table()
+        self._sink((",\n" if self._tables else "").encode() + json.dumps(name, ensure_ascii=False).encode() + b":[\n")
+        self._tables, self._rows = self._tables + 1, 0
+
+    def row(self, row: Row) -> None:
+        self.line(encode(row))
+
+    def line(self, line: bytes) -> None:
+        """One row that is JSON already, without its newline."""
+        self._sink(b",\n" + line if self._rows else line)
+        self._rows += 1
+
+    def finish(self) -> None:
+        """End the document."""
+        self._end_table()
+        self._sink(b"\n" * bool(self._tables) + _END)
+
+    def _end_table(self) -> None:
+        if self._tables:
+            self._sink(b"\n" * bool(self._rows) + _END_OF_TABLE)
+
+
+def rows_of(stream: IO[bytes], *, plain: Callable[[str], frozenset[str]] = lambda table: frozenset()) -> Iterator[
+    tuple[str, Row | None]
+]:  # fmt: skip
+    """(table, row) of each row of a document in order; (table, None) where a table begins.
+
+    `plain(table)` names the columns whose objects are never special (see `values`). Raises
+    OperationFailed("document_damaged") for anything that `DocumentWriter` does not write.
+    """
+    lines = _lines(stream)
+    _head(next(lines, b""))
+    table = ""
+    for line in lines:
+        if line == _END:
+            if next(lines, None) is not None:
+                raise _damaged("there is something behind its end")
+            return
+        if line.startswith(b'"'):
+            table = _table(line)
+            exempt = plain(table)
+            yield table, None
+        elif not line.startswith(_END_OF_TABLE):
+            yield table, _row(line, table, exempt)
+    raise _damaged("it ends in the middle")
+
+
+def _lines(stream: IO[bytes]) -> Iterator[bytes]:
+    while line := stream.readline(LONGEST_LINE):
+        if not line.endswith(b"\n"):
+            raise _damaged("a line is too long, or the end is missing")
+        yield line
+
+
+def _head(line: bytes) -> None:
+    if not line.startswith(b'{"version"') or not line.endswith(b',"tables":{\n'):
+        raise _damaged("it does not begin as one of ours")
+
+
+def _table(line: bytes) -> str:
+    try:
+        return str(json.loads(line.removesuffix(b":[\n")))
+    except ValueError as error:
+        raise _damaged("a table's name cannot be read") from error
+
+
+def _row(line: bytes, table: str, plain: frozenset[str]) -> Row:
+    if not table:
+        raise _damaged("a row stands before any table")
+    try:
+        return decode(line.rstrip(b",\n"), plain=plain)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"a row of {table} cannot be read ({error})") from error
+
+
+def _damaged(how: str) -> OperationFailed:
+    return OperationFailed("document_damaged", f"The document is damaged: {how}.", "Use another copy of it.")

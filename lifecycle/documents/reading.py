@@ -1,0 +1,67 @@
+"""The contract of a reader: it understands what somebody else wrote, and gives its rows by table.
+
+Readers run in a child process of few rights and limits of its own (`lifecycle.documents.inspecting`), so that a hostile
+file costs nothing but that child. They import neither Django nor a database driver, and hold one row in memory at most.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+from lifecycle.documents.base import Problem, Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """One file as somebody gave it, already unwrapped (gz, zst, age). `name` is what they called it, without a path."""
+
+    name: str
+    size: int  # bytes as unwrapped, where that is known, else 0
+    open: Callable[[], BinaryIO]  # from the beginning, as often as wanted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What a file says of itself before its rows."""
+
+    version: int | None = None
+    version_name: str = ""
+    exported_at: str = ""
+    engine: str = ""
+
+
+@dataclass
+class Findings:
+    """What a reader has to tell, filled while it reads; complete once its rows have been exhausted."""
+
+    heading: Heading = field(default_factory=Heading)
+    problems: list[Problem] = field(default_factory=list)
+    types: dict[str, Mapping[str, str]] = field(default_factory=dict)  # table -> column -> the source's type
+
+    def warn(self, code: str, text: str, next_step: str = "") -> None:
+        self.problems.append(Problem(level="warning", code=code, text=text, next_step=next_step))
+
+    def refuse(self, code: str, text: str, next_step: str = "") -> None:
+        self.problems.append(Problem(level="error", code=code, text=text, next_step=next_step))
+
+
+class Reader(ABC):
+    """One format that others write."""
+
+    name: ClassVar[str]  # goes into Summary.format
+    label: ClassVar[str]
+
+    @abstractmethod
+    def recognises(self, files: Sequence[SourceFile]) -> bool:
+        """Whether the content (never the name alone) is of this format. Reads no more than the beginnings."""
+
+    @abstractmethod
+    def rows(self, files: Sequence[SourceFile], findings: Findings) -> Iterator[tuple[str, Row | None]]:
+        """(table, row) in the order of the files; (table, None) where a table begins, so that empty ones are seen too.
+
+        A table may come in several parts. Raises OperationFailed("unreadable") when the content is not what it seemed.
+        """

@@ -1,0 +1,108 @@
+"""Values of a document as JSON and back, exactly.
+
+Texts, booleans, NULL, whole and decimal numbers, lists and objects are what JSON calls them; numbers keep every digit.
+What JSON has no word for is an object with one key that begins with `$`, at the top of a column's value only:
+
+    {"$bytes": BASE64}          bytes
+    {"$text": BASE64}           a text whose bytes are not UTF-8 (SQLite stores such things)
+    {"$float": "NaN"}           NaN, Infinity, -Infinity
+    {"$json": {...}}            an object that would otherwise be taken for one of these
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from lifecycle.documents.base import Row, Value
+
+_SPECIAL = {"$bytes", "$text", "$float", "$json"}
+
+
+def encode(row: Row) -> bytes:
+    """One row as a line of JSON, without the newline."""
+    return ("{" + ",".join(f"{json.dumps(name)}:{_encoded(value)}" for name, value in row.items()) + "}").encode()
+
+
+def decode(line: bytes | str, *, plain: Iterable[str] = ()) -> dict[str, Value]:
+    """Inverse of `encode`. In the columns named by `plain` an object with a `$` key is just that object.
+
+    Raises ValueError for anything that `encode` does not write. Decimal numbers come back as Decimal.
+    """
+    row = json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
+    if not isinstance(row, dict):
+        raise ValueError("a row is an object")
+    exempt = frozenset(plain)
+    for name, value in row.items():
+        if isinstance(value, dict) and len(value) == 1 and name not in exempt and next(iter(value)) in _SPECIAL:
+            row[name] = _special(*next(iter(value.items())))
+    return row
+
+
+def _encoded(value: Value) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return json.dumps({"$bytes": base64.b64encode(bytes(value)).decode()})
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, float | Decimal) and not _finite(value):
+        return json.dumps({"$float": _constant(value)})
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _SPECIAL:
+        return '{"$json":' + _nested(value) + "}"
+    return _nested(value)
+
+
+def _nested(value: Any) -> str:
+    """JSON of any depth in which decimal numbers keep every digit."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(str(name))}:{_nested(inner)}" for name, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_nested, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raw = value.encode("utf-8", "surrogateescape")
+        return json.dumps({"$text": base64.b64encode(raw).decode()})
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _finite(value: float | Decimal) -> bool:
+    return value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
+
+
+def _constant(value: float | Decimal) -> str:
+    if value != value:
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def _special(kind: str, inner: Any) -> Value:
+    if kind == "$json":
+        if not isinstance(inner, dict):
+            raise ValueError("$json holds an object")
+        return inner
+    if not isinstance(inner, str):
+        raise ValueError(f"{kind} holds a text")
+    if kind == "$float":
+        if inner not in {"NaN", "Infinity", "-Infinity"}:
+            raise ValueError("$float holds NaN, Infinity or -Infinity")
+        return float(inner)
+    try:
+        raw = base64.b64decode(inner, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"{kind} holds base64") from error
+    return raw if kind == "$bytes" else raw.decode("utf-8", "surrogateescape")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
