@@ -1,4 +1,4 @@
-"""The portable document as text: one JSON document that any JSON reader reads, with one row a line so that ours streams.
+"""The portable document as text: one JSON document that any JSON reader reads, with one row a line for ours to stream.
 
     {"version":14,"versionName":"0014_x","exportedAt":"2026-01-05T12:00:00.000000Z","tables":{
     "users":[
