@@ -34,9 +34,11 @@ from opsconsole.exceptions import FenceLost, OperationFailed
 
 
 class Section(Protocol):
-    """Runs a section by name, with so many jobs; `tick` is called meanwhile and may raise to stop it."""
+    """Runs a section by name, or some entries of it, with so many jobs; `tick` is called meanwhile and may raise."""
 
-    def __call__(self, section: str, *, jobs: int = 1, tick: Callable[[], None]) -> None: ...
+    def __call__(
+        self, section: str, *, jobs: int = 1, tick: Callable[[], None], entries: Sequence[str] | None = None
+    ) -> None: ...
 
 
 class PostgresFormat(Format):
@@ -177,6 +179,14 @@ class Staging:
             limits=self.limits,
             settings=self.tool_settings,
         )
+
+    def build_keys(self, archive: int, run: Progress) -> None:
+        """Indexes, keys, triggers: what follows the rows, as parallel as it may be."""
+        run.log("Building indexes and keys.")
+        section = self.section(archive)
+        with self.attended(run, "Building indexes and keys") as attendant:
+            for jobs, entries in archives.stages(archives.toc(self.tools, archive)):
+                section("post-data", jobs=jobs, tick=attendant.tick, entries=entries)
 
     def attended(self, run: Progress, step: str) -> AbstractContextManager[Attendant]:
         """Watch over long work of ours on the server: reported as seconds, stopped when the run is cancelled."""

@@ -138,9 +138,7 @@ class PostgresCustom(PostgresFormat):
             with target.attended(run, "Loading rows") as attendant:
                 section("data", jobs=2, tick=attendant.tick)
             run.failpoint("restore.staging_half")
-            run.log("Building indexes and keys.")
-            with target.attended(run, "Building indexes and keys") as attendant:
-                section("post-data", jobs=2, tick=attendant.tick)
+            target.build_keys(file, run)
 
     def differences(
         self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress

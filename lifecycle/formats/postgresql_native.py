@@ -87,14 +87,11 @@ class PostgresNative(PostgresFormat):
 
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
-            section = target.section(file)
-            section("pre-data", tick=run.check_cancel)
+            target.section(file)("pre-data", tick=run.check_cancel)
             load_rows(target, archive, contents, run)
             with target.connector.session(target.settings, database=target.name) as session:
                 set_sequences(session, contents)
-            run.log("Building indexes and keys.")
-            with target.attended(run, "Building indexes and keys") as attendant:
-                section("post-data", jobs=2, tick=attendant.tick)
+            target.build_keys(file, run)
 
     def differences(
         self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress

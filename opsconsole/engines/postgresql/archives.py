@@ -20,6 +20,7 @@ from opsconsole.engines.postgresql.tools import Tools
 OURS = "*._opsconsole_*"
 SECTIONS = ("--section=pre-data", "--section=post-data")
 # A newer client sets this on every server; an older server does not know it, and nothing depends on it.
+_ATTACH = "INDEX ATTACH "
 MOST_SCHEMA_BYTES = 256 << 20  # of the archive of a schema, of its list and of its SQL, which are read into memory
 LOCAL_SECONDS = 600.0  # for a program that only reads an archive of a schema
 HARMLESS = re.compile(r'unrecognized configuration parameter "transaction_timeout"')
@@ -121,28 +122,55 @@ def restore_section(
     limits: Limits,
     tick: Tick,
     settings: Mapping[str, str],
+    entries: Sequence[str] | None = None,
 ) -> None:
-    """Run one section of an archive in `database` (all of it when `section` is empty). Raises OperationFailed."""
-    with tools.access(connector, database) as (env, fds):
-        chosen = [f"--section={section}"] if section else []
+    """Run a section of an archive in `database`, or only some `entries` (lines of `toc`) of it.
+
+    Raises OperationFailed.
+    """
+    with tools.access(connector, database) as (env, fds), memory_file(_list_of(entries or ())) as chosen:
         argv: list[str | Path] = [
             found.pg_restore,
             f"--dbname={_conninfo(database)}",
-            *chosen,
+            f"--section={section}",
+            *([] if entries is None else [f"--use-list=/dev/fd/{chosen}"]),
             f"--jobs={jobs}",
             *limits.options(),
             f"/dev/fd/{archive}",
         ]
         env = env | {"PGOPTIONS": _options(WRITTEN | dict(settings))}
         secret = connector.parameters.get("password", "")
-        with running(Tool(argv, env, (archive, *fds), secret=secret)) as tool:
+        with running(Tool(argv, env, (archive, chosen, *fds), secret=secret)) as tool:
             tool.finish(tick, harmless=HARMLESS)
+
+
+def stages(entries: Sequence[str]) -> list[tuple[int, list[str]]]:
+    """Entries of an archive as (jobs, entries) one after the other, none of which may fall over itself.
+
+    Two sessions that attach indexes of partitions on two levels at once each leave it to the other to mark the index
+    of the whole table as valid, so that it never is. pg_restore does that when it has two jobs.
+    """
+    attaching = [place for place, line in enumerate(entries) if _type_of(line).startswith(_ATTACH)]
+    if not attaching:
+        return [(2, list(entries))]
+    last, among = attaching[-1], set(attaching)
+    before = [line for place, line in enumerate(entries[:last]) if place not in among]
+    found = [(2, before), (1, [entries[place] for place in attaching]), (2, list(entries[last + 1 :]))]
+    return [(jobs, some) for jobs, some in found if some]
+
+
+def _list_of(entries: Sequence[str]) -> bytes:
+    return "\n".join(entries).encode() + b"\n"
+
+
+def _type_of(line: str) -> str:
+    """What follows `ID; CATALOGUE OID ` in a line of a table of contents."""
+    return line.split("; ", 1)[1].split(" ", 2)[2]
 
 
 def script(found: Tools, archive: int, options: Sequence[str], entries: Sequence[str]) -> str:
     """The SQL of some entries of an archive (lines of `toc`), ready for one session of ours."""
-    listed = "\n".join(entries).encode() + b"\n"
-    with memory_file(listed) as chosen, tempfile.TemporaryFile() as sql:
+    with memory_file(_list_of(entries)) as chosen, tempfile.TemporaryFile() as sql:
         argv: list[str | Path] = [
             found.pg_restore,
             "--file=-",

@@ -103,3 +103,27 @@ def test_nobody_but_the_console_may_enter_a_scratch_copy(ledger: Ledger, base: P
     role = ledger.server.create_role()
     with drilled(ledger.url, base, contents) as (scratch, _), pytest.raises(Exception, match="permission denied"):
         ledger.server.connect(scratch, role=role)
+
+
+MANY_PARTITIONS = """
+    CREATE TABLE spread (id int, day int, word text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    DO $$ BEGIN FOR n IN 0..9 LOOP
+        EXECUTE format('CREATE TABLE s%s PARTITION OF spread FOR VALUES FROM (%s) TO (%s)
+            PARTITION BY HASH (id)', n, n, n + 1);
+        EXECUTE format('CREATE TABLE s%s_0 PARTITION OF s%s FOR VALUES WITH (MODULUS 2, REMAINDER 0)', n, n);
+        EXECUTE format('CREATE TABLE s%s_1 PARTITION OF s%s FOR VALUES WITH (MODULUS 2, REMAINDER 1)', n, n);
+    END LOOP; END $$;
+    CREATE INDEX ON spread (word); CREATE INDEX ON spread (word, id); CREATE INDEX ON spread (lower(word));
+    CREATE TABLE entries2 (id int, day int, FOREIGN KEY (id, day) REFERENCES spread);
+"""
+
+
+@formats
+def test_indexes_of_partitions_on_two_levels_come_back_valid(postgres: Any, base: Path, format: str) -> None:
+    name = postgres.create_database()
+    postgres.run(MANY_PARTITIONS, name)
+    contents = worker.backup(postgres.url(name), base, format=format)
+    with drilled(postgres.url(name), base, contents) as (scratch, differences):
+        assert postgres.rows("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid", scratch) == []
+        assert differences() == []
+    Ledger(postgres, name).drop()
