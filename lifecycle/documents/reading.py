@@ -20,7 +20,13 @@ class SourceFile:
 
     name: str
     size: int  # bytes as unwrapped, where that is known, else 0
-    open: Callable[[], BinaryIO]  # from the beginning, as often as wanted
+    open: Callable[[], BinaryIO]  # from the beginning, seekable, as often as wanted
+    path: str = ""  # by which a library can open it as a file, in this process only
+
+    def beginning(self, size: int = 1 << 16) -> bytes:
+        """Its first bytes."""
+        with self.open() as stream:
+            return stream.read(size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,9 @@ class Findings:
 
     def warn(self, code: str, text: str, next_step: str = "") -> None:
         self.problems.append(Problem(level="warning", code=code, text=text, next_step=next_step))
+
+    def note(self, code: str, text: str, next_step: str = "") -> None:
+        self.problems.append(Problem(level="note", code=code, text=text, next_step=next_step))
 
     def refuse(self, code: str, text: str, next_step: str = "") -> None:
         self.problems.append(Problem(level="error", code=code, text=text, next_step=next_step))

@@ -1,0 +1,25 @@
+"""The formats that we read: one explicit table, asked in order; the first that recognises the content reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lifecycle.documents.readers.portable import Portable
+from lifecycle.documents.reading import Reader, SourceFile
+from opsconsole.exceptions import OperationFailed
+
+READERS: tuple[Reader, ...] = (Portable(),)
+
+
+def reader_of(files: Sequence[SourceFile]) -> Reader:
+    """The reader of these files. Raises OperationFailed("unknown_format") with what each of them seems to be."""
+    for reader in READERS:
+        if reader.recognises(files):
+            return reader
+    alone = {file.name: [reader.label for reader in READERS if reader.recognises([file])] for file in files}
+    told = "; ".join(f"{name}: {', '.join(labels) or 'unknown'}" for name, labels in list(alone.items())[:10])
+    raise OperationFailed(
+        "unknown_format",
+        "The content is of no format that is read here." if len(files) == 1 else f"These are no set ({told}).",
+        f"Formats: {', '.join(reader.label for reader in READERS)}. Give one backup at a time.",
+    )
