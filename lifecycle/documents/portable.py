@@ -32,15 +32,14 @@ class DocumentWriter:
 
     def __init__(self, sink: Callable[[bytes], object], summary: Summary) -> None:
         self._sink = sink
-        head = {"version": summary.version, "versionName": summary.version_name, "exportedAt": summary.exported_at}
-        sink(json.dumps(head, ensure_ascii=False)[:-1].encode() + b',"tables":{\n')
+        sink(head_of(summary))
         self._tables = 0
         self._rows = 0
 
     def table(self, name: str) -> None:
         """Begin a table; the one before ends."""
         self._end_table()
-        self._sink((",\n" if self._tables else "").encode() + json.dumps(name, ensure_ascii=False).encode() + b":[\n")
+        self._sink((b",\n" if self._tables else b"") + begin_of(name))
         self._tables, self._rows = self._tables + 1, 0
 
     def row(self, row: Row) -> None:
@@ -61,6 +60,17 @@ class DocumentWriter:
             self._sink(b"\n" * bool(self._rows) + _END_OF_TABLE)
 
 
+def head_of(summary: Summary) -> bytes:
+    """The first line of a document."""
+    head = {"version": summary.version, "versionName": summary.version_name, "exportedAt": summary.exported_at}
+    return json.dumps(head, ensure_ascii=False)[:-1].encode() + b',"tables":{\n'
+
+
+def begin_of(table: str) -> bytes:
+    """The line before a table's rows."""
+    return json.dumps(table, ensure_ascii=False).encode() + b":[\n"
+
+
 def rows_of(stream: IO[bytes], *, plain: Callable[[str], frozenset[str]] = lambda table: frozenset()) -> Iterator[
     tuple[str, Row | None]
 ]:  # fmt: skip
@@ -69,21 +79,41 @@ def rows_of(stream: IO[bytes], *, plain: Callable[[str], frozenset[str]] = lambd
     `plain(table)` names the columns whose objects are never special (see `values`). Raises
     OperationFailed("document_damaged") for anything that `DocumentWriter` does not write.
     """
+    exempt: frozenset[str] = frozenset()
+    for table, line in lines_of(stream):
+        if line is None:
+            exempt = plain(table)
+            yield table, None
+        else:
+            yield table, row_of(line, table, exempt)
+
+
+def lines_of(stream: IO[bytes]) -> Iterator[tuple[str, bytes | None]]:
+    """Like `rows_of`, with each row as its line, which nobody has read yet."""
     lines = _lines(stream)
     _head(next(lines, b""))
-    table = ""
+    table, begun = "", False
     for line in lines:
         if line == _END:
             if next(lines, None) is not None:
                 raise _damaged("there is something behind its end")
             return
         if line.startswith(b'"'):
-            table = _table(line)
-            exempt = plain(table)
+            table, begun = _table(line), True
             yield table, None
         elif not line.startswith(_END_OF_TABLE):
-            yield table, _row(line, table, exempt)
+            if not begun:
+                raise _damaged("a row stands before any table")
+            yield table, line.rstrip(b",\n")
     raise _damaged("it ends in the middle")
+
+
+def row_of(line: bytes, table: str, plain: frozenset[str] = frozenset()) -> Row:
+    """The row in a line of `lines_of`. Raises OperationFailed("document_damaged")."""
+    try:
+        return decode(line, plain=plain)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"a row of {table} cannot be read ({error})") from error
 
 
 def _lines(stream: IO[bytes]) -> Iterator[bytes]:
@@ -103,15 +133,6 @@ def _table(line: bytes) -> str:
         return str(json.loads(line.removesuffix(b":[\n")))
     except ValueError as error:
         raise _damaged("a table's name cannot be read") from error
-
-
-def _row(line: bytes, table: str, plain: frozenset[str]) -> Row:
-    if not table:
-        raise _damaged("a row stands before any table")
-    try:
-        return decode(line.rstrip(b",\n"), plain=plain)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(f"a row of {table} cannot be read ({error})") from error
 
 
 def _damaged(how: str) -> OperationFailed:

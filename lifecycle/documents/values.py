@@ -22,6 +22,8 @@ from typing import Any
 from lifecycle.documents.base import Row, Value
 
 _SPECIAL = {"$bytes", "$text", "$float", "$json"}
+_MOST_DIGITS = 4000  # of a whole number that Python takes; longer ones are Decimal
+_MINUS_ZERO = (b":-0", b",-0", b"[-0")  # what a zero of a float looks like that is less than nothing
 
 
 def encode(row: Row) -> bytes:
@@ -32,9 +34,10 @@ def encode(row: Row) -> bytes:
 def decode(line: bytes | str, *, plain: Iterable[str] = ()) -> dict[str, Value]:
     """Inverse of `encode`. In the columns named by `plain` an object with a `$` key is just that object.
 
-    Raises ValueError for anything that `encode` does not write. Decimal numbers come back as Decimal.
+    Raises ValueError for anything that `encode` does not write. Decimal numbers come back as Decimal, and so do -0 and
+    whole numbers of more than 4000 digits.
     """
-    row = json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
+    row = _parsed(line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line)
     if not isinstance(row, dict):
         raise ValueError("a row is an object")
     exempt = frozenset(plain)
@@ -42,6 +45,21 @@ def decode(line: bytes | str, *, plain: Iterable[str] = ()) -> dict[str, Value]:
         if isinstance(value, dict) and len(value) == 1 and name not in exempt and next(iter(value)) in _SPECIAL:
             row[name] = _special(*next(iter(value.items())))
     return row
+
+
+def _parsed(line: bytes) -> Any:
+    """JSON with every digit. Whole numbers are looked at one by one only where that can matter."""
+    special = any(sign in line for sign in _MINUS_ZERO)
+    try:
+        return json.loads(line, parse_float=Decimal, parse_int=_whole if special else None, parse_constant=_no_constant)
+    except ValueError:
+        if special or len(line) <= _MOST_DIGITS:
+            raise
+        return json.loads(line, parse_float=Decimal, parse_int=_whole, parse_constant=_no_constant)
+
+
+def _whole(digits: str) -> int | Decimal:
+    return Decimal(digits) if digits == "-0" or len(digits) > _MOST_DIGITS else int(digits)
 
 
 def _encoded(value: Value) -> str:

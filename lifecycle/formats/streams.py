@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Generator, Iterator
+from typing import Any
 
 from backports import zstd
 
@@ -82,6 +84,30 @@ def plain_bytes(archive: Archive, stored: StoredObject) -> Generator[bytes]:
         raise _damaged(stored, "its hash is not the one in the manifest")
     if size != stored.plain_size or plain.hexdigest() != stored.plain_sha256.removeprefix("sha256:"):
         raise _damaged(stored, "it does not unpack to what was backed up")
+
+
+def readable(blocks: Iterator[bytes]) -> io.BufferedReader:
+    """Blocks as a stream that can be read in any pieces, and by the line. It raises what they raise."""
+    return io.BufferedReader(_Blocks(blocks), 1 << 18)
+
+
+class _Blocks(io.RawIOBase):
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self._rest = blocks, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            try:
+                self._rest = memoryview(next(self._blocks))
+            except StopIteration:
+                return 0
+        taken = self._rest[: len(buffer)]
+        self._rest = self._rest[len(taken) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 def _unpacked(archive: Archive, stored: StoredObject, packed: hashlib._Hash) -> Iterator[bytes]:

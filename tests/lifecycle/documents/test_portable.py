@@ -86,3 +86,11 @@ def test_a_summary_survives_json() -> None:
     )
     assert summary_from(json.loads(json.dumps(asdict(summary)))) == summary
     assert (summary.rows, summary.table("t").rows) == (3, 3)
+
+
+def test_a_zero_keeps_its_sign_and_a_long_number_all_its_digits() -> None:
+    found = decode('{"a": -0, "b":-0,"c":[-0],"d":-0.0,"n":' + "7" * 9000 + "}")
+    assert [str(found[name]) for name in "bd"] == ["-0", "-0.0"]
+    assert str(found["c"]) == "[Decimal('-0')]"
+    assert found["n"] == Decimal("7" * 9000)
+    assert isinstance(decode('{"x": 10}')["x"], int)
