@@ -91,7 +91,7 @@ class _Stored(Document):
                     stack.close()
                     paths[table] = folder / f"{len(paths) + 1:04d}"
                     packed = stack.enter_context(zstd.ZstdFile(paths[table], "wb", level=1))
-                    file = stack.enter_context(io.BufferedWriter(packed, 1 << 18))  # type: ignore[arg-type]
+                    file = stack.enter_context(io.BufferedWriter(packed, 1 << 18))
                 else:
                     file.write(line + b"\n")
         return paths
@@ -104,6 +104,8 @@ class _Stored(Document):
 
 
 def _spooled(path: Path) -> Iterator[bytes]:
+    if not path.stat().st_size:
+        return  # of an empty table; zstd writes nothing then
     with zstd.ZstdFile(path) as file:
         for line in file:
             yield line[:-1]
