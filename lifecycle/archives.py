@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from lifecycle import manifest
+from lifecycle.formats.base import Archive
 from lifecycle.manifest import MANIFEST_NAME, Manifest
 from lifecycle.models import Backup, Stored
 from opsconsole.exceptions import OperationFailed
@@ -23,10 +24,20 @@ def store() -> Store:
     return FolderStore(settings.OPSCONSOLE_STORE)
 
 
+def store_of(item: Stored) -> Store:
+    """The store in which a backup or a patch is read."""
+    return store()
+
+
+def archive_of(item: Stored, *, part: str = "") -> Archive:
+    """Where its objects are read; `part` (`OPERATION.FENCE`) only for whoever writes there."""
+    return Archive(store=store_of(item), folder=item.key, part=part)
+
+
 def manifest_bytes(item: Stored) -> bytes:
     """The bytes of `manifest.json`. Raises OperationFailed("backup_missing", "patch_missing"): the store has none."""
     try:
-        with store().open(f"{item.key}/{MANIFEST_NAME}") as stream:
+        with store_of(item).open(f"{item.key}/{MANIFEST_NAME}") as stream:
             return stream.read()
     except FileNotFoundError:
         raise OperationFailed(

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import transaction
 
-from lifecycle.archives import INSTEAD, manifest_bytes, manifest_of, store
+from lifecycle.archives import INSTEAD, manifest_bytes, manifest_of, store_of
 from lifecycle.formats.base import StoredObject
 from lifecycle.manifest import MANIFEST_NAME
 from lifecycle.models import DownloadGrant, Stored
@@ -154,7 +154,7 @@ def stream_tar(item: Stored) -> Iterator[bytes]:
 
 def _checked(item: Stored, part: StoredObject) -> Iterator[bytes]:
     total, size = hashlib.sha256(), 0
-    with store().open(f"{item.key}/{part.key}") as stream:
+    with store_of(item).open(f"{item.key}/{part.key}") as stream:
         for chunk in chunks_of(stream):
             total.update(chunk)
             size += len(chunk)

@@ -13,7 +13,6 @@ from typing import Any
 
 from lifecycle import archives, patches, taking
 from lifecycle.formats import format_of, formats_for
-from lifecycle.formats.base import Archive
 from lifecycle.models import Backup
 from lifecycle.patches import listing
 from lifecycle.taking import Spot
@@ -38,13 +37,13 @@ def replace(run: Run, backup: Backup, method: str) -> Replaced:
         run, Spot(database, run.operation_id, run.fence, Backup.Purpose.SAFETY), formats_for(engine.name)[0]
     )
     chosen = format_of(manifest.engine, manifest.contents.format)
-    archive = Archive(store=archives.store(), folder=manifest.backup, part=f"{run.operation_id}.{run.fence}")
+    archive = archives.archive_of(backup, part=f"{run.operation_id}.{run.fence}")
     run.arm()
     run.log(f"Building and proving the copy from backup {backup.id}.")
     prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
     run.look_again()
     if run.plan.parameters.get("patch") == "yes":
-        patches.take(run, manifest, f"backup {backup.id}")
+        patches.take(run, archive, manifest, f"backup {backup.id}")
     facts = chosen.publish(engine, run.lock(), archive, manifest.contents, prepared, run)
     return Replaced(facts=facts, safety=safety)
 

@@ -60,7 +60,7 @@ def room_for(engine: Engine, chosen: Format) -> int:
     needed = chosen.estimate_bytes(engine)
     free = store().free_bytes()
     reserve = settings.STORE_RESERVE_BYTES
-    if free < needed + reserve:
+    if free is not None and free < needed + reserve:
         raise Refused(
             "no_space",
             f"The backup may need {needed >> 20} MiB and the store has {free >> 20} MiB free, "

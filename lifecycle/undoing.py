@@ -68,7 +68,8 @@ def loss_of(copy: KeptCopy, engine: Engine, within: loss.Limits | None = None) -
     if copy.way == KeptCopy.Way.DATABASE:
         return loss.of_kept(engine, copy.name, f"what {offers.named(copy)} replaced", within)
     backup = backup_of(copy)
-    return loss.of_backup(engine, archives.manifest_of(backup), f"safety backup {backup.id}", within)
+    archive, manifest = archives.archive_of(backup), archives.manifest_of(backup)
+    return loss.of_backup(engine, archive, manifest, f"safety backup {backup.id}", within)
 
 
 def written_since(copy: KeptCopy, engine: Engine) -> str:
@@ -76,7 +77,8 @@ def written_since(copy: KeptCopy, engine: Engine) -> str:
     backup = Backup.objects.filter(pk=copy.operation.result.get("backup"), state=Backup.State.GOOD).first()
     if backup is None or copy.made != copy.operation_id:
         return ""
-    found = loss.of_backup(engine, archives.manifest_of(backup), f"backup {backup.id}", loss.limits(patience=0.5))
+    archive, manifest = archives.archive_of(backup), archives.manifest_of(backup)
+    found = loss.of_backup(engine, archive, manifest, f"backup {backup.id}", loss.limits(patience=0.5))
     gone = sum(table.only_other or 0 for table in found.tables)
     if not found.lost + found.changed + gone:
         return f"nothing{'' if found.exact else ' that could be seen in the time'} since {offers.named(copy)}"

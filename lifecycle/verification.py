@@ -60,7 +60,7 @@ def verify(
     """Prove one level. Raises OperationFailed (see `is_damage`), TargetProblem, Refused, Cancelled."""
     manifest = archives.manifest_of(backup)
     contents = manifest.contents
-    archive = Archive(store=archives.store(), folder=manifest.backup, part=f"{run.operation_id}.{run.fence}")
+    archive = archives.archive_of(backup, part=f"{run.operation_id}.{run.fence}")
     if level == "V0":
         read = stored.compare(archive, contents, run)
         return Outcome(

@@ -14,7 +14,7 @@ from opsconsole.embedded.redis import EmbeddedRedis
 from tests.support import servers
 from tests.support.console import Console, Template, build_template, fresh_console
 from tests.support.people import Cast, assemble
-from tests.support.servers import Pooler, PostgresServer
+from tests.support.servers import Pooler, PostgresServer, S3Server
 
 # These look at the same rows through pages and commands; `--console-db postgresql` runs them there as well.
 ONE_BACKEND_IS_ENOUGH = ("tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running")
@@ -58,6 +58,13 @@ def pgbouncer(postgres: PostgresServer) -> Iterator[Pooler]:
 def redis_server() -> Iterator[EmbeddedRedis]:
     """A Redis on a private unix socket; `.url()` is Celery's address of it."""
     with servers.redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A server that speaks S3; `.place()` is an empty bucket there."""
+    with servers.s3() as server:
         yield server
 
 

@@ -86,7 +86,7 @@ class RestoreKind(Kind):
 
     def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:
         destination, identity = request.database, engine.identity()
-        preview = loss.of_backup(engine, manifest, f"backup {backup.id}")
+        preview = loss.of_backup(engine, archives.archive_of(backup), manifest, f"backup {backup.id}")
         if request.parameters["patch"]:
             patches.refuse(preview)
         effects = preview.effects()
@@ -141,10 +141,9 @@ class RestoreKind(Kind):
 
     def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
         backup = _backup(plan)
-        within = loss.unhurried()
-        return loss.moved(
-            plan, loss.of_backup(engines["target"], archives.manifest_of(backup), f"backup {backup.id}", within), growth
-        )
+        archive, manifest = archives.archive_of(backup), archives.manifest_of(backup)
+        found = loss.of_backup(engines["target"], archive, manifest, f"backup {backup.id}", loss.unhurried())
+        return loss.moved(plan, found, growth)
 
     def clean_up(self, recovery: Recovery) -> None:
         replacing.clean_up(recovery)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from lifecycle.formats.base import Archive
 from lifecycle.loss import postgresql, sqlite
 from lifecycle.loss.comparing import Keep, Limits, compare
 from lifecycle.loss.growth import moved
@@ -36,9 +37,14 @@ def unhurried() -> Limits:
 
 
 def of_backup(
-    live: Engine, manifest: Manifest, name: str, within: Limits | None = None, keep: Keep | None = None
+    live: Engine,
+    archive: Archive,
+    manifest: Manifest,
+    name: str,
+    within: Limits | None = None,
+    keep: Keep | None = None,
 ) -> LossPreview:
-    """What `live` would lose if the backup (`name` in words: "backup 12") were restored into it.
+    """What `live` would lose if the backup (`name` in words: "backup 12"), read in `archive`, were restored into it.
 
     `keep` is given the rows that only `live` has, as in `comparing.compare`.
 
@@ -46,7 +52,7 @@ def of_backup(
     """
     wanted = within or limits()
     deadline = Deadline(wanted.seconds)
-    with _VENDORS[live.name].beside_backup(live, manifest, name, deadline) as (here, there):
+    with _VENDORS[live.name].beside_backup(live, archive, manifest, name, deadline) as (here, there):
         return compare(here, there, wanted, deadline, keep)
 
 

@@ -9,7 +9,6 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import islice
 
-from lifecycle import archives
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.formats.postgresql_base import connector_of
 from lifecycle.formats.postgresql_rows import by_key
@@ -164,12 +163,14 @@ class DatabaseSide(Side):
 class ArchiveSide(Side):
     """An archive. `known` are the shapes of its tables."""
 
-    def __init__(self, name: str, manifest: Manifest, known: Mapping[str, Shape], deadline: Deadline) -> None:
+    def __init__(
+        self, name: str, archive: Archive, manifest: Manifest, known: Mapping[str, Shape], deadline: Deadline
+    ) -> None:
         contents = manifest.contents
         self._deadline = deadline
         self.name = name
         self.at = datetime.fromisoformat(manifest.started_at)
-        self._archive = Archive(store=archives.store(), folder=manifest.backup)
+        self._archive = archive
         self._objects = by_key(contents)
         self._tables = {table.name: table for table in contents.tables}
         self._known = known
@@ -220,12 +221,14 @@ class ArchiveSide(Side):
 
 
 @contextmanager
-def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadline) -> Iterator[tuple[Side, Side]]:
+def beside_backup(
+    live: Engine, archive: Archive, manifest: Manifest, name: str, deadline: Deadline
+) -> Iterator[tuple[Side, Side]]:
     """The live database, and a backup that is about to take its place."""
     encoding = str(manifest.contents.source.get("encoding", ""))
     with moment(connector_of(live), lambda: deadline.left, encoding=encoding) as now:
         side = DatabaseSide("the database", now)
-        yield side, ArchiveSide(name, manifest, _known(live, side, manifest), deadline)
+        yield side, ArchiveSide(name, archive, manifest, _known(live, side, manifest), deadline)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from typing import ClassVar
 
 from django.conf import settings
 
-from lifecycle import archives
 from lifecycle.formats import sqlite_refusals
 from lifecycle.formats.base import Archive
 from lifecycle.formats.streams import plain_bytes
@@ -96,7 +95,9 @@ class CountedSide(Side):
 
 
 @contextmanager
-def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadline) -> Iterator[tuple[Side, Side]]:
+def beside_backup(
+    live: Engine, archive: Archive, manifest: Manifest, name: str, deadline: Deadline
+) -> Iterator[tuple[Side, Side]]:
     """The live database, and a backup that is about to take its place."""
     assert isinstance(live, SqliteEngine)
     at = datetime.fromisoformat(manifest.started_at)
@@ -107,7 +108,7 @@ def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadlin
     with rows.live(live, deadline.seconds + OPENING_SECONDS, left) as reading:
         now = FileSide("the database", reading)
         try:
-            path = _unpack(manifest, deadline)
+            path = _unpack(archive, manifest, deadline)
         except (OutOfTime, OpsError) as error:
             yield now, CountedSide(name, manifest, error.why)
             return
@@ -118,7 +119,7 @@ def beside_backup(live: Engine, manifest: Manifest, name: str, deadline: Deadlin
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _unpack(manifest: Manifest, deadline: Deadline) -> Path:
+def _unpack(archive: Archive, manifest: Manifest, deadline: Deadline) -> Path:
     """The backup's file in a private folder on the store's disk. Raises Refused or OperationFailed, or OutOfTime."""
     (stored,) = manifest.contents.objects
     if stored.plain_size > settings.LOSS_UNPACK_BYTES:
@@ -130,7 +131,6 @@ def _unpack(manifest: Manifest, deadline: Deadline) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=home))
     try:
         path = folder / "backup.sqlite"
-        archive = Archive(store=archives.store(), folder=manifest.backup)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             for data in deadline.while_left(plain_bytes(archive, stored)):
                 file.write(data)

@@ -58,13 +58,16 @@ def refuse(preview: loss.LossPreview) -> None:
         )
 
 
-def take(run: Run, source: Manifest, name: str) -> None:
-    """Write and publish the patch of a restore of `source`. Raises OperationFailed when a table cannot be compared."""
+def take(run: Run, archive: Archive, source: Manifest, name: str) -> None:
+    """Write and publish the patch of a restore of `source` out of `archive`.
+
+    Raises OperationFailed when a table cannot be compared.
+    """
     place = Place(run.database(), run.operation_id, run.fence)
     engine = run.engine()
     writing = _Writing(place.archive)
     run.log("Keeping the rows that only the live database has.")
-    preview = loss.of_backup(engine, source, name, WITHOUT_LIMIT, writing.keep)
+    preview = loss.of_backup(engine, archive, source, name, WITHOUT_LIMIT, writing.keep)
     common = [table for table in preview.tables if table.rows_live and table.rows_other is not None]
     for table in common:
         kept = next((each.rows for each in writing.tables if each.name == table.table), 0)

@@ -259,3 +259,39 @@ def accepts(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """moto's server process: real HTTP, everything in its memory. Each test uses a bucket of its own."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def place(self, **given: Any) -> Any:
+        """Where a fresh, empty bucket is, as the console's S3 store takes it."""
+        from opsconsole.storage.s3 import Place
+        from opsconsole.storage.s3_client import connect
+
+        defaults = {"access_key": "AKIATEST", "secret_key": "a secret of a test", "networks": ("127.0.0.0/8",)}
+        place = Place(**defaults | {"bucket": f"b{secrets.token_hex(8)}", "endpoint": self.url} | given)
+        connect(place).create_bucket(Bucket=place.bucket)
+        return place
+
+
+@contextmanager
+def s3() -> Iterator[S3Server]:
+    """A server that speaks S3."""
+    with shared_folder() as folder, (folder / "log").open("wb") as log:
+        port = free_port()
+        argv = [process.python(), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        child = process.spawn(argv, stdout=log, stderr=log, env={"HOME": str(folder)})
+        try:
+            wait_until(lambda: accepts("127.0.0.1", port), "moto's server")
+            yield S3Server("127.0.0.1", port)
+        finally:
+            process.stop(child, grace=1.0)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import socket
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -133,7 +134,7 @@ class Worker:
                 gathered.clear()
         rows = self._finish(connection)
         self._store(counted, compressor.compress(gathered, zstd.ZstdCompressor.FLUSH_FRAME), gathered, descriptor)
-        os.fsync(descriptor)
+        make_durable(descriptor)
         return {"rows": rows} | counted.facts()
 
     def copy_in(self, task: dict[str, Any], descriptor: int | None) -> dict[str, Any]:
@@ -214,6 +215,12 @@ def unpacked(descriptor: int, counted: Counted) -> Iterator[bytes]:
             data = unpacker.decompress(b"", READ)
     if not unpacker.eof or unpacker.unused_data:
         raise Broken("it is cut off, or goes on after its end")
+
+
+def make_durable(descriptor: int) -> None:
+    """As far as we can: whoever reads a pipe looks after its bytes."""
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)
 
 
 def message_of(result: pq.abc.PGresult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import selectors
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 from opsconsole import process
 from opsconsole.engines.postgresql.connect import COMMON, Connector
 from opsconsole.exceptions import OperationFailed
+from opsconsole.storage import failure_of
 
 MOST_WORKERS = 2
 BYTES_A_WORKER = 4 << 20  # less is copied sooner than another process starts
@@ -108,6 +110,8 @@ class CopyWorkers:
                     continue
                 task, handle = seat.task, seat.handle
                 assert task is not None and handle is not None
+                if "error" in message and (failure := failure_of(handle)):
+                    raise failure  # the worker saw only its pipe close
                 facts = _facts(message, task.name) | {"chunks": seat.chunks, "parts": seat.parts}
                 self.done_bytes += facts.get("plain_size", 0)
                 self._feed(seat, waiting)
@@ -147,6 +151,8 @@ class CopyWorkers:
             if seat.child.poll() is None:
                 os.kill(seat.child.pid, signal.SIGKILL)
             process.ended_within(seat.child, process.KILLED_SECONDS)
+            if isinstance(seat.handle, io.IOBase):
+                seat.handle.close()  # it was being read; writers are discarded by whoever made them
         self._seats.clear()
 
 

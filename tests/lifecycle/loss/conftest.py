@@ -29,6 +29,7 @@ class Kept:
 
     shop: Any
     engine: Engine
+    archive: Any = None
     manifest: Any = None
 
     def run(self, *statements: str) -> None:
@@ -41,7 +42,7 @@ class Kept:
 
     def preview(self, **limits: Any) -> loss.LossPreview:
         """What the shop would lose to the backup; `limits` differ from the usual ones."""
-        return loss.of_backup(self.engine, self.manifest, "backup 1", replace(loss.limits(), **limits))
+        return loss.of_backup(self.engine, self.archive, self.manifest, "backup 1", replace(loss.limits(), **limits))
 
     def table(self, name: str, **limits: Any) -> loss.TableLoss:
         """The preview's line of one table."""
@@ -70,7 +71,7 @@ def keep(shop: Any, settings: Any, tmp_path: Path) -> Callable[..., Kept]:
         vendor = ENGINES[shop.engine]
         made = Kept(shop, vendor(vendor.parse(shop.url, roots=[tmp_path / "files"])))
         made.run(*statements)
-        archive = Archive(store=archives.store(), folder=FOLDER, part="1.1")
+        made.archive = archive = Archive(store=archives.store(), folder=FOLDER, part="1.1")
         chosen = next(each for each in formats_for(shop.engine) if each.name == form)
         contents = chosen.write(made.engine, archive, FakeRun(workdir=tmp_path / "work"))
         made.manifest = manifest_of(made.engine, contents)
