@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lifecycle.documents.readers.json_document import Ignition, Tasklets
+from lifecycle.documents.readers.json_tables import JsonTables
 from lifecycle.documents.readers.portable import Portable
+from lifecycle.documents.readers.solana import SolanaSet, SolanaSingle
+from lifecycle.documents.readers.tasklets_folder import TaskletsFolder
 from lifecycle.documents.reading import Reader, SourceFile
 from opsconsole.exceptions import OperationFailed
 
-READERS: tuple[Reader, ...] = (Portable(),)
+READERS: tuple[Reader, ...] = (
+    Portable(),
+    Ignition(),
+    Tasklets(),
+    TaskletsFolder(),
+    SolanaSet(),
+    SolanaSingle(),
+    JsonTables(),  # a guess, so the last
+)
 
 
 def reader_of(files: Sequence[SourceFile]) -> Reader:

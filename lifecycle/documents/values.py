@@ -40,11 +40,16 @@ def decode(line: bytes | str, *, plain: Iterable[str] = ()) -> dict[str, Value]:
     row = _parsed(line.encode("utf-8", "surrogatepass") if isinstance(line, str) else line)
     if not isinstance(row, dict):
         raise ValueError("a row is an object")
-    exempt = frozenset(plain)
+    return revive(row, plain=frozenset(plain))
+
+
+def revive(row: Row, *, plain: frozenset[str] = frozenset()) -> dict[str, Value]:
+    """A row as JSON gave it, with its special values as what they stand for. Raises ValueError as `decode` does."""
+    revived = dict(row)
     for name, value in row.items():
-        if isinstance(value, dict) and len(value) == 1 and name not in exempt and next(iter(value)) in _SPECIAL:
-            row[name] = _special(*next(iter(value.items())))
-    return row
+        if isinstance(value, dict) and len(value) == 1 and name not in plain and next(iter(value)) in _SPECIAL:
+            revived[name] = _special(*next(iter(value.items())))
+    return revived
 
 
 def _parsed(line: bytes) -> Any:
