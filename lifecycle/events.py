@@ -19,6 +19,12 @@ PATCHES = Witnessed(
     kept=False,
 )
 
+INSPECTIONS = Witnessed(
+    model="lifecycle.Inspection",
+    type="upload.inspected",
+    fields=(("upload_id", "upload"), ("document_sha256", "document")),
+)
+
 EVENTS: tuple[EventType, ...] = (
     event(
         "backup.published",
@@ -48,6 +54,16 @@ EVENTS: tuple[EventType, ...] = (
     event("patch.downloaded", "{who} downloaded {object} of {database}", "patch bytes manifest"),
     event("patch.download_granted", "{who} was given one download of {object} of {database}", "patch expires_at"),
     event("patch.dropped", "The time of {object} of {database} is over, and it was removed", "patch rows"),
+    event("upload.received", "{who} brought {object} for {database}", "upload files bytes digest expires_at"),
+    event(
+        "upload.inspected",
+        "{object} for {database} was inspected",
+        "upload document verdict format tables rows",
+        by="verdict",
+        readable="{object} for {database} was inspected and can be read",
+        refused="{object} for {database} was inspected and cannot be used: {reason}",
+    ),
+    event("upload.expired", "The time of {object} for {database} is over, and it was removed", "upload bytes"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from lifecycle import dashboard, expiry, grounds, posture, taking
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
-from lifecycle.events import BACKUPS, EVENTS, PATCHES
+from lifecycle.events import BACKUPS, EVENTS, INSPECTIONS, PATCHES
 from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
 from lifecycle.patches import listing
+from lifecycle.uploads import listing as uploads
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
 from opsconsole.dashboard import register_panel
+from opsconsole.pages import navigation
 from opsconsole.posture import register_reader
 
 
@@ -23,13 +26,16 @@ def register_all() -> None:
     catalogue.add(EVENTS)
     reconciliation.add_rule(BACKUPS)
     reconciliation.add_rule(PATCHES)
-    for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind()):
+    reconciliation.add_rule(INSPECTIONS)
+    for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind()):
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     tasks.register_chore("patches", listing.drop_expired)
     tasks.register_chore("patch folders", listing.tidy, every=60.0)
+    tasks.register_chore("uploads", uploads.drop_expired)
+    tasks.register_chore("upload folders", uploads.tidy, every=60.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
     for change in (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup()):
         register_change(change)
@@ -40,4 +46,5 @@ def register_all() -> None:
 
 
 def _declare_pages() -> None:
-    from lifecycle import drill_pages, pages, patch_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
+    from lifecycle import drill_pages, pages, patch_pages, upload_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

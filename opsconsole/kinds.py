@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from opsconsole.engines.base import Engine, TargetLock
-    from opsconsole.models import Database, Operation
+    from opsconsole.models import Account, Database, Operation, Token
 
 
 class Witness(StrEnum):
@@ -41,6 +41,19 @@ class Parameter:
     choices: tuple[tuple[str, str], ...] = ()
     default: str = ""
     required: bool = False
+    several: bool = False  # any of the choices, with commas between them
+    local: bool = False  # a path on the machine of the command line, which reads it (see `Kind.bring`); in no form
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """What had to be done on the command line's machine before planning.
+
+    `parameters` are the settings as `plan` takes them; `first` is an operation that must succeed before.
+    """
+
+    parameters: Mapping[str, str]
+    first: Operation | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +179,14 @@ class Kind(ABC):
         `visible` are the databases that the asking account may see; no other one is named.
         """
         return ()
+
+    def bring(self, database: Database, given: Mapping[str, str], account: Account, token: Token | None) -> Errand:
+        """Read what local parameters name, on the command line's machine. Raises Usage or Refused."""
+        return Errand(parameters=given)
+
+    def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
+        """The parameters that a form shows, where `given` is what is known of the request already."""
+        return tuple(parameter for parameter in self.parameters if not parameter.local)
 
     def heading(self, database: Database) -> str:
         """Above the form in which it is asked for."""

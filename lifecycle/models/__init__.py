@@ -1,9 +1,19 @@
-"""What the console keeps about backups, about the rows of patches, and about what operations replaced."""
+"""What the console keeps about backups, patches and uploads, and about what operations replaced."""
 
 from lifecycle.models.backups import Backup, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
 from lifecycle.models.patches import Patch
+from lifecycle.models.uploads import Inspection, Upload
 
 Stored = Backup | Patch  # what lies in the store with a signed manifest, and may be downloaded
 
-__all__ = ["Backup", "DownloadGrant", "KeptCopy", "Patch", "SmokeStatement", "Stored"]
+__all__ = [
+    "Backup",
+    "DownloadGrant",
+    "Inspection",
+    "KeptCopy",
+    "Patch",
+    "SmokeStatement",
+    "Stored",
+    "Upload",
+]

@@ -53,13 +53,24 @@ def clean(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:
     values = {}
     for name, parameter in known.items():
         value = str(given.get(name) or parameter.default)
-        choices = [choice for choice, _ in parameter.choices]
-        if value and choices and value not in choices:
-            raise Usage("bad_value", f"{value!r} is no value of {name}.", f"Use one of: {', '.join(choices)}.")
+        _refuse_bad(parameter, value)
         if parameter.required and not value:
             raise Usage("missing_value", f"{kind.label} needs a value for {name}.", parameter.help)
-        values[name] = value
+        if not parameter.local:
+            values[name] = value
     return values
+
+
+def _refuse_bad(parameter: kinds.Parameter, value: str) -> None:
+    if parameter.local and value:
+        raise Usage(
+            "only_local", f"{parameter.name} is a path that only the command line reads.", "Bring the file on its page."
+        )
+    choices = [choice for choice, _ in parameter.choices]
+    wrong = [each for each in (value.split(",") if parameter.several else [value]) if each and each not in choices]
+    if choices and wrong:
+        listed = ", ".join(filter(None, choices))
+        raise Usage("bad_value", f"{wrong[0]!r} is no value of {parameter.name}.", f"Use one of: {listed}.")
 
 
 def request(

@@ -39,7 +39,14 @@ TRUST = (
     Item(title="All rows", icon="table_rows", link="/admin/"),
     Item(title="My tokens", icon="key", link="/tokens/"),
 )
-GROUPS = (("", WORK), ("Rules and records", TRUST))
+_ADDED: list[Item] = []
+
+
+def register_item(item: Item) -> None:
+    """Add a line below the kernel's own places of work. Raises TypeError when its address has one already."""
+    if any(item.link == known.link for known in (*WORK, *_ADDED, *TRUST)):
+        raise TypeError(f"the sidebar has a line for {item.link} already")
+    _ADDED.append(item)
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -52,7 +59,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "separator": bool(title),
             "items": [_line(i, request, waiting) for i in items if rights.can(i.action)],
         }
-        for title, items in GROUPS
+        for title, items in (("", (*WORK, *_ADDED)), ("Rules and records", TRUST))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -49,13 +50,14 @@ class RequestForm(forms.Form):
         kind: kinds.Kind,
         database: Database,
         *args: Any,
+        given: Mapping[str, str],
         visible: QuerySet[Database],
         confirms: bool,
         proved: bool,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        for parameter in kind.parameters:
+        for parameter in kind.fields(database, given):
             self.fields[parameter.name] = _field(kind, parameter, database, visible)
         self.fields["reason"] = forms.CharField(
             label="Why",
@@ -82,7 +84,7 @@ class RequestForm(forms.Form):
 
     def parameters(self) -> dict[str, str]:
         """What was asked for, without the reason and the confirmation."""
-        return {name: str(value) for name, value in self.cleaned_data.items() if name not in NOT_PARAMETERS}
+        return {name: _as_text(value) for name, value in self.cleaned_data.items() if name not in NOT_PARAMETERS}
 
 
 @page(
@@ -121,7 +123,7 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
 def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
     """The plan as it would be now, for the values in the form. Reads the database and writes nothing."""
     chosen = _kind(kind, database)
-    given = {p.name: request.GET[p.name] for p in chosen.parameters if p.name in request.GET}
+    given = {p.name: _as_text(request.GET.getlist(p.name)) for p in chosen.parameters if p.name in request.GET}
     try:
         plan = operations.draft(chosen.name, database, given, account=account_of(request))
     except OpsError as error:
@@ -173,9 +175,15 @@ def _form(request: HttpRequest, kind: kinds.Kind, database: Database, confirms: 
         "proved": reauth.proved_at(request) is not None,
     }
     if request.method == "POST":
-        return RequestForm(kind, database, request.POST, **known)
+        return RequestForm(kind, database, request.POST, given=request.POST.dict(), **known)
     given = {name: request.GET[name] for name in request.GET if name not in ("confirm", "password")}
-    return RequestForm(kind, database, initial=given, **known)
+    lists = {p.name: given[p.name].split(",") for p in kind.parameters if p.several and p.name in given}
+    return RequestForm(kind, database, initial={**given, **lists}, given=given, **known)
+
+
+def _as_text(value: Any) -> str:
+    """A value of the form as `--set` would give it: several of them with commas between."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _kind(name: str, database: Database) -> kinds.Kind:
@@ -197,6 +205,8 @@ def _field(
         "required": parameter.required,
         "initial": parameter.default,
     }
+    if parameter.several:
+        return forms.MultipleChoiceField(choices=parameter.choices, widget=forms.CheckboxSelectMultiple, **shared)
     if parameter.choices:
         return forms.ChoiceField(choices=parameter.choices, **shared)
     if suggested := kind.suggestions(parameter.name, database, visible):

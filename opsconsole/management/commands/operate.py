@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from opsconsole import kinds, operations
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import OperationFailed, Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options, add_json
-from opsconsole.management.reporting import Exit, plan_text
+from opsconsole.management.reporting import Exit, operation_sentence, plan_text
 from opsconsole.management.waiting import nobody_works, wait_for
 from opsconsole.models import Database
 from opsconsole.states import State
@@ -40,10 +41,28 @@ class Command(ConsoleCommand):
         self.signed_in()
         kinds.get(options["kind"])
         database = self.database_called(options["name"])
-        given = settings_from(options["set"])
+        given = self.brought(options["kind"], database, settings_from(options["set"]))
         return self.preview(options["kind"], database, given) if options["plan"] else self.ask(database, given, options)
 
-    def preview(self, kind: str, database: Database, given: dict[str, str]) -> Exit:
+    def brought(self, kind: str, database: Database, given: dict[str, str]) -> Mapping[str, str]:
+        """The settings, once files of this machine that they name were read, and inspected by a worker."""
+        errand = kinds.get(kind).bring(database, given, self.signed_in(), self.token)
+        if errand.first is None:
+            return errand.parameters
+        if nobody_works():
+            again = " ".join(f"--set {name}={value}" for name, value in errand.parameters.items() if value)
+            raise Refused(
+                "no_worker",
+                f"No worker was seen lately, and {errand.first} needs one before anything can be planned.",
+                f"Start one (make run, or manage.py worker), then ask with {again}.",
+            )
+        self.stderr.write(errand.first.plan.summary)
+        ended = wait_for(errand.first, math.inf)
+        if ended.state != State.SUCCEEDED:
+            raise OperationFailed(ended.failure_code or ended.state, operation_sentence(ended))
+        return errand.parameters
+
+    def preview(self, kind: str, database: Database, given: Mapping[str, str]) -> Exit:
         plan = operations.draft(kind, database, given, account=self.signed_in())
         facts: dict[str, Any] = {
             "id": None, "kind": kind, "database": database.name, "state": "draft", "digest": plan.digest, "url": None,
@@ -52,7 +71,7 @@ class Command(ConsoleCommand):
         self.answer(facts, plan_text(plan))
         return Exit.OK
 
-    def ask(self, database: Database, given: dict[str, str], options: Options) -> Exit:
+    def ask(self, database: Database, given: Mapping[str, str], options: Options) -> Exit:
         operation = operations.request(
             options["kind"], database, given, account=self.signed_in(), token=self.token, reason=options["reason"],
             confirm=options["confirm"],

@@ -1,0 +1,116 @@
+"""The uploads that are listed: who sees which, until when they are kept, and letting them go."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from lifecycle import archives
+from lifecycle.models import Upload
+from lifecycle.uploads.receiving import FOLDER, STAMP
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.models import Account, Operation
+from opsconsole.permissions import visible_databases
+from opsconsole.states import OPEN
+
+USERS = ("inspect", "restore")  # kinds whose operations read an upload
+ARRIVING = timedelta(days=1)  # longer than any upload takes: an unlisted folder older than this was left behind
+_NAME = re.compile(rf"{FOLDER}/(?P<stamp>\d{{8}}T\d{{6}}Z)-(?P<token>[0-9a-f]{{16}})")
+State = Upload.State
+
+
+def visible(account: Account | None) -> QuerySet[Upload]:
+    """The uploads for databases that the account may see; all of them for nobody in particular, at a shell."""
+    rows = Upload.objects.select_related(
+        "database__environment", "database__owner_group", "received_by__person", "inspection__operation"
+    )
+    return rows if account is None else rows.filter(database__in=visible_databases(account))
+
+
+def find(rows: QuerySet[Upload], wanted: str) -> Upload:
+    """The upload of that number. Raises Usage with the list of what there is."""
+    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
+    found = rows.filter(pk=number).first()
+    if found is None:
+        kept = rows.exclude(state=State.EXPIRED)[:10]
+        listed = ", ".join(f"{row.pk} ({row.title}, for {row.database.name})" for row in kept)
+        raise Usage(
+            "unknown_upload",
+            f"There is no upload {wanted}.",
+            f"There are: {listed}." if listed else "Bring a file first: on the page Uploads, or with file=PATH.",
+        )
+    return found
+
+
+def refuse_gone(upload: Upload) -> None:
+    """Raise Refused when it is no longer kept."""
+    if upload.state == State.EXPIRED:
+        raise Refused(
+            "upload_gone",
+            f"Upload {upload.pk} was kept until {upload.expires_at:%Y-%m-%d %H:%M} UTC.",
+            "Bring the files again.",
+        )
+
+
+def drop_expired() -> int:
+    """Let go of uploads whose time is over; gives back how many. One that an open operation reads stays until it ended.
+
+    The row goes first: killed before the folder is gone too, nothing is offered that is not there; `tidy` goes on.
+    """
+    due = Upload.objects.exclude(state=State.EXPIRED).filter(expires_at__lte=now()).exclude(pk__in=_wanted())
+    return sum(_drop(row) for row in due.select_related("database").order_by("pk")[:5])
+
+
+def tidy() -> int:
+    """Remove folders of the store that no row keeps: of expired uploads, and of those that never arrived as a whole.
+
+    Gives back how many were removed.
+    """
+    kept = set(Upload.objects.exclude(state=State.EXPIRED).values_list("key", flat=True))
+    gone = set(Upload.objects.filter(state=State.EXPIRED).values_list("key", flat=True))
+    removed = 0
+    for folder in archives.store().folders(FOLDER, depth=1):
+        match = None if folder in kept else _NAME.fullmatch(folder)
+        if match and (folder in gone or _stamped(match["stamp"]) < now() - ARRIVING):
+            _remove(folder, match["token"])
+            removed += 1
+    return removed
+
+
+def _wanted() -> set[int]:
+    rows = Operation.objects.filter(kind__in=USERS, state__in=OPEN)
+    named = (str(row.plan.parameters.get("upload") or "") for row in rows)
+    return {int(number) for number in named if number.isdecimal()}
+
+
+def _drop(row: Upload) -> bool:
+    with transaction.atomic():
+        if (
+            not Upload.objects.filter(pk=row.pk)
+            .exclude(state=State.EXPIRED)
+            .update(state=State.EXPIRED, ended_at=now())
+        ):
+            return False
+        told = {"upload": row.pk, "bytes": row.size}
+        audit.record("upload.expired", database=row.database, subject=f"upload {row.pk}", data=told)
+    _remove(row.key, row.key.rpartition("-")[2])
+    return True
+
+
+def _remove(folder: str, token: str) -> None:
+    store = archives.store()
+    store.sweep(folder, part=token)
+    for key in store.keys(folder):
+        with contextlib.suppress(FileNotFoundError):
+            store.delete(key)
+    store.remove_folder(folder)
+
+
+def _stamped(stamp: str) -> datetime:
+    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)

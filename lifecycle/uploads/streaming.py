@@ -1,0 +1,126 @@
+"""The files of a form on their way into the store, without passing through memory or a temporary file.
+
+Django parses a form before the view that it is for: for the CSRF token already. So who may bring files, and where to,
+is decided before a byte of the body is read; files that are sent elsewhere go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.http import Http404, HttpRequest, HttpResponse
+
+from lifecycle.uploads import receiving
+from lifecycle.uploads.receiving import Receiving
+from opsconsole.exceptions import OpsError, Refused
+from opsconsole.pages.base import SCOPES
+
+PAGE = "upload-new"  # the one page whose form brings files into the store
+CHUNK = 64 << 10
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class Uploads:
+    """Middleware: chooses where the files of a form go, and removes what was not kept when the request is over."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        finally:
+            for handler in getattr(request, "_upload_handlers", []):
+                if isinstance(handler, IntoTheStore):
+                    handler.receiving.discard()
+
+    def process_view(self, request: HttpRequest, view: Any, _: Any, arguments: dict[str, Any]) -> None:
+        page = getattr(view, "page", None)
+        if request.method != "POST" or (page is None and request.user.is_authenticated):
+            return  # the admin's own pages import tables, which Django keeps in temporary files
+        wanted = page is not None and page.name == PAGE and _may(request, arguments)
+        request.upload_handlers = [IntoTheStore(request) if wanted else Nowhere(request)]
+
+
+class Nowhere(FileUploadHandler):
+    """Refuses every file, before it is read."""
+
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        raise StopUpload(connection_reset=True)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        return None
+
+    def file_complete(self, file_size: int) -> None:
+        return None
+
+
+class IntoTheStore(FileUploadHandler):
+    """Gives every file to one `Receiving`. What went wrong is kept for the view, which tells it as any refusal."""
+
+    chunk_size = CHUNK
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request)
+        self.receiving = Receiving()
+        self.problem: OpsError | None = None
+
+    def handle_raw_input(
+        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
+    ) -> None:
+        try:
+            self.receiving.expect(content_length)
+        except OpsError as error:
+            self.problem = error
+
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+        super().new_file(field_name, file_name, *args, **kwargs)
+        if self.problem is None:
+            self._try(lambda: self.receiving.begin(file_name))
+        if self.problem is not None:
+            raise StopUpload(connection_reset=False)  # the rest is read and forgotten, so that the answer is heard
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._try(lambda: self.receiving.files[-1].write(raw_data))
+        if self.problem is not None:
+            raise StopUpload(connection_reset=False)
+
+    def file_complete(self, file_size: int) -> None:
+        return None  # the view asks `received`, not the form's files
+
+    def upload_interrupted(self) -> None:
+        self.problem = Refused("cut_upload", "The upload ended in the middle of a file.", "Bring the files again.")
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OpsError as error:
+            self.problem = error
+
+
+def received(request: HttpRequest) -> Receiving:
+    """What the form of this request brought. Raises what went wrong on the way."""
+    found = [handler for handler in request.upload_handlers if isinstance(handler, IntoTheStore)]
+    if not found:
+        raise Refused(
+            "not_allowed", "Your role does not let you bring files there.", "Ask an engineer of its owner group."
+        )
+    if found[0].problem is not None:
+        raise found[0].problem
+    return found[0].receiving
+
+
+def _may(request: HttpRequest, arguments: dict[str, Any]) -> bool:
+    """Whether the account that asks may bring files for the database that the address names."""
+    if not request.user.is_authenticated:
+        return False
+    find = SCOPES["database"].find
+    assert find is not None
+    try:
+        receiving.refuse(find(request.user, dict(arguments)), request.user)
+    except (Http404, OpsError):
+        return False
+    return True
