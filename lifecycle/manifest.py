@@ -21,6 +21,8 @@ from opsconsole.keys import PublicKeys, SigningKey
 from opsconsole.plans import canonical_json, digest_of
 
 MANIFEST_FORMAT = 1
+ENCRYPTED_FORMAT = 2  # of a manifest that names recipients: a console that cannot decrypt says so
+_READ = (MANIFEST_FORMAT, ENCRYPTED_FORMAT)
 MANIFEST_NAME = "manifest.json"
 _RESTORE_AGAIN = "Restore another backup, and take a fresh one of this database."
 
@@ -47,11 +49,27 @@ class Manifest:
     verified: str = "V1"  # the level that was reached before publication
     verified_at: str = ""
     previous: str = ""  # `backup` of the one before it, "" for the first
+    recipients: tuple[Mapping[str, str], ...] = ()  # public_key, label and role of each, when the objects are encrypted
     format: int = MANIFEST_FORMAT
 
     def to_bytes(self) -> bytes:
         """The canonical bytes that are signed."""
-        return canonical_json(asdict(self))
+        return canonical_json(self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """What is signed. What the first manifests did not have is left out where there is nothing to say of it."""
+        raw = asdict(self)
+        for item in raw["contents"]["objects"]:
+            if not item["encryption"]:
+                del item["encryption"]
+        if not raw["recipients"]:
+            del raw["recipients"]
+        return raw
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """For whom the objects are encrypted."""
+        return tuple(each["public_key"] for each in self.recipients)
 
     @property
     def digest(self) -> str:
@@ -81,7 +99,7 @@ def rfc3339(moment: datetime) -> str:
 def sign(manifest: Manifest, key: SigningKey) -> bytes:
     """The bytes of `manifest.json`."""
     signature = base64.b64encode(key.sign(manifest.to_bytes())).decode()
-    return canonical_json({"manifest": asdict(manifest), "signature": {"key_id": key.key_id, "ed25519": signature}})
+    return canonical_json({"manifest": manifest.as_json(), "signature": {"key_id": key.key_id, "ed25519": signature}})
 
 
 def read(data: bytes, keys: PublicKeys) -> Manifest:
@@ -100,10 +118,10 @@ def read(data: bytes, keys: PublicKeys) -> Manifest:
         )
     if not key.verify(canonical_json(inner), signature):
         raise OperationFailed("manifest_signature", "The manifest was changed after it was signed.", _RESTORE_AGAIN)
-    if inner.get("format") != MANIFEST_FORMAT:
+    if inner.get("format") not in _READ:
         raise OperationFailed(
             "manifest_version",
-            f"The manifest has format {inner.get('format')}; this console reads {MANIFEST_FORMAT}.",
+            f"The manifest has format {inner.get('format')}; this console reads up to {max(_READ)}.",
             "Use the version of the console that wrote it, or a newer one.",
         )
     return _manifest(inner)
@@ -122,7 +140,8 @@ def _open(data: bytes) -> tuple[dict[str, Any], str, bytes]:
 
 def _manifest(inner: Mapping[str, Any]) -> Manifest:
     try:
-        return Manifest(**(dict(inner) | {"contents": contents_from(inner["contents"])}))
+        found = {"contents": contents_from(inner["contents"]), "recipients": tuple(inner.get("recipients", ()))}
+        return Manifest(**(dict(inner) | found))
     except (KeyError, TypeError):
         raise _damaged() from None
 

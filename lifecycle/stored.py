@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from lifecycle.formats.base import Archive, Contents, StoredObject
-from lifecycle.formats.streams import PIECE_BYTES
-from opsconsole.exceptions import OperationFailed
+from lifecycle.formats.streams import PIECE_BYTES, damaged
 from opsconsole.kinds import Run
 from opsconsole.storage import chunks_of
 
@@ -20,10 +19,10 @@ def compare(archive: Archive, contents: Contents, run: Run) -> int:
     for item in contents.objects:
         try:
             if archive.store.size(archive.key(item.key)) != item.size:
-                raise _damaged(item, "it has another size than the manifest says")
+                raise damaged(item.key, "it has another size than the manifest says")
             done = _read(archive, item, run, done, total)
         except FileNotFoundError:
-            raise _damaged(item, "it is gone from the store") from None
+            raise damaged(item.key, "it is gone from the store") from None
     return done
 
 
@@ -47,18 +46,10 @@ def _read(archive: Archive, item: StoredObject, run: Run, done: int, total: int)
     if room < PIECE_BYTES:
         _compare_piece(item, pieces, piece.hexdigest())
     if f"sha256:{whole.hexdigest()}" != item.sha256:
-        raise _damaged(item, "its hash is not the one in the manifest")
+        raise damaged(item.key, "its hash is not the one in the manifest")
     return done
 
 
 def _compare_piece(item: StoredObject, number: int, found: str) -> None:
     if number < len(item.chunks) and item.chunks[number] != f"sha256:{found}":
-        raise _damaged(item, f"its piece {number + 1} of {len(item.chunks)} has another hash than the manifest says")
-
-
-def _damaged(item: StoredObject, how: str) -> OperationFailed:
-    return OperationFailed(
-        "backup_damaged",
-        f"The backup's object {item.key} is damaged: {how}.",
-        "Use another backup, and look at the disk of the store.",
-    )
+        raise damaged(item.key, f"its piece {number + 1} of {len(item.chunks)} has another hash than the manifest says")

@@ -46,6 +46,7 @@ class StoredObject:
     plain_sha256: str
     compression: str  # zstd, none
     chunks: tuple[str, ...] = ()  # sha256 of each 64 MiB of the stored bytes
+    encryption: str = ""  # age, or "" for none; what is encrypted was compressed before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,17 @@ class Contents:
 
 @dataclass(frozen=True, kw_only=True)
 class Archive:
-    """Where one backup lies: `folder` is the key prefix of its objects, `part` (`OPERATION.FENCE`) names part files."""
+    """Where one backup lies: `folder` is the key prefix of its objects, `part` (`OPERATION.FENCE`) names part files.
+
+    What is written into it is encrypted for `recipients` (age1..., none: as it is), what is read is decrypted with
+    `identities` (AGE-SECRET-KEY-1...). Everybody goes through `streams` for that, or hands both to a copy worker.
+    """
 
     store: Store
     folder: str
     part: str = ""
+    recipients: tuple[str, ...] = ()
+    identities: tuple[str, ...] = field(default=(), repr=False)
 
     def key(self, name: str) -> str:
         return f"{self.folder}/{name}"

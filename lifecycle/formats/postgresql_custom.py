@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from functools import partial
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -16,17 +14,17 @@ from backports import zstd
 from lifecycle.formats.base import Archive, Contents, Prepared, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
 from lifecycle.formats.postgresql_compare import Archived, fact_differences, row_differences
-from lifecycle.formats.postgresql_objects import damaged, expected, ticker
+from lifecycle.formats.postgresql_objects import ticker
+from lifecycle.formats.streams import ArchiveWriter, damaged, plain_bytes
 from opsconsole import process
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, in_place, snapshot, tools
 from opsconsole.engines.postgresql.archives import Tool
 from opsconsole.engines.postgresql.connect import Connection
-from opsconsole.engines.postgresql.copy_worker import Broken, Counted, unpacked
 from opsconsole.engines.postgresql.copying import Task
 from opsconsole.engines.postgresql.snapshot import Snapshot
 from opsconsole.engines.postgresql.tools import Tools
-from opsconsole.storage import CHUNK_BYTES, ObjectWriter, chunks_of, disk_errors
+from opsconsole.storage import chunks_of, disk_errors
 
 TICK_SECONDS = 0.2
 SPARE_BYTES = 16 << 20
@@ -92,18 +90,18 @@ class PostgresCustom(PostgresFormat):
     ) -> StoredObject:
         tick = ticker(run, "Dumping", total)
         key = PLAIN if archives.packs_zstd(found) else PACKED
-        with archive.store.create(archive.key(key), part=archive.part) as writer:
+        with ArchiveWriter(archive, key) as writer:
             sink = _Sink(writer, pack=key == PACKED)
             with archives.dumping(connector_of(engine), argv, process.PIPE) as dump:
                 for block in chunks_of(dump.output(run.check_cancel)):
                     sink.take(block)
-                    tick(sink.counted.plain_size)
+                    tick(writer.counted.plain_size)
                 dump.finish(run.check_cancel)
             run.failpoint("backup.mid")
-            sink.end()
+            stored = sink.end()
             run.failpoint("backup.before_fsync")
             writer.publish()
-        return sink.stored(key)
+        return stored
 
     # -- reading back ---------------------------------------------------------------------------------------------
 
@@ -112,7 +110,9 @@ class PostgresCustom(PostgresFormat):
         tick = ticker(run, "Reading the backup through", item.plain_size)
         with archives.parsing(tools.newest()) as parser:
             try:
-                _copy_checked(archive, item, partial(parser.feed, tick=run.check_cancel), tick)
+                with closing(plain_bytes(archive, item, tick)) as blocks:
+                    for data in blocks:
+                        parser.feed(data, tick=run.check_cancel)
                 parser.end_of_feed()
             except BrokenPipeError:
                 parser.finish(run.check_cancel)  # it says why it stopped reading
@@ -125,8 +125,11 @@ class PostgresCustom(PostgresFormat):
     def archive_file(self, archive: Archive, contents: Contents, run: Progress) -> Iterator[int]:
         (item,) = contents.objects
         with tempfile.TemporaryFile(dir=run.workdir) as file:
-            with disk_errors(f"the unpacked {item.key}"):
-                _copy_checked(archive, item, file.write, lambda done: run.check_cancel())
+            with (
+                disk_errors(f"the unpacked {item.key}"),
+                closing(plain_bytes(archive, item, lambda done: run.check_cancel())) as blocks,
+            ):
+                file.writelines(blocks)
                 file.flush()
             yield file.fileno()
 
@@ -162,64 +165,22 @@ class PostgresCustom(PostgresFormat):
 
 
 class _Sink:
-    """Takes pg_dump's bytes, packs them when pg_dump could not, counts and writes them."""
+    """Takes pg_dump's bytes, packs them when pg_dump could not, and writes them."""
 
-    def __init__(self, writer: ObjectWriter, *, pack: bool) -> None:
+    def __init__(self, writer: ArchiveWriter, *, pack: bool) -> None:
         self._writer = writer
         self._packer = zstd.ZstdCompressor(level=1) if pack else None
-        self._chunks: list[str] = []
-        self.counted = Counted(self._chunks.append)
 
     def take(self, block: bytes) -> None:
-        self.counted.plain(block)
-        self._write(self._packer.compress(block) if self._packer else block)
+        self._writer.counted.plain(block)
+        self._writer.write(self._packer.compress(block) if self._packer else block)
 
-    def end(self) -> None:
+    def end(self) -> StoredObject:
         if self._packer:
-            self._write(self._packer.flush())
-
-    def stored(self, key: str) -> StoredObject:
-        facts = self.counted.facts()
-        return StoredObject(
-            key=key, compression="zstd" if self._packer else "none", chunks=tuple(self._chunks), **facts
-        )
-
-    def _write(self, data: bytes) -> None:
-        self.counted.stored(data)
-        self._writer.write(data)
+            self._writer.write(self._packer.flush())
+        return self._writer.stored("zstd" if self._packer else "none")
 
 
 def _output(tool: Tool) -> IO[bytes]:
     assert tool.child.stdout is not None
     return tool.child.stdout
-
-
-def _blocks(descriptor: int) -> Iterator[bytes]:
-    while block := os.read(descriptor, CHUNK_BYTES):
-        yield block
-
-
-def _copy_checked(
-    archive: Archive, item: StoredObject, sink: Callable[[bytes], object], tick: Callable[[int], None]
-) -> None:
-    """The plain bytes of an object into `sink`. Raises OperationFailed("backup_damaged") when they are not `item`'s."""
-    counted = Counted()
-    try:
-        with archive.store.open(archive.key(item.key)) as stream:
-            for data in _plain(stream.fileno(), item, counted):
-                sink(data)
-                tick(counted.plain_size)
-    except (FileNotFoundError, Broken, zstd.ZstdError) as error:
-        raise damaged(item.key, str(error)) from error
-    if counted.facts() != expected(item):
-        raise damaged(item.key, "it differs from the manifest")
-
-
-def _plain(descriptor: int, item: StoredObject, counted: Counted) -> Iterator[bytes]:
-    if item.compression == "zstd":
-        yield from unpacked(descriptor, counted)
-        return
-    for block in _blocks(descriptor):
-        counted.plain(block)
-        counted.stored(block)
-        yield block

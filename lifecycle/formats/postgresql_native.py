@@ -18,7 +18,6 @@ from lifecycle.formats.base import Archive, Contents, Prepared, Progress, Stored
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
 from lifecycle.formats.postgresql_compare import fact_differences, row_differences
 from lifecycle.formats.postgresql_custom import PostgresCustom
-from lifecycle.formats.postgresql_objects import damaged, digest
 from lifecycle.formats.postgresql_rows import (
     archived_rows,
     by_key,
@@ -28,6 +27,7 @@ from lifecycle.formats.postgresql_rows import (
     set_sequences,
     write_rows,
 )
+from lifecycle.formats.streams import ArchiveWriter, damaged, plain_bytes
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, snapshot, tools
 from opsconsole.engines.postgresql.connect import Connection
@@ -113,30 +113,17 @@ def _read_schema(archive: Archive, contents: Contents) -> bytes:
     item = by_key(contents).get(SCHEMA)
     if item is None:
         raise damaged(SCHEMA, "the manifest does not list it")
-    try:
-        with archive.store.open(archive.key(item.key)) as stream:
-            data = stream.read(item.size + 1)
-    except FileNotFoundError:
-        raise damaged(item.key, "it is missing") from None
-    if len(data) != item.size or digest(data) != item.sha256:
-        raise damaged(item.key, "it differs from the manifest")
+    data = b"".join(plain_bytes(archive, item))
     with archives.memory_file(data) as file:
         archives.toc(tools.newest(), file)
     return data
 
 
 def _publish_schema(archive: Archive, data: bytes, run: Progress) -> StoredObject:
-    with archive.store.create(archive.key(SCHEMA), part=archive.part) as writer:
+    with ArchiveWriter(archive, SCHEMA) as writer:
+        writer.counted.plain(data)
         writer.write(data)
         run.failpoint("backup.before_fsync")
+        stored = writer.stored("none")
         writer.publish()
-    whole = digest(data)
-    return StoredObject(
-        key=SCHEMA,
-        size=len(data),
-        sha256=whole,
-        plain_size=len(data),
-        plain_sha256=whole,
-        compression="none",
-        chunks=(whole,),
-    )
+    return stored

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from lifecycle.formats.base import Archive, Progress, StoredObject
-from opsconsole.exceptions import OperationFailed
+from lifecycle.formats.streams import damaged, expected
 
 
-def damaged(key: str, why: str) -> OperationFailed:
-    """The error of an object that is not what the manifest says."""
-    return OperationFailed("backup_damaged", f"The object {key} is damaged: {why}.", "Restore from another backup.")
-
-
-def expected(item: StoredObject) -> Mapping[str, Any]:
-    """What a copy worker must find in an object."""
-    return {"size": item.size, "sha256": item.sha256, "plain_size": item.plain_size, "plain_sha256": item.plain_sha256}
+def reading_order(archive: Archive, item: StoredObject) -> dict[str, Any]:
+    """What a copy worker has to know to read an object. It travels through a socket, never through an argument."""
+    keys = {"identities": list(archive.identities)} if item.encryption else {}
+    return {"expected": expected(item), **keys}
 
 
 def opener(archive: Archive, key: str) -> Callable[[], BinaryIO]:

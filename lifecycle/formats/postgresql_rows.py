@@ -10,7 +10,9 @@ from typing import Any
 from lifecycle.formats.base import Archive, Contents, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import Staging
 from lifecycle.formats.postgresql_compare import Archived, places_of_arrays
-from lifecycle.formats.postgresql_objects import damaged, digest, expected, opener, ticker
+from lifecycle.formats.postgresql_objects import digest, opener, reading_order, ticker
+from lifecycle.formats.streams import damaged, expected, stored_object
+from opsconsole.engines.object_bytes import AGE
 from opsconsole.engines.postgresql import catalogue, in_place, snapshot
 from opsconsole.engines.postgresql.connect import LONG, Connection, Connector
 from opsconsole.engines.postgresql.copying import CopyWorkers, Task, workers_for
@@ -42,7 +44,9 @@ def write_rows(
         with workers:
             for task, writer, facts in workers.run(tasks):
                 writer.publish()
-                written[task.name] = _stored(task.name, facts), facts["rows"]
+                encryption = AGE if archive.recipients else ""
+                item = stored_object(task.name, "zstd", encryption, facts["chunks"], facts)
+                written[task.name] = item, facts["rows"]
                 at_half(run, "backup.mid", len(written), len(tasks))
     finally:
         for writer in writers:
@@ -55,7 +59,7 @@ def read_rows(archive: Archive, contents: Contents, keys: Iterable[str], run: Pr
     """Unpack objects to their ends and compare. Raises OperationFailed("backup_damaged")."""
     objects = by_key(contents)
     _check_tables(contents, objects)
-    tasks = [_task(archive, objects[key], {"do": "read", "expected": expected(objects[key])}) for key in keys]
+    tasks = [_task(archive, objects[key], {"do": "read"}) for key in keys]
     tick = ticker(run, "Reading the backup through", sum(task.size for task in tasks))
     with CopyWorkers(tick=tick, count=workers_for(tasks)) as workers:
         for _, stream, _ in workers.run(tasks):
@@ -67,7 +71,7 @@ def load_rows(target: Staging, archive: Archive, contents: Contents, run: Progre
     objects = by_key(contents)
     with target.connector.session(database=target.name) as session:
         tasks = [
-            _task(archive, objects[key], {"do": "copy_in", "sql": statement, "expected": expected(objects[key])})
+            _task(archive, objects[key], {"do": "copy_in", "sql": statement})
             for key, statement in _statements(session, contents)
         ]
     tasks.sort(key=lambda task: -task.size)
@@ -93,9 +97,7 @@ def archived_rows(target: Staging, archive: Archive, contents: Contents) -> Arch
     orders = {
         key: {"do": "digest_object", "binary": binary[name], "arrays": arrays[name]} for key, name in tables.items()
     }
-    tasks = [
-        _task(archive, objects[key], order | {"expected": expected(objects[key])}) for key, order in orders.items()
-    ]
+    tasks = [_task(archive, objects[key], order) for key, order in orders.items()]
     encoding = str(contents.source["encoding"])
     return Archived(tasks=tasks, encoding=encoding, binary=binary, arrays=arrays, tables=tables)
 
@@ -109,7 +111,10 @@ def load_rows_in_place(session: Connection, archive: Archive, contents: Contents
     for number, (key, statement) in enumerate(statements, 1):
         item = objects[key]
         with opener(archive, key)() as stream:
-            load(statement.encode(), stream.fileno(), expected=expected(item), tick=partial(_after, tick, done))
+            load(
+                statement.encode(), stream.fileno(), expected=expected(item),
+                identities=archive.identities if item.encryption else None, tick=partial(_after, tick, done),
+            )  # fmt: skip
         done += item.plain_size
         at_half(run, "inplace.mid", number, len(statements))
 
@@ -140,7 +145,8 @@ def _after(tick: Callable[[int], None], done: int, plain: int) -> None:
 
 
 def _task(archive: Archive, item: StoredObject, order: Mapping[str, Any]) -> Task:
-    return Task(name=item.key, size=item.plain_size, open=opener(archive, item.key), order=order)
+    whole = {**order, **reading_order(archive, item)}
+    return Task(name=item.key, size=item.plain_size, open=opener(archive, item.key), order=whole)
 
 
 def _copy_tasks(table: DataTable, keys: list[str], archive: Archive, writers: list[ObjectWriter]) -> list[Task]:
@@ -148,7 +154,8 @@ def _copy_tasks(table: DataTable, keys: list[str], archive: Archive, writers: li
         writers.append(archive.store.create(archive.key(key), part=archive.part))
         return writers[-1]
 
-    orders = [{"do": "copy_out", "sql": text.decode(), "level": LEVEL} for text in table.statements()]
+    recipients = {"recipients": list(archive.recipients)} if archive.recipients else {}
+    orders = [{"do": "copy_out", "sql": text.decode(), "level": LEVEL, **recipients} for text in table.statements()]
     size = table.size // len(orders)
     return [
         Task(name=key, size=size, open=partial(create, key), order=order)
@@ -161,18 +168,6 @@ def _keys(number: int, table: DataTable) -> list[str]:
     readable = re.sub(r"[^A-Za-z0-9_.-]", "_", table.full_name)[:100].replace("..", "__")
     kind = "bin" if table.binary else "txt"
     return [f"data/{number:04d}.{readable}.{chunk:03d}.{kind}.zst" for chunk, _ in enumerate(table.statements(), 1)]
-
-
-def _stored(key: str, facts: Mapping[str, Any]) -> StoredObject:
-    return StoredObject(
-        key=key,
-        size=facts["size"],
-        sha256=facts["sha256"],
-        plain_size=facts["plain_size"],
-        plain_sha256=facts["plain_sha256"],
-        compression="zstd",
-        chunks=tuple(facts["chunks"]),
-    )
 
 
 def _content(table: DataTable, keys: list[str], written: Written) -> TableContent:

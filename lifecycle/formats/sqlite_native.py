@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 from lifecycle.formats import sqlite_compare, sqlite_refusals
 from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared, Progress, StoredObject, TableContent
 from lifecycle.formats.sqlite_refusals import require_space
-from lifecycle.formats.streams import CompressingWriter, plain_bytes
+from lifecycle.formats.streams import ArchiveWriter, CompressingWriter, plain_bytes
 from opsconsole.engines.base import Answer, Engine, TargetLock
 from opsconsole.engines.labels import Label
 from opsconsole.engines.sqlite import SqliteEngine, asking, copying, examine, files, locks, staging
@@ -200,10 +200,10 @@ def _pack(copy: Path, archive: Archive, run: Progress) -> tuple[StoredObject, Ex
     total, half = copy.stat().st_size, False
     with (
         examine.examining(copy, full=False, digests=True) as examiner,
-        archive.store.create(archive.key(OBJECT), part=archive.part) as writer,
+        ArchiveWriter(archive, OBJECT) as writer,
         copy.open("rb", buffering=0) as plain,
     ):
-        packer = CompressingWriter(writer, OBJECT)
+        packer = CompressingWriter(writer)
         while data := plain.read(CHUNK_BYTES):
             packer.write(data)
             run.check_cancel()

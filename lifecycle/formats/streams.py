@@ -1,89 +1,129 @@
-"""Objects of a backup as streams: compressed and hashed on the way into a store, checked on the way out of it."""
+"""Objects of a backup as streams: compressed, encrypted and hashed on the way into a store, checked on the way out."""
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from types import TracebackType
 from typing import Any
 
 from backports import zstd
 
 from lifecycle.formats.base import Archive, StoredObject
+from opsconsole.engines.object_bytes import AGE, STORED_CHUNK, Broken, Counted, NoKey, Outgoing, checked
 from opsconsole.exceptions import OperationFailed
 from opsconsole.storage import ObjectWriter, chunks_of
 
 LEVEL = 3
-PIECE_BYTES = 64 << 20  # the manifest carries a hash of each piece of this size, of the stored bytes
+PIECE_BYTES = STORED_CHUNK  # the manifest carries a hash of each piece of this size, of the stored bytes
+
+
+class ArchiveWriter:
+    """One object of an archive being written, encrypted when the archive has recipients. A context: it discards.
+
+    `counted` is told of the plain bytes by whoever compresses them, and of the stored ones here.
+    """
+
+    def __init__(self, archive: Archive, name: str) -> None:
+        self.name = name
+        self._pieces: list[str] = []
+        self.counted = Counted(self._pieces.append)
+        self._encryption = AGE if archive.recipients else ""
+        self._writer: ObjectWriter = archive.store.create(archive.key(name), part=archive.part)
+        try:
+            self._out = Outgoing(self.counted, self._writer.write, archive.recipients)
+        except BaseException:
+            self._writer.discard()
+            raise
+
+    def __enter__(self) -> ArchiveWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._out.abandon()
+        self._writer.discard()
+
+    def write(self, data: bytes) -> None:
+        self._out.take(data)
+
+    def sync(self) -> None:
+        """Make the bytes durable; they are still not visible."""
+        self._out.finish()
+        self._writer.sync()
+
+    def publish(self) -> None:
+        """Make the object appear, durably."""
+        self._out.finish()
+        self._writer.publish()
+
+    def stored(self, compression: str) -> StoredObject:
+        """What the object is, once everything was written."""
+        self._out.finish()
+        return stored_object(self.name, compression, self._encryption, self._pieces, self.counted.facts())
+
+
+def stored_object(
+    key: str, compression: str, encryption: str, pieces: list[str], facts: Mapping[str, Any]
+) -> StoredObject:
+    """An object of these facts: size, sha256, plain_size and plain_sha256."""
+    return StoredObject(
+        key=key,
+        size=facts["size"],
+        sha256=facts["sha256"],
+        plain_size=facts["plain_size"],
+        plain_sha256=facts["plain_sha256"],
+        compression=compression,
+        chunks=tuple(pieces),
+        encryption=encryption,
+    )
 
 
 class CompressingWriter:
-    """Compresses what it is given into one object of a store. The caller syncs and publishes the object."""
+    """Compresses what it is given into one object of an archive. The caller syncs and publishes the object."""
 
-    def __init__(self, writer: ObjectWriter, name: str) -> None:
+    def __init__(self, writer: ArchiveWriter) -> None:
         self._writer = writer
-        self._name = name
         self._zstd = zstd.ZstdCompressor(level=LEVEL)
-        self._plain, self._stored = hashlib.sha256(), hashlib.sha256()
-        self._piece, self._in_piece = hashlib.sha256(), 0
-        self._pieces: list[str] = []
-        self.plain_size = self.size = 0
+
+    @property
+    def plain_size(self) -> int:
+        return self._writer.counted.plain_size
 
     def write(self, data: bytes) -> None:
-        self._plain.update(data)
-        self.plain_size += len(data)
-        self._store(self._zstd.compress(data))
+        self._writer.counted.plain(data)
+        self._writer.write(self._zstd.compress(data))
 
     def finish(self) -> StoredObject:
         """Write what is left and say what the object is."""
-        self._store(self._zstd.flush())
-        if self._in_piece:
-            self._end_piece()
-        return StoredObject(
-            key=self._name,
-            size=self.size,
-            sha256="sha256:" + self._stored.hexdigest(),
-            plain_size=self.plain_size,
-            plain_sha256="sha256:" + self._plain.hexdigest(),
-            compression="zstd",
-            chunks=tuple(self._pieces),
-        )
-
-    def _store(self, data: bytes) -> None:
-        self._writer.write(data)
-        self._stored.update(data)
-        self.size += len(data)
-        rest = memoryview(data)
-        while rest:
-            taken = rest[: PIECE_BYTES - self._in_piece]
-            self._piece.update(taken)
-            self._in_piece += len(taken)
-            rest = rest[len(taken) :]
-            if self._in_piece == PIECE_BYTES:
-                self._end_piece()
-
-    def _end_piece(self) -> None:
-        self._pieces.append("sha256:" + self._piece.hexdigest())
-        self._piece, self._in_piece = hashlib.sha256(), 0
+        self._writer.write(self._zstd.flush())
+        return self._writer.stored("zstd")
 
 
-def plain_bytes(archive: Archive, stored: StoredObject) -> Generator[bytes]:
+def plain_bytes(
+    archive: Archive, stored: StoredObject, tick: Callable[[int], object] = lambda done: None
+) -> Generator[bytes]:
     """An object's plain bytes in pieces. Everything has been checked only once the iterator is exhausted.
 
-    Raises OperationFailed("backup_damaged") when the object is gone, or its bytes are not those of the manifest.
+    `tick` is called with the bytes so far. Raises OperationFailed: backup_damaged when the object is gone, or a byte is
+    another one than was written; key_missing when no identity of the archive decrypts it.
     """
-    plain, packed = hashlib.sha256(), hashlib.sha256()
-    size = 0
-    for data in _unpacked(archive, stored, packed):
-        plain.update(data)
-        size += len(data)
-        if size > stored.plain_size:
-            raise _damaged(stored, "it unpacks to more than the manifest says")
-        yield data
-    if packed.hexdigest() != stored.sha256.removeprefix("sha256:"):
-        raise _damaged(stored, "its hash is not the one in the manifest")
-    if size != stored.plain_size or plain.hexdigest() != stored.plain_sha256.removeprefix("sha256:"):
-        raise _damaged(stored, "it does not unpack to what was backed up")
+    counted = Counted()
+    try:
+        with archive.store.open(archive.key(stored.key)) as stream:
+            blocks = checked(chunks_of(stream), counted, **reading(archive, stored))
+            with closing(blocks):
+                for data in blocks:
+                    yield data
+                    tick(counted.plain_size)
+    except FileNotFoundError:
+        raise damaged(stored.key, "it is gone from the store") from None
+    except Broken as error:
+        raise damaged(stored.key, str(error)) from error
+    except NoKey:
+        raise no_key(stored.key) from None
 
 
 def readable(blocks: Iterator[bytes]) -> io.BufferedReader:
@@ -110,33 +150,36 @@ class _Blocks(io.RawIOBase):
         return len(taken)
 
 
-def _unpacked(archive: Archive, stored: StoredObject, packed: hashlib._Hash) -> Iterator[bytes]:
-    unzip = zstd.ZstdDecompressor()
-    try:
-        with archive.store.open(archive.key(stored.key)) as stream:
-            for data in chunks_of(stream):
-                packed.update(data)
-                yield from _decompressed(unzip, data)
-    except FileNotFoundError:
-        raise _damaged(stored, "it is gone from the store") from None
-    except zstd.ZstdError as error:
-        raise _damaged(stored, f"it cannot be unpacked ({error})") from error
-    if not unzip.eof or unzip.unused_data:
-        raise _damaged(stored, "it does not end where it should")
+def reading(archive: Archive, stored: StoredObject) -> dict[str, Any]:
+    """What `object_bytes.checked` has to know of an object."""
+    return {
+        "expected": expected(stored),
+        "packed": stored.compression == "zstd",
+        "identities": list(archive.identities) if stored.encryption else None,
+    }
 
 
-def _decompressed(unzip: zstd.ZstdDecompressor, data: bytes) -> Iterator[bytes]:
-    """Pieces of at most 1 MiB, however well the data was compressed."""
-    if unzip.eof:
-        raise zstd.ZstdError("there is something behind its end")
-    yield unzip.decompress(data, max_length=1 << 20)
-    while not unzip.needs_input and not unzip.eof:
-        yield unzip.decompress(b"", max_length=1 << 20)
+def expected(stored: StoredObject) -> Mapping[str, Any]:
+    """What must be found in an object."""
+    return {
+        "size": stored.size, "sha256": stored.sha256,
+        "plain_size": stored.plain_size, "plain_sha256": stored.plain_sha256,
+    }  # fmt: skip
 
 
-def _damaged(stored: StoredObject, how: str) -> OperationFailed:
+def damaged(key: str, how: str) -> OperationFailed:
+    """The error of an object that is not what the manifest says."""
     return OperationFailed(
         "backup_damaged",
-        f"The backup's object {stored.key} is damaged: {how}.",
+        f"The backup's object {key} is damaged: {how}.",
         "Use another backup, and look at the disk of the store.",
+    )
+
+
+def no_key(key: str) -> OperationFailed:
+    """The error of an object that nobody here can decrypt."""
+    return OperationFailed(
+        "key_missing",
+        f"The backup's object {key} is encrypted, and no key at hand decrypts it.",
+        "Ask again and hand over one of the keys that the backup's page names.",
     )

@@ -19,7 +19,7 @@ from django.conf import settings
 from lifecycle import archives, loss
 from lifecycle import manifest as manifests
 from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
-from lifecycle.formats.streams import CompressingWriter
+from lifecycle.formats.streams import ArchiveWriter, CompressingWriter
 from lifecycle.loss.sides import Asked, Row, Side
 from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
 from opsconsole.engines.base import Engine
@@ -118,8 +118,8 @@ class _Writing:
                 counted += 1
                 yield row
 
-        with self._archive.store.create(self._archive.key(key), part=self._archive.part) as writer:
-            packer = CompressingWriter(writer, key)
+        with ArchiveWriter(self._archive, key) as writer:
+            packer = CompressingWriter(writer)
             for data in live.stream(asked, counting()):
                 packer.write(data)
             stored = packer.finish()

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pyrage import x25519
 
 from lifecycle import stored
 from lifecycle.formats import FORMATS
@@ -108,6 +109,36 @@ def test_no_flipped_byte_goes_unseen(
             chosen.read_through(archive, contents, run)
         assert failed.value.code == "backup_damaged"
         path.write_bytes(whole)
+
+
+def test_an_encrypted_backup_opens_with_its_key_and_no_other(
+    shop: Shop, chosen: Format, archive: Archive, run: FakeRun, tmp_path: Path
+) -> None:
+    keys = [x25519.Identity.generate() for _ in range(3)]
+    for_two = dataclasses.replace(archive, recipients=tuple(str(key.to_public()) for key in keys[:2]))
+    contents = chosen.write(engine_of(shop, run), for_two, run)
+    assert {item.encryption for item in contents.objects} == {"age"}
+    paths = [tmp_path / "store" / archive.key(item.key) for item in contents.objects]
+    assert all(path.read_bytes().startswith(b"age-encryption.org/v1\n") for path in paths)
+
+    def holding(key: x25519.Identity) -> Archive:
+        return dataclasses.replace(archive, identities=(str(key),))
+
+    for without in (archive, holding(keys[2])):
+        with pytest.raises(OperationFailed) as failed:
+            chosen.read_through(without, contents, run)
+        assert failed.value.code == "key_missing"
+    chosen.read_through(holding(keys[0]), contents, run)
+    path = max(paths, key=lambda path: path.stat().st_size)
+    whole = path.read_bytes()
+    path.write_bytes(flip(whole))
+    with pytest.raises(OperationFailed) as failed:
+        chosen.prepare(engine_of(shop, run), holding(keys[1]), contents, run, method=SCRATCH)
+    assert failed.value.code == "backup_damaged"
+    path.write_bytes(whole)
+    shop.lose(5)
+    restored(shop, chosen, holding(keys[1]), contents, run)
+    assert shop.orders() == ORDERS
 
 
 def cut(data: bytes) -> bytes:

@@ -114,7 +114,7 @@ def test_the_same_text_spaced_otherwise_is_refused(tmp_path: Path, key: SigningK
 
 
 def test_a_newer_format_is_refused_with_the_reason(tmp_path: Path, key: SigningKey) -> None:
-    assert failure(manifests.sign(replace(a_manifest(), format=2), key), tmp_path) == "manifest_version"
+    assert failure(manifests.sign(replace(a_manifest(), format=3), key), tmp_path) == "manifest_version"
 
 
 def test_times_are_written_in_utc() -> None:

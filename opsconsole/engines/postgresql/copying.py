@@ -28,6 +28,7 @@ MESSAGE = 1 << 17
 _NEXT = {
     "disk_full": "Free space or enlarge the disk of the store, then ask for the operation again.",
     "backup_damaged": "Do not use this backup; restore from another one.",
+    "key_missing": "Ask again and hand over one of the keys that its page names.",
     "database": "Read the message of the server; nothing was published.",
 }
 

@@ -3,8 +3,8 @@
 A digest does not depend on the order of rows, for a restored table lies in another order: it is the sum over all rows
 of blake2b-128 of the row's bytes as they travel in a COPY stream, modulo 2^128, as 32 hexadecimal digits.
 
-Like `copy_worker`, whose channel and tasks it shares, it is run by its path and imports nothing of the project but the
-two files beside it.
+Like `copy_worker`, whose channel and tasks it shares, it is run by its path and imports nothing of the project but
+its `copy_rows` and `object_bytes`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING or __package__:
+    from opsconsole.engines.object_bytes import READ, Broken, Counted
     from opsconsole.engines.postgresql.copy_rows import NotACopyStream, raw_rows, without_type_numbers
-    from opsconsole.engines.postgresql.copy_worker import READ, Broken, Counted, Worker, serve, unpacked
+    from opsconsole.engines.postgresql.copy_worker import Worker, serve
 else:  # as a program: its folder comes last, so that no name in it hides one of a package
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     from copy_rows import NotACopyStream, raw_rows, without_type_numbers
-    from copy_worker import READ, Broken, Counted, Worker, serve, unpacked
+    from copy_worker import Worker, serve
+    from object_bytes import READ, Broken, Counted
 
 MODULUS = 1 << 128
 HEADER = 19  # bytes before the first row of a binary stream without an extension
@@ -52,13 +55,11 @@ class Digester(Worker):
         assert descriptor is not None
         counted, rows = Counted(), Multiset(task.get("arrays", ()))
         try:
-            rows.take(raw_rows(self._told(unpacked(descriptor, counted), counted), binary=task["binary"]))
+            with closing(self._plain(task, descriptor, counted)) as blocks:
+                rows.take(raw_rows(blocks, binary=task["binary"]))
         except NotACopyStream as error:
             raise Broken(str(error)) from error
-        facts = counted.facts()
-        if wrong := [name for name, value in task["expected"].items() if facts[name] != value]:
-            raise Broken(f"{', '.join(wrong)} differ from the manifest")
-        return rows.facts() | facts
+        return rows.facts() | counted.facts()
 
     def digest_table(self, task: dict[str, Any], _: int | None) -> dict[str, Any]:
         """The rows of one COPY ... TO STDOUT. The server sends each row as one message."""
@@ -80,11 +81,6 @@ class Digester(Worker):
             name = line[len(COPY_BEGINS) : -len(COPY_ENDS)].decode()
             self.channel.send({"part": rows.facts() | {"table": name}})
         return {"plain_size": lines.size}
-
-    def _told(self, blocks: Iterable[bytes], counted: Counted) -> Iterator[bytes]:
-        for block in blocks:
-            self.channel.progress(counted.plain_size)
-            yield block
 
     def _rows_of(self, statement: str, binary: bool) -> Iterator[bytes]:
         self._size, self._sent, first = 0, 0, True

@@ -9,18 +9,19 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
 import psycopg
 from psycopg import pq, sql
 
+from opsconsole.engines.object_bytes import Broken, Counted, NoKey, checked, read_blocks
 from opsconsole.engines.postgresql import archives, catalogue
 from opsconsole.engines.postgresql.archives import plain_sql
 from opsconsole.engines.postgresql.connect import LOOK, WRITE, Connection, Connector, problem
-from opsconsole.engines.postgresql.copy_worker import Broken, Counted, message_of, unpacked
+from opsconsole.engines.postgresql.copy_worker import message_of
 from opsconsole.engines.postgresql.swap import settled
 from opsconsole.engines.postgresql.tools import Tools
 from opsconsole.exceptions import OperationFailed
@@ -85,22 +86,24 @@ def load(
     *,
     encoding: str,
     expected: Mapping[str, Any],
+    identities: Sequence[str] | None,
     tick: Callable[[int], None],
 ) -> int:
     """COPY one object in, checking its digests on the way; gives back the rows. Raises OperationFailed."""
     counted = Counted()
+    blocks = checked(read_blocks(descriptor), counted, expected, identities=identities)
     session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
     with _blocking(session) as connection:
         _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
         try:
-            for data in unpacked(descriptor, counted):
-                connection.put_copy_data(data)
-                tick(counted.plain_size)
+            with closing(blocks):
+                for data in blocks:
+                    connection.put_copy_data(data)
+                    tick(counted.plain_size)
         except Broken as error:
             raise _damaged(str(error)) from error
-        facts = counted.facts()
-        if any(facts[name] != value for name, value in expected.items()):
-            raise _damaged("a stream differs from the manifest")
+        except NoKey as error:
+            raise OperationFailed("key_missing", "No key at hand decrypts the backup.", "Hand its key over.") from error
         connection.put_copy_end()
         return _finish(connection)
 

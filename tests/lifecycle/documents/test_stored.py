@@ -12,7 +12,7 @@ from lifecycle.documents.base import DocumentTable, Summary
 from lifecycle.documents.portable import DocumentWriter
 from lifecycle.documents.stored import SUMMARY, open_stored
 from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
-from lifecycle.formats.streams import CompressingWriter
+from lifecycle.formats.streams import ArchiveWriter, CompressingWriter
 from opsconsole.exceptions import OperationFailed
 from opsconsole.storage import FolderStore
 
@@ -29,8 +29,8 @@ SUMMARY_OF_ALL = Summary(
 
 
 def put(archive: Archive, key: str, tables: dict[str, list[dict[str, Any]]]) -> StoredObject:
-    with archive.store.create(archive.key(key), part="1.1") as writer:
-        packer = CompressingWriter(writer, key)
+    with ArchiveWriter(archive, key) as writer:
+        packer = CompressingWriter(writer)
         document = DocumentWriter(packer.write, SUMMARY_OF_ALL)
         for name, rows in tables.items():
             document.table(name)
