@@ -75,18 +75,18 @@ def _encoded(value: Value) -> str:
     if isinstance(value, float | Decimal) and not _finite(value):
         return json.dumps({"$float": _constant(value)})
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _SPECIAL:
-        return '{"$json":' + _nested(value) + "}"
-    return _nested(value)
+        return '{"$json":' + json_text(value) + "}"
+    return json_text(value)
 
 
-def _nested(value: Any) -> str:
+def json_text(value: Any) -> str:
     """JSON of any depth in which decimal numbers keep every digit."""
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(str(name))}:{_nested(inner)}" for name, inner in value.items()) + "}"
+        return "{" + ",".join(f"{json.dumps(str(name))}:{json_text(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_nested, value)) + "]"
+        return "[" + ",".join(map(json_text, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -15,6 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opsconsole.engines.structure import Structure
+
 
 @dataclass(frozen=True, kw_only=True)
 class Address:
@@ -153,6 +155,10 @@ class Engine(ABC):
     @abstractmethod
     def tables(self, *, exact: bool = False) -> list[Table]:
         """User tables by name, without our own `_opsconsole_*` and the vendor's hidden ones. `exact` counts rows."""
+
+    @abstractmethod
+    def structure(self) -> Structure:
+        """Tables, keys, references and triggers, for somebody who is about to put rows into them."""
 
     @abstractmethod
     def schema_fingerprint(self) -> str:

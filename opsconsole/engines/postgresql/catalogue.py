@@ -9,13 +9,14 @@ from psycopg import sql
 from opsconsole.engines.base import Column, Identity, Table
 from opsconsole.engines.postgresql.connect import Connection, check_version
 
-# User tables: what holds rows of its own, without system schemas, extensions' tables and ours.
-USER_TABLES = r"""
-    c.relkind = 'r' AND c.relpersistence <> 't'
+# What is the user's: without system schemas, extensions' relations and ours.
+USER_RELATIONS = r"""
+    c.relpersistence <> 't'
     AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' AND c.relname NOT LIKE '\_opsconsole\_%'
     AND NOT EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """
+USER_TABLES = f"c.relkind = 'r' AND {USER_RELATIONS}"  # what holds rows of its own
 
 
 def identity(session: Connection) -> Identity:

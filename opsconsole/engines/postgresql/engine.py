@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
-from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows
+from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows, structure
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.lock import PostgresLock
+from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import Usage
 
 
@@ -47,6 +48,11 @@ class PostgresEngine(Engine):
         with self.connector.session(patience) as session, session.transaction():
             session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return catalogue.tables(session, exact=exact)
+
+    def structure(self) -> Structure:
+        with self.connector.session() as session, session.transaction():
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return structure.read(session)
 
     def schema_fingerprint(self) -> str:
         with self.connector.session() as session, session.transaction():

@@ -59,10 +59,13 @@ def scripts(connector: Connector, live: Tools, found: Tools, archive: int, limit
 
 
 @contextmanager
-def transaction(connector: Connector) -> Iterator[Connection]:
-    """One transaction with every user table locked against writers. Committed by `commit`, rolled back otherwise."""
+def transaction(
+    connector: Connector, tables: Sequence[tuple[str, str]] | None = None, *, mode: str = "EXCLUSIVE"
+) -> Iterator[Connection]:
+    """One transaction with tables (every user table, when none are named) locked against writers, in a stronger mode
+    against readers as well. Committed by `commit`, rolled back otherwise."""
     with connector.session(WRITE | {"row_security": "off"}) as session:
-        _lock(session)
+        _lock(session, _user_tables(session) if tables is None else sorted(tables), mode)
         try:
             yield session
         except psycopg.Error as error:
@@ -196,19 +199,22 @@ def landed(connector: Connector, witness: Mapping[str, Any]) -> bool | None:
     return {"committed": True, "aborted": False}.get(row[0]) if row else None
 
 
-def _lock(session: Connection) -> None:
-    """BEGIN and lock all tables; readers may go on. Tries a few times rather than waiting long in front of others."""
-    rows = session.execute(
+def _user_tables(session: Connection) -> list[tuple[str, str]]:
+    return session.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         f" WHERE {catalogue.USER_TABLES} ORDER BY 1, 2"
     ).fetchall()
-    listed = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(*row)) for row in rows)
+
+
+def _lock(session: Connection, tables: Sequence[tuple[str, str]], mode: str) -> None:
+    """BEGIN and lock tables. Tries a few times rather than waiting long in front of others."""
+    listed = sql.SQL(", ").join(sql.SQL("ONLY {}").format(sql.Identifier(*table)) for table in tables)
     for _ in range(ATTEMPTS):
         session.execute("BEGIN")
-        if not rows:
+        if not tables:
             return
         try:
-            session.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(listed))
+            session.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(listed, sql.SQL(mode)))
             return
         except psycopg.errors.LockNotAvailable:
             session.execute("ROLLBACK")

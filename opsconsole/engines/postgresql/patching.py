@@ -9,6 +9,8 @@ import psycopg
 from psycopg import sql
 
 from opsconsole.engines.postgresql.connect import Connection
+from opsconsole.engines.postgresql.snapshot import quoted
+from opsconsole.engines.postgresql.structure import numbered
 from opsconsole.exceptions import OperationFailed
 
 TEMPORARY = sql.Identifier("pg_temp", "_opsconsole_patch")
@@ -52,23 +54,17 @@ def raise_sequences(session: Connection, table: Name) -> None:
 
     A sequence never goes back, so one that was moved for nothing does no harm.
     """
-    owned = session.execute(
-        "SELECT n.nspname, s.relname, a.attname FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-        " JOIN pg_namespace n ON n.oid = s.relnamespace"
-        " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
-        " WHERE d.classid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')"
-        " AND d.refobjid = (SELECT c.oid FROM pg_class c JOIN pg_namespace m ON m.oid = c.relnamespace"
-        " WHERE m.nspname = %s AND c.relname = %s)",
-        table,
-    ).fetchall()
+    row = session.execute("SELECT %s::regclass::oid::bigint", (quoted(*table),)).fetchone()
     raising = sql.SQL(
         "SELECT setval(format('%I.%I', {}::text, {}::text)::regclass, m.largest)"
-        " FROM (SELECT max({}) AS largest FROM ONLY {}) m, {} s WHERE m.largest > s.last_value"
+        " FROM (SELECT max({}) AS largest FROM {}) m, {} s"
+        " WHERE m.largest > s.last_value OR (m.largest = s.last_value AND NOT s.is_called)"
     )
-    for schema, sequence, column in owned:
-        names = sql.Literal(schema), sql.Literal(sequence)
-        places = sql.Identifier(column), sql.Identifier(*table), sql.Identifier(schema, sequence)
-        session.execute(raising.format(*names, *places))
+    for schema, sequence, relation, column in numbered(session):
+        if row and relation == row[0]:
+            names = sql.Literal(schema), sql.Literal(sequence)
+            places = sql.Identifier(column), sql.Identifier(*table), sql.Identifier(schema, sequence)
+            session.execute(raising.format(*names, *places))
 
 
 def parents_first(session: Connection, tables: Sequence[Name]) -> list[Name]:

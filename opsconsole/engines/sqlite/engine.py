@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
-from opsconsole.engines.sqlite import catalogue, connections, locks, probe
+from opsconsole.engines.sqlite import catalogue, connections, locks, probe, structure
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
+from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import OpsError, TargetProblem
 
 PAGE_SECONDS = 5.0
@@ -68,6 +69,10 @@ class SqliteEngine(Engine):
     def tables(self, *, exact: bool = False) -> list[Table]:
         with self.reading(seconds=COUNT_SECONDS) as connection:
             return catalogue.tables(connection, exact=exact, seconds=COUNT_SECONDS)
+
+    def structure(self) -> Structure:
+        with self.reading() as connection:
+            return structure.read(connection)
 
     def schema_fingerprint(self) -> str:
         with self.reading() as connection:

@@ -1,0 +1,87 @@
+"""Which table takes which, and which column: by exact name first, then as people write one name in two ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from lifecycle.documents.base import DocumentTable, Summary
+from lifecycle.loading.base import Pair
+from opsconsole.engines.structure import Relation, Structure
+
+JSON_TYPES = frozenset({"json", "jsonb"})
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def snake(name: str) -> str:
+    """`dev_tasks` of `devTasks`."""
+    return _HUMP.sub("_", name).lower()
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _squeezed(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+_Alike = Callable[[str], str]
+_TABLES: tuple[tuple[_Alike, _Alike], ...] = (  # (of the document's name, of the target's)
+    (lambda name: name, lambda name: name),
+    (lambda name: name, _bare),
+    (_bare, _bare),
+    (lambda name: snake(_bare(name)), _bare),
+    (lambda name: _squeezed(_bare(name)), lambda name: _squeezed(_bare(name))),
+)
+_COLUMNS: tuple[tuple[_Alike, _Alike], ...] = (
+    (lambda name: name, lambda name: name),
+    (snake, lambda name: name),
+    (_squeezed, _squeezed),
+)
+
+
+def tables(summary: Summary, structure: Structure, renames: Mapping[str, str]) -> dict[str, str]:
+    """The target's table of each of the document's that has one; no table takes two.
+
+    Of tables that are called alike in several schemas, that of the schema `public` is meant.
+    """
+    wanted = [renames.get(table.name, table.name) for table in summary.tables]
+    found = _paired(wanted, sorted(structure.relations, key=lambda name: not name.startswith("public.")), _TABLES)
+    return {
+        table.name: found[name] for table, name in zip(summary.tables, wanted, strict=True) if name in found
+    }  # fmt: skip
+
+
+def columns(
+    table: DocumentTable, relation: Relation, renames: Mapping[str, str], *, source_engine: str
+) -> tuple[Pair, ...]:
+    """The columns that have a partner, generated ones included. JSON of a source that tells no types is JSON when a
+    database that knows such columns wrote it; what SQLite wrote is the text of it."""
+    wanted: dict[str, str] = {}  # by the name that is looked for, so that no two columns go into one
+    for name in table.columns:
+        wanted.setdefault(renames.get(f"{table.name}.{name}", name), name)
+    found = _paired(list(wanted), [field.name for field in relation.fields], _COLUMNS)
+    return tuple(
+        Pair(source=name, target=found[alias], is_json=_is_json(table.types.get(name), source_engine))
+        for alias, name in wanted.items()
+        if alias in found
+    )
+
+
+def _is_json(kind: str | None, source_engine: str) -> bool:
+    return source_engine == "postgresql" if kind is None else kind.lower() in JSON_TYPES
+
+
+def _paired(names: Sequence[str], targets: Iterable[str], ways: Sequence[tuple[_Alike, _Alike]]) -> dict[str, str]:
+    """One target each, by the first way that finds one which nobody took; a second taker of it finds none."""
+    free, found = list(targets), dict[str, str]()
+    for of_name, of_target in ways:
+        for name in names:
+            if name in found:
+                continue
+            taken = next((target for target in free if of_target(target) == of_name(name)), None)
+            if taken is not None:
+                found[name] = taken
+                free.remove(taken)
+    return found

@@ -1,0 +1,146 @@
+"""Loading into PostgreSQL: one transaction, with the tables locked first and everything proven before it commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from lifecycle.documents.base import Document
+from lifecycle.formats.base import Progress
+from lifecycle.formats.postgresql_base import connector_of
+from lifecycle.loading import proving
+from lifecycle.loading.base import Options, RejectObject, Survey
+from lifecycle.loading.postgresql_groups import Filling
+from lifecycle.loading.proving import Went
+from lifecycle.loading.rejects import AGAIN, Rejects
+from opsconsole.engines.base import Engine, TargetLock
+from opsconsole.engines.postgresql import catalogue, in_place, loading, patching, structure
+from opsconsole.engines.postgresql.attending import attending
+from opsconsole.engines.postgresql.connect import LONG, LOOK, Connection, Connector
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
+from opsconsole.exceptions import OperationFailed, TargetProblem
+
+
+class Live:
+    """A database that is only looked at."""
+
+    def __init__(self, session: Connection) -> None:
+        self._session = session
+
+    def structure(self) -> Structure:
+        return structure.read(self._session)
+
+    def counts(self, relations: Sequence[Relation]) -> Mapping[str, int]:
+        found = catalogue.counts(self._session, [(each.schema, each.name) for each in relations])
+        return {each.full_name: found[each.schema, each.name] for each in relations}
+
+    def referring(self, relation: Relation, key: ForeignKey) -> int:
+        given = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(name)) for name in key.columns)
+        query = sql.SQL("SELECT count(*) FROM ONLY {} WHERE {}").format(
+            sql.Identifier(relation.schema, relation.name), given
+        )
+        row = self._session.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+
+@contextmanager
+def looking(engine: Engine) -> Iterator[Live]:
+    """The database at one moment, read-only, for as long as its rows take to be counted."""
+    patience = LONG | {"lock_timeout": LOOK["lock_timeout"]}
+    with connector_of(engine).session(patience) as session, session.transaction():
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield Live(session)
+
+
+def load(
+    engine: Engine, lock: TargetLock, document: Document, survey: Survey, options: Options, run: Progress,
+    place: RejectObject | None,
+) -> Mapping[str, Any]:  # fmt: skip
+    """See `lifecycle.loading.load`."""
+    connector, rejects = connector_of(engine), Rejects(options, place)
+    mode = "ACCESS EXCLUSIVE" if survey.truncates else "EXCLUSIVE"
+    with in_place.transaction(connector, _locked(survey), mode=mode) as session:
+        run.recheck()
+        before, went = _fill(connector, session, document, survey, rejects, run)
+        loaded = proving.prove(survey, went, before, _counted(session, survey))
+        for table in survey.tables:
+            relation = survey.structure.relations[table.table]
+            patching.raise_sequences(session, (relation.schema, relation.name))
+        stored = rejects.finish(document, survey)
+        lock.confirm()
+        witness = in_place.own_number(session)
+        run.failpoint("load.before_commit")
+        run.before_commit(witness=witness)
+        in_place.commit(session)
+    run.after_commit()
+    run.failpoint("load.committed")
+    _analyze(connector, survey, run)
+    return proving.facts(loaded, stored, witness)
+
+
+def landed(engine: Engine, witness: Mapping[str, Any]) -> bool | None:
+    """See `lifecycle.loading.landed`."""
+    return in_place.landed(connector_of(engine), witness) if witness else False
+
+
+def _fill(
+    connector: Connector, session: Connection, document: Document, survey: Survey, rejects: Rejects, run: Progress
+) -> tuple[Mapping[str, int], Mapping[str, Went]]:
+    """Clear what is to be cleared and put the rows in, group by group; gives back the counts from before, too."""
+    if structure.read(session) != survey.structure:
+        raise OperationFailed(
+            "schema_moved", "The tables were changed since they were looked at.", f"{AGAIN} Ask again."
+        )
+    before = _counted(session, survey)
+    with attending(
+        connector,
+        None,
+        report=lambda seconds: run.progress(seconds, 0, "seconds", step="Loading"),
+        check=run.check_cancel,
+    ) as attendant:
+        session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the server can say which row it was
+        if survey.cleared:
+            relations = [survey.structure.relations[name] for name in survey.cleared]
+            with loading.applied(session):
+                attendant.during(session, lambda: loading.clear(session, relations, truncates=survey.truncates))
+        filling = Filling(session, attendant, document, survey, rejects, run)
+        half = sum(table.rows for table in survey.tables) / 2
+        done = 0
+        for group in survey.groups:
+            filling.fill(group)
+            rows = sum(survey.table(name).rows for name in group.tables)
+            if done <= half <= done + rows:
+                run.failpoint("load.half")
+            done += rows
+        with loading.applied(session):  # what its triggers have put off
+            attendant.during(session, lambda: session.execute("SET CONSTRAINTS ALL IMMEDIATE"))
+    return before, filling.went
+
+
+def _locked(survey: Survey) -> list[tuple[str, str]]:
+    """The tables that rows go into or are taken from, with the parts of partitioned ones."""
+    touched = {table.table for table in survey.tables} | set(survey.cleared)
+    relations = survey.structure.relations
+    return [
+        (relation.schema, relation.name)
+        for name, relation in relations.items()
+        if name in touched or (survey.structure.whole(name) in touched and relations[relation.whole].partitioned)
+    ]
+
+
+def _counted(session: Connection, survey: Survey) -> dict[str, int]:
+    names = {table.table for table in survey.tables} | set(survey.cleared)
+    return {name: loading.count(session, survey.structure.relations[name]) for name in sorted(names)}
+
+
+def _analyze(connector: Connector, survey: Survey, run: Progress) -> None:
+    """Statistics for the planner. The load stands without them."""
+    try:
+        with connector.session(LONG | {"default_transaction_read_only": "off"}) as session:
+            loading.analyze(session, [survey.structure.relations[table.table] for table in survey.tables])
+    except (TargetProblem, OperationFailed, psycopg.Error) as error:
+        run.log(f"The statistics could not be brought up to date: {error}")

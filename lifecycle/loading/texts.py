@@ -1,0 +1,221 @@
+"""Values as the text that PostgreSQL's own input functions take, by the family of the column; and lines for COPY.
+
+What a type cannot hold is refused here or by the server, never bent into shape: no `now`, no cut texts, no guessed
+binary. Times without a zone are UTC; a time with one that goes where none is kept becomes UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from lifecycle.documents.values import json_text
+from opsconsole.engines.structure import Field
+
+Form = Callable[[Any], str]  # of a value that is not NULL; raises Unfit
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NULL = "\\N"
+_TIME = re.compile(
+    r"(?P<day>\d{4,6}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?\s?(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?(?P<bc> BC)?"
+)
+_EPOCH_TEXT = re.compile(r"-?\d{9,16}(?:\.\d+)?")
+_INFINITE = frozenset({"infinity", "-infinity"})
+_NO_ZONE = frozenset({None, "Z", "+00", "+00:00", "+0000", "-00:00"})
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+
+
+class Unfit(ValueError):
+    """A value has no form in a column; the text says why without the value."""
+
+
+def form_of(field: Field, *, is_json: bool) -> Form:
+    """How values of a column are written. `is_json`: its texts are JSON strings, not the text of JSON."""
+    return _form(field.family, field.element, is_json)
+
+
+def line(texts: Sequence[str | None]) -> bytes:
+    """One row for COPY in its text form. Raises Unfit for what is no text."""
+    joined = "\t".join(NULL if text is None else text.translate(_ESCAPES) for text in texts) + "\n"
+    if "\0" in joined:
+        raise Unfit("a text of PostgreSQL cannot hold a zero byte")
+    try:
+        return joined.encode()
+    except UnicodeEncodeError:
+        raise Unfit("a text is not valid UTF-8") from None
+
+
+def _form(family: str, element: str, is_json: bool) -> Form:
+    if family == "json":
+        return _json if is_json else _json_or_its_text
+    if family == "array":
+        inner = _form(element or "other", "", True)
+        return lambda value: _array(value, inner, nested=element != "json")
+    return _FORMS.get(family, _other)
+
+
+def _boolean(value: Any) -> str:
+    if isinstance(value, int | Decimal | float):
+        return "t" if value else "f"
+    return _text_only(value, "boolean")
+
+
+def _integer(value: Any) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, Decimal | float):
+        if value != value or value in (float("inf"), float("-inf")) or value != int(value):
+            raise Unfit("it is no whole number")
+        return str(int(value))
+    return _text_only(value, "number")
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, int | Decimal | float) else _text_only(value, "number")
+
+
+def _bytes(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "\\x" + bytes(value).hex()
+    if isinstance(value, dict) and value.get("type") == "Buffer" and isinstance(value.get("data"), list):
+        return "\\x" + _of_buffer(value["data"])
+    if isinstance(value, str) and value.startswith("\\x"):
+        return value
+    raise Unfit("nobody can tell how its bytes are written (\\x and hexadecimal digits would do)")
+
+
+def _of_buffer(data: list[Any]) -> str:
+    """The bytes of a Buffer as Node writes it into JSON."""
+    try:
+        return bytes(data).hex()
+    except (TypeError, ValueError):
+        raise Unfit("its list of bytes holds something else") from None
+
+
+def _moment(value: Any) -> str:
+    """For timestamptz. A text without a zone is UTC, as the session's time zone is."""
+    if isinstance(value, str) and not _EPOCH_TEXT.fullmatch(value):
+        return value if value in _INFINITE else _time(value)[0]
+    return _since_epoch(value).isoformat(sep=" ")
+
+
+def _plain_moment(value: Any) -> str:
+    """For timestamp, of which the server would ignore the zone."""
+    text = _moment(value)
+    if text in _INFINITE or _time(text)[1] in _NO_ZONE:
+        return text
+    return _in_utc(text).replace(tzinfo=None).isoformat(sep=" ")
+
+
+def _date(value: Any) -> str:
+    text = _moment(value)
+    if text in _INFINITE:
+        return text
+    match = _TIME.fullmatch(text)
+    assert match is not None  # _moment has seen to it
+    return match["day"] + (match["bc"] or "") if match["zone"] in _NO_ZONE else str(_in_utc(text).date())
+
+
+def _time(text: str) -> tuple[str, str | None]:
+    """A text that is a time, and its zone. Words like `now`, which the server would take, are none."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise Unfit("it is no time (2026-01-05T12:00:00Z is one)")
+    return text, match["zone"]
+
+
+def _in_utc(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Unfit("its time cannot be brought to UTC") from None
+
+
+def _since_epoch(value: Any) -> datetime:
+    """Seconds, milliseconds or microseconds since 1970: their size tells which (until the year 5138)."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+        raise Unfit("it is no time")
+    number = Decimal(str(value))
+    if not number.is_finite():
+        raise Unfit("it is no time")
+    unit = 1_000_000 if abs(number) < 10**11 else 1000 if abs(number) < 10**14 else 1
+    try:
+        return EPOCH + timedelta(microseconds=int((number * unit).to_integral_value()))
+    except OverflowError:
+        raise Unfit("it is too far away for a time") from None
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, bytes):
+        raise Unfit("bytes are no JSON")
+    if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
+        raise Unfit("JSON has no word for this number")
+    return json_text(value)
+
+
+def _json_or_its_text(value: Any) -> str:
+    return value if isinstance(value, str) else _json(value)
+
+
+def _array(value: Any, inner: Form, *, nested: bool) -> str:
+    if isinstance(value, str) and value.startswith("[") and "]=" not in value:
+        try:
+            value = json.loads(value, parse_float=Decimal)
+        except ValueError:
+            raise Unfit("its text is no list") from None
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise Unfit("it is no list")
+    return "{" + ",".join(_element(item, inner, nested) for item in value) + "}"
+
+
+def _element(item: Any, inner: Form, nested: bool) -> str:
+    if item is None:
+        return "NULL"
+    if nested and isinstance(item, list):
+        return "{" + ",".join(_element(each, inner, nested) for each in item) + "}"
+    return '"' + inner(item).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bytes):
+        try:
+            value = value.decode()
+        except UnicodeDecodeError:
+            raise Unfit("its bytes are no text") from None
+    return value if isinstance(value, str) else _other(value)
+
+
+def _other(value: Any) -> str:
+    """Types whose text only the server understands: uuid, enumerations, intervals, ranges, addresses."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float | Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex() if len(value) == 16 else _refuse_bytes()
+    return _json(value)
+
+
+def _refuse_bytes() -> str:
+    raise Unfit("bytes do not fit here")
+
+
+def _text_only(value: Any, what: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise Unfit(f"it is no {what}")
+
+
+_FORMS: dict[str, Form] = {
+    "boolean": _boolean, "integer": _integer, "numeric": _number, "float": _number, "bytes": _bytes,
+    "timestamp": _plain_moment, "timestamptz": _moment, "date": _date, "text": _text, "other": _other,
+}  # fmt: skip

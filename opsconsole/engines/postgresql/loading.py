@@ -1,0 +1,353 @@
+"""Rows from outside into tables that are in use: COPY straight in, or into a temporary table and from there by key.
+
+Everything happens in the caller's transaction. Nothing here needs more than the rights on the tables themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq, sql
+
+from opsconsole.engines.postgresql.connect import Connection
+from opsconsole.engines.structure import ForeignKey, Relation
+from opsconsole.masking import mask_text
+
+RANGE = 20_000  # rows that are tried at once where single ones may be refused
+BLOCK = 1 << 16  # bytes
+DATA_ERRORS = ("21", "22", "23", "44", "P0")  # classes of errors that a row is to blame for
+Range = tuple[int, int]  # the first and the last row
+Statements = Callable[[Range], Sequence[sql.Composed]]
+_LINE = re.compile(r", \S+ (\d+)(?:, \S+ ([^:]+))?")  # of a context: COPY t, line 3, column email: "..."
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What the server said about a row: its number among those that were sent, where it tells, and words for people.
+
+    The words never hold a value.
+    """
+
+    row: int | None
+    why: str
+    foreign_key: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staged:
+    """A temporary table with the rows of one table: their number, which columns they name, and the values."""
+
+    name: sql.Identifier
+    relation: Relation
+    columns: tuple[str, ...]
+    typed: bool = True
+
+    def place(self, column: str) -> sql.Composable:
+        """What a row has for a column of the table, in the type of that."""
+        at = sql.Identifier("s", f"c{self.columns.index(column)}")
+        return at if self.typed else sql.SQL("{}::{}").format(at, sql.SQL(self.relation.field(column).bare))
+
+
+@contextmanager
+def applied(session: Connection) -> Iterator[None]:
+    """A savepoint in which names are looked up as the application's own sessions do, for triggers that rely on it."""
+    with session.transaction():
+        session.execute("SET LOCAL search_path TO DEFAULT")
+        yield
+        session.execute("SET LOCAL search_path TO ''")
+
+
+def clear(session: Connection, relations: Sequence[Relation], *, truncates: bool) -> None:
+    """Empty exactly these tables in one statement, so that rows which refer to one another go together."""
+    if truncates:
+        session.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(_only, relations))))
+        return
+    named = (
+        sql.SQL("{} AS (DELETE FROM {})").format(sql.Identifier(f"w{place}"), _only(relation))
+        for place, relation in enumerate(relations)
+    )
+    session.execute(sql.SQL("WITH {} SELECT").format(sql.SQL(", ").join(named)))
+
+
+def copy_in(session: Connection, statement: sql.Composable, lines: Iterable[bytes]) -> int:
+    """COPY lines of its text form in; gives back the rows. What the server has not taken yet is not kept in memory.
+
+    Raises psycopg.Error, or what the lines raise; the session can be used afterwards in either case.
+    """
+    connection = session.pgconn
+    connection.nonblocking = 0
+    try:
+        _require(connection.exec_(statement.as_bytes(session)), pq.ExecStatus.COPY_IN)
+        try:
+            for block in _blocks(lines):
+                connection.put_copy_data(block)
+        except BaseException:
+            connection.put_copy_end(b"stopped")
+            while connection.get_result() is not None:
+                pass
+            raise
+        connection.put_copy_end()
+        result = connection.get_result()
+        while connection.get_result() is not None:
+            pass
+        assert result is not None
+        return _require(result, pq.ExecStatus.COMMAND_OK).command_tuples or 0
+    finally:
+        connection.nonblocking = 1
+
+
+def straight(relation: Relation, columns: Sequence[str]) -> sql.Composable:
+    """COPY into the table itself."""
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(_name(relation), _listed(columns))
+
+
+def stage(session: Connection, relation: Relation, columns: Sequence[str], number: int, *, typed: bool) -> Staged:
+    """Make a temporary table for rows: typed like the table's columns, or of texts that are made such later."""
+    name = sql.Identifier("pg_temp", f"_opsconsole_load_{number}{'' if typed else 'x'}")
+    kinds = (
+        sql.SQL("t.{} AS {}").format(sql.Identifier(column), sql.Identifier(f"c{place}"))
+        if typed
+        else sql.SQL("NULL::text AS {}").format(sql.Identifier(f"c{place}"))
+        for place, column in enumerate(columns)
+    )
+    made = sql.SQL(", ").join([sql.SQL("NULL::bigint AS row, NULL::int AS shape"), *kinds])
+    session.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} t WITH NO DATA").format(
+            name, made, _only(relation)
+        )
+    )
+    return Staged(name=name, relation=relation, columns=tuple(columns), typed=typed)
+
+
+def into(staged: Staged) -> sql.Composable:
+    """COPY into a temporary table: the row's number, its shape, its values."""
+    return sql.SQL("COPY {} FROM STDIN").format(staged.name)
+
+
+def drop(session: Connection, staged: Staged) -> None:
+    session.execute(sql.SQL("DROP TABLE {}").format(staged.name))
+
+
+def indexed(session: Connection, staged: Staged) -> None:
+    """Have ranges of rows found quickly."""
+    session.execute(sql.SQL("CREATE INDEX ON {} (row)").format(staged.name))
+
+
+def shadow(session: Connection, relation: Relation, number: int) -> sql.Identifier:
+    """An empty temporary twin of a table with its keys, checks and defaults, but without what it refers to."""
+    name = sql.Identifier("pg_temp", f"_opsconsole_load_{number}y")
+    session.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING ALL EXCLUDING COMMENTS) ON COMMIT DROP").format(
+            name, _name(relation)
+        )
+    )
+    return name
+
+
+def insertion(
+    staged: Staged, columns: Sequence[str], shape: int, key: Sequence[str], *,
+    rows: Range | None = None, target: sql.Identifier | None = None,
+) -> sql.Composed:  # fmt: skip
+    """INSERT the rows of one shape, which name `columns`; with a `key`, rows that are there are updated instead."""
+    return sql.SQL("INSERT INTO {} AS t {} {} FROM {} s WHERE s.shape = {} {} {}").format(
+        target or _name(staged.relation),
+        sql.SQL("({}) OVERRIDING SYSTEM VALUE SELECT").format(_listed(columns)) if columns else sql.SQL("SELECT"),
+        sql.SQL(", ").join(staged.place(column) for column in columns),
+        staged.name,
+        sql.Literal(shape),
+        _between(rows),
+        _conflict(staged.relation, columns, key),
+    )
+
+
+def retyped(source: Staged, typed: Staged, rows: Range | None = None) -> sql.Composed:
+    """INSERT rows of a temporary table of texts into its typed twin."""
+    places = sql.SQL(", ").join([sql.SQL("s.row, s.shape"), *(source.place(column) for column in source.columns)])
+    return sql.SQL("INSERT INTO {} SELECT {} FROM {} s WHERE true {}").format(
+        typed.name, places, source.name, _between(rows)
+    )
+
+
+def at_once(session: Connection, statements: Sequence[sql.Composed]) -> list[int]:
+    """Several INSERTs as one statement, so that references among their rows are checked when all are there.
+
+    Gives back the rows that each of them inserted or updated.
+    """
+    if not statements:
+        return []
+    names = [sql.Identifier(f"w{place}") for place in range(len(statements))]
+    query = sql.SQL("WITH {} SELECT {}").format(
+        sql.SQL(", ").join(
+            sql.SQL("{} AS ({} RETURNING 1)").format(name, statement)
+            for name, statement in zip(names, statements, strict=True)
+        ),
+        sql.SQL(", ").join(sql.SQL("(SELECT count(*) FROM {})").format(name) for name in names),
+    )
+    row = session.execute(query).fetchone()
+    return list(row or ())
+
+
+def by_halves(
+    session: Connection,
+    rows: Range,
+    statements: Statements,
+    refuse: Callable[[int, psycopg.Error], None],
+) -> int:
+    """Insert a range of rows; where the server refuses, smaller and smaller ones, until it is known which row it was.
+
+    `refuse` is told each such row, and may raise. Gives back how many rows were inserted or updated.
+    """
+    done = 0
+    waiting = [(first, min(first + RANGE - 1, rows[1])) for first in range(rows[0], rows[1] + 1, RANGE)][::-1]
+    while waiting:
+        first, last = waiting.pop()
+        try:
+            with applied(session):
+                went = sum(session.execute(statement).rowcount for statement in statements((first, last)))
+            done += went
+        except psycopg.Error as error:
+            if not is_of_data(error):
+                raise
+            if first == last:
+                refuse(first, error)
+                continue
+            middle = (first + last) // 2
+            waiting += [(middle + 1, last), (first, middle)]
+    return done
+
+
+def doubled(session: Connection, staged: Staged, key: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """(row, the first row with the same key) of rows whose key stands in the same document twice."""
+    listed = sql.SQL(", ").join(staged.place(column) for column in key)
+    yield from session.execute(
+        sql.SQL(
+            "SELECT row, first FROM (SELECT s.row, min(s.row) OVER (PARTITION BY {}) AS first FROM {} s) d"
+            " WHERE row <> first ORDER BY row"
+        ).format(listed, staged.name)
+    )
+
+
+def orphans(
+    session: Connection, staged: Staged, key: ForeignKey, parents: Sequence[Staged], whole: Relation
+) -> list[int]:
+    """Rows whose parent by `key` is neither in the table that it is looked for in, nor about to come into it."""
+    own = [staged.place(column) for column in key.columns]
+    places = [(sql.SQL("{} p").format(_name(whole)), [sql.Identifier("p", name) for name in key.parent_columns])]
+    for parent in parents:
+        named = [sql.Identifier("p", f"c{parent.columns.index(name)}") for name in key.parent_columns]
+        places.append((sql.SQL("{} p").format(parent.name), named))
+    lacking = sql.SQL(" AND ").join(
+        sql.SQL("NOT EXISTS (SELECT FROM {} WHERE ({}) = ({}))").format(
+            place, sql.SQL(", ").join(names), sql.SQL(", ").join(own)
+        )
+        for place, names in places
+    )
+    given = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(name) for name in own)
+    query = sql.SQL("SELECT s.row FROM {} s WHERE {} AND {} ORDER BY 1").format(staged.name, given, lacking)
+    return [int(row) for (row,) in session.execute(query)]
+
+
+def forget(session: Connection, staged: Staged, rows: Sequence[int]) -> None:
+    """Take rows out of a temporary table."""
+    session.execute(sql.SQL("DELETE FROM {} WHERE row = ANY(%s)").format(staged.name), (list(rows),))
+
+
+def count(session: Connection, table: sql.Identifier | Relation) -> int:
+    name = _only(table) if isinstance(table, Relation) else table
+    row = session.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def analyze(session: Connection, relations: Sequence[Relation]) -> None:
+    """Statistics for the planner, of tables that the role may look at so; others are left out with a warning."""
+    for relation in relations:
+        session.execute(sql.SQL("ANALYZE {}").format(_name(relation)))
+
+
+def is_of_data(error: psycopg.Error) -> bool:
+    """Whether a row is to blame, rather than the server or the statement."""
+    return (error.sqlstate or "")[:2] in DATA_ERRORS
+
+
+def complaint_of(error: psycopg.Error) -> Complaint:
+    """What an error says of a row, without any value: the server's own words often quote one."""
+    match = _LINE.search(error.diag.context or "")
+    column = error.diag.column_name or (match[2] if match and match[2] else "")
+    where = f" ({column})" if column else ""
+    rule = f" ({error.diag.constraint_name})" if error.diag.constraint_name else ""
+    why = next((words for kind, words in _WORDS if isinstance(error, kind)), "")
+    if not why:
+        text = " ".join((error.diag.message_primary or type(error).__name__).split())
+        why = "the database refused it: " + re.sub(r'"[^"]*"', "…", mask_text(text))
+    return Complaint(
+        row=int(match[1]) if match else None,
+        why=f"{why}{where or rule}",
+        foreign_key=isinstance(error, psycopg.errors.ForeignKeyViolation),
+    )
+
+
+_WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (
+    (psycopg.errors.NotNullViolation, "a value is missing that the column needs"),
+    (psycopg.errors.UniqueViolation, "its key is taken by another row"),
+    (psycopg.errors.ForeignKeyViolation, "it refers to a row that is not there"),
+    (psycopg.errors.CheckViolation, "it breaks a rule of the table"),
+    (psycopg.errors.ExclusionViolation, "it collides with another row"),
+    (psycopg.errors.CardinalityViolation, "its key stands in the document twice"),
+    (psycopg.errors.StringDataRightTruncation, "a text is too long for its column"),
+    (psycopg.errors.NumericValueOutOfRange, "a number is too large for its column"),
+    (psycopg.errors.InvalidTextRepresentation, "a value is none of the column's type"),
+    (psycopg.errors.DatetimeFieldOverflow, "a time is out of range"),
+    (psycopg.errors.InvalidDatetimeFormat, "a value is no time"),
+    (psycopg.errors.UntranslatableCharacter, "a character does not exist in the database's encoding"),
+)
+
+
+def _conflict(relation: Relation, columns: Sequence[str], key: Sequence[str]) -> sql.Composable:
+    if not key:
+        return sql.SQL("")
+    fixed = {*key, *(field.name for field in relation.fields if field.identity == "always")}
+    changes = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns if name not in fixed]
+    act = sql.SQL("UPDATE SET {}").format(sql.SQL(", ").join(changes)) if changes else sql.SQL("NOTHING")
+    return sql.SQL("ON CONFLICT ({}) DO {}").format(_listed(key), act)
+
+
+def _between(rows: Range | None) -> sql.Composable:
+    if rows is None:
+        return sql.SQL("")
+    return sql.SQL("AND s.row BETWEEN {} AND {}").format(sql.Literal(rows[0]), sql.Literal(rows[1]))
+
+
+def _name(relation: Relation) -> sql.Identifier:
+    return sql.Identifier(relation.schema, relation.name)
+
+
+def _only(relation: Relation) -> sql.Composable:
+    """The table without those that inherit from it in the old way; a partitioned one is nothing but its parts."""
+    return _name(relation) if relation.partitioned else sql.SQL("ONLY {}").format(_name(relation))
+
+
+def _listed(columns: Sequence[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines joined to pieces of about BLOCK bytes."""
+    waiting, size = [], 0
+    for line in lines:
+        waiting.append(line)
+        size += len(line)
+        if size >= BLOCK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _require(result: pq.abc.PGresult, status: pq.ExecStatus) -> pq.abc.PGresult:
+    if result.status != status:
+        raise psycopg.errors.error_from_result(result)
+    return result
