@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from lifecycle.documents.base import Document
 from lifecycle.documents.values import encode
 from lifecycle.formats.base import StoredObject
-from lifecycle.formats.streams import CompressingWriter
+from lifecycle.formats.streams import ArchiveWriter, CompressingWriter
 from lifecycle.loading.base import FILE, Options, RejectObject, Survey
 from opsconsole.exceptions import OperationFailed, Usage
 
@@ -56,9 +56,8 @@ class Rejects:
         if not self._rows:
             return None
         assert self._place is not None  # without one nothing is kept
-        archive, key = self._place.archive, self._place.key
-        with archive.store.create(archive.key(key), part=archive.part) as writer:
-            packer = CompressingWriter(writer, key)
+        with ArchiveWriter(self._place.archive, self._place.key) as writer:
+            packer = CompressingWriter(writer)
             for table, whys in self._rows.items():
                 for number, row in enumerate(document.rows(survey.table(table).source), 1):
                     if number in whys:

@@ -14,8 +14,8 @@ from lifecycle.loading import Options, RejectObject
 from opsconsole.engines.base import Engine
 from opsconsole.storage import FolderStore
 from tests.support import postgres_worker as worker
-from tests.support.memory_documents import MemoryDocument
 from tests.support.fake_run import FakeRun
+from tests.support.memory_documents import MemoryDocument
 
 # Mixed case, an enumeration, arrays, jsonb, an identity, a generated column, a ring of two tables, a table that refers
 # to itself, keys that wait, a table of parts, and one that nobody covers but that refers to what is covered.
