@@ -1,0 +1,223 @@
+"""pg_dump's plain text, read statement by statement; nothing of it is ever given to a database or to psql."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from lifecycle.documents.base import Row
+from lifecycle.documents.postgresql.defining import Defined, defined
+from lifecycle.documents.postgresql.encodings import encoding_named
+from lifecycle.documents.postgresql.lexer import Command, Comment, Script, Statement
+from lifecycle.documents.postgresql.rows import Target, copied, inserted, row_of
+from lifecycle.documents.postgresql.statements import Role, verdict_on
+from lifecycle.documents.postgresql.tokens import Speech
+from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
+from lifecycle.documents.refusals import unreadable
+
+BEGINNING = 1 << 16  # bytes in which a dump shows what it is
+_HEADER = b"-- PostgreSQL database dump"
+_SIGNS = re.compile(
+    rb"^(?:-- PostgreSQL database (?:cluster )?dump|SET (?:client_encoding|standard_conforming_strings) = |"
+    rb"SELECT pg_catalog\.set_config\(|COPY \S+ (?:\(.*\) )?FROM stdin;|\\restrict \w+)",
+    re.MULTILINE,
+)
+_OTHER = re.compile(rb"\s*(?:PRAGMA\b|PGDMP|[{\[]|SQLite format 3\0)")
+_DATA_FOR = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ")
+_TOKEN = re.compile(rb"\\(restrict|unrestrict)\s+([A-Za-z0-9]+)\s*")
+_SETTING = re.compile(rb"SET (\w+)\s*(?:=|TO)\s*(.*?);", re.DOTALL | re.IGNORECASE)
+_NAMED = 5  # tables and columns that a sentence names before it says how many more
+
+Found = Iterator[tuple[str, Row | None]]
+
+
+class Dump:
+    """One script as it is read."""
+
+    def __init__(self, stream: BinaryIO, findings: Findings) -> None:
+        self._script = Script(stream)
+        self._findings = findings
+        self._speech = Speech()
+        self._path = ""  # the schema of names without one, where an old dump sets a search_path
+        self._defined: dict[tuple[str, str], Defined] = {}
+        self._covered: set[str] = set()
+        self._counted: dict[Role, Counter[str]] = {Role.TOLD: Counter(), Role.LOST: Counter(), Role.REFUSED: Counter()}
+        self._restricted = b""
+        self._whole = True  # whether the end that the beginning promises has come
+        self._unknown = False  # whether something stood there that no dump holds
+        findings.heading = Heading(engine="postgresql")
+
+    def rows(self) -> Found:
+        """As `Reader.rows`. It stops at the first thing that no dump holds, with an error among the findings."""
+        for piece in self._script.pieces():
+            if isinstance(piece, Comment):
+                yield from self._comment(piece)
+            elif isinstance(piece, Command):
+                if not self._command(piece):
+                    return
+            elif isinstance(piece, Statement):
+                yield from self._statement(piece)
+                if self._unknown:
+                    return
+        self._end()
+
+    # -- what is no statement ------------------------------------------------------------------------------------
+
+    def _comment(self, piece: Comment) -> Found:
+        """A table's own heading tells that its rows are here, also when there are none (--inserts)."""
+        if piece.text == _HEADER:
+            self._whole = False
+        elif piece.text == _HEADER + b" complete":
+            self._whole = True
+        elif match := _DATA_FOR.match(piece.text):
+            name, schema = (self._speech.encoding.text(part, piece.line) for part in match.groups())
+            if not self._defined.keys().isdisjoint({(schema, name), ("", name)}):
+                yield from self._begun(f"{schema}.{name}")
+
+    def _command(self, piece: Command) -> bool:
+        """Whether it is one of the pair that pg_dump itself writes around its text, with the same token."""
+        match = _TOKEN.fullmatch(piece.text)
+        if match and match[1] == b"restrict" and not self._restricted:
+            self._restricted = match[2]
+            return True
+        if match and match[1] == b"unrestrict" and match[2] == self._restricted:
+            self._restricted = b""
+            return True
+        shown = piece.text[:60].decode(errors="replace")
+        self._findings.refuse(
+            "meta_command",
+            f"Line {piece.line} is a command to psql: {shown}",
+            "No backup needs one (pg_dump writes them with --create only). Find out who changed this file.",
+        )
+        return False
+
+    # -- statements ----------------------------------------------------------------------------------------------
+
+    def _statement(self, piece: Statement) -> Found:
+        verdict = verdict_on(piece)
+        if verdict.role in self._counted:
+            self._counted[verdict.role][verdict.what] += 1
+        elif verdict.role is Role.COPY:
+            yield from self._copied(piece)
+        elif verdict.role is Role.INSERT:
+            yield from self._inserted(piece)
+        elif verdict.role is Role.TABLE:
+            self._define(defined(piece, self._speech))
+        elif verdict.role is Role.SETTING:
+            self._set(piece)
+        elif verdict.role is Role.UNKNOWN:
+            self._refuse_unknown(piece)
+
+    def _copied(self, piece: Statement) -> Found:
+        target = copied(piece, self._speech)
+        columns = target.columns if target.columns is not None else self._columns(target.schema, target.table)
+        if columns is None:
+            raise unreadable(f"The COPY on line {piece.line} does not name its columns, nor does the dump create them.")
+        name, encoding = self._full_name(target), self._speech.encoding
+        yield from self._begun(name)
+        for line, raw in self._script.data():
+            yield name, row_of(raw, columns, line, encoding)
+
+    def _inserted(self, piece: Statement) -> Found:
+        for target, row in inserted(piece, self._speech, self._columns):
+            name = self._full_name(target)
+            yield from self._begun(name)
+            yield name, row
+
+    def _begun(self, name: str) -> Found:
+        if name not in self._covered:
+            self._covered.add(name)
+            yield name, None
+
+    def _define(self, table: Defined) -> None:
+        self._defined[table.schema, table.table] = table
+        name = self._full_name(table)
+        self._findings.types[name] = dict(table.types)
+
+    def _columns(self, schema: str, table: str) -> tuple[str, ...] | None:
+        """In the order of an INSERT without names; None where the dump does not tell."""
+        found = self._defined.get((schema, table))
+        if found is None or not found.complete:
+            return None
+        columns: dict[str, None] = {}
+        for parent in found.parents:
+            inherited = self._columns(*parent)
+            if inherited is None:
+                return None
+            columns |= dict.fromkeys(inherited)
+        return tuple(columns | dict.fromkeys(found.types))
+
+    def _full_name(self, target: Target | Defined) -> str:
+        schema = target.schema or self._path
+        return f"{schema}.{target.table}" if schema else target.table
+
+    def _set(self, piece: Statement) -> None:
+        match = _SETTING.fullmatch(piece.text)
+        if not match:
+            return
+        name, value = match[1].lower(), match[2].decode(errors="replace").strip("'")
+        if name == b"client_encoding":
+            self._speech = Speech(encoding_named(value, piece.line), self._speech.standard_strings)
+        elif name == b"standard_conforming_strings":
+            self._script.standard_strings = value.lower() == "on"
+            self._speech = Speech(self._speech.encoding, self._script.standard_strings)
+        elif name == b"search_path":
+            self._path = value.split(",")[0].strip(' "')
+
+    def _refuse_unknown(self, piece: Statement) -> None:
+        self._unknown = True
+        shown = " ".join(piece.text[:80].decode(errors="replace").split())
+        self._findings.refuse(
+            "unexpected_statement",
+            f"Line {piece.line} holds a statement that pg_dump does not write: {shown}",
+            "Dump again with pg_dump, or take the statement out when you know why it is there.",
+        )
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        if self._restricted or not self._whole:
+            self._findings.refuse("cut_off", "The dump ends before its own last line.", "Use a whole copy of it.")
+        for what, number in sorted(self._counted[Role.REFUSED].items()):
+            self._findings.refuse(
+                "foreign_code",
+                f"The dump defines {what} ({number}), which may run programs or reach other servers.",
+                "Nothing of it was run. Have it looked at, and dump only the tables: pg_dump --table=...",
+            )
+        for what, number in sorted(self._counted[Role.LOST].items()):
+            self._findings.warn("not_taken_over", f"The dump holds {what} ({number} statements), which are not read.")
+        told = ", ".join(f"{what} ({number})" for what, number in sorted(self._counted[Role.TOLD].items()))
+        if told:
+            self._findings.note("definitions", f"Only rows are taken over. Left where they are: {told}.")
+        self._tell_uncovered()
+
+    def _tell_uncovered(self) -> None:
+        names = [self._full_name(table) for table in self._defined.values() if table.holds_rows]
+        without = [name for name in names if name not in self._covered]
+        if without:
+            more = f" and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
+            self._findings.note(
+                "no_rows",
+                f"The dump creates tables without saying what is in them: {', '.join(without[:_NAMED])}{more}."
+                " They are not part of this document.",
+            )
+
+
+class PgDumpSql(Reader):
+    """`pg_dump` and `pg_dump --inserts`, whatever they leave out."""
+
+    name = "pg-dump-sql"
+    label = "PostgreSQL dump (plain SQL)"
+
+    def recognises(self, files: Sequence[SourceFile]) -> bool:
+        if len(files) != 1:
+            return False
+        with files[0].open() as stream:
+            beginning = stream.read(BEGINNING)
+        return not _OTHER.match(beginning) and _SIGNS.search(beginning) is not None
+
+    def rows(self, files: Sequence[SourceFile], findings: Findings) -> Found:
+        with files[0].open() as stream:
+            yield from Dump(stream, findings).rows()

@@ -1,0 +1,1 @@
+"""Dumps of PostgreSQL are read equal to what the database holds."""
