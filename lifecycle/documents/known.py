@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lifecycle.documents.readers.json_document import Ignition, Tasklets
 from lifecycle.documents.readers.json_tables import JsonTables
 from lifecycle.documents.readers.portable import Portable
+from lifecycle.documents.readers.postgresql.dump import PgDumpSql
 from lifecycle.documents.readers.solana import SolanaSet, SolanaSingle
 from lifecycle.documents.readers.tasklets_folder import TaskletsFolder
 from lifecycle.documents.reading import Reader, SourceFile
@@ -19,6 +20,7 @@ READERS: tuple[Reader, ...] = (
     TaskletsFolder(),
     SolanaSet(),
     SolanaSingle(),
+    PgDumpSql(),
     JsonTables(),  # a guess, so the last
 )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from lifecycle.documents.postgresql.encodings import Encoding
-from lifecycle.documents.postgresql.lexer import Piece, closing, pattern
-from lifecycle.documents.refusals import unreadable
+from lifecycle.documents.readers.postgresql.encodings import Encoding
+from lifecycle.documents.readers.postgresql.lexer import Piece, closing, pattern
+from lifecycle.documents.readers.refusals import unreadable
 from opsconsole.exceptions import OperationFailed
 
 Token = tuple[str, str]  # kind as in `lexer`, or `quote` for $$...$$; text as written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lifecycle.documents.refusals import unreadable
+from lifecycle.documents.readers.refusals import unreadable
 
 # Those of PostgreSQL's encodings in which no byte of a longer character is an ASCII one.
 _CODECS = {

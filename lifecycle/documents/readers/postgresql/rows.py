@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lifecycle.documents.base import Row
-from lifecycle.documents.postgresql.encodings import Encoding
-from lifecycle.documents.postgresql.lexer import Piece
-from lifecycle.documents.postgresql.tokens import Speech, Tokens
-from lifecycle.documents.refusals import unreadable
+from lifecycle.documents.readers.postgresql.encodings import Encoding
+from lifecycle.documents.readers.postgresql.lexer import Piece
+from lifecycle.documents.readers.postgresql.tokens import Speech, Tokens
+from lifecycle.documents.readers.refusals import unreadable
 
 NULL = "\\N"
 _FIELD = re.compile(r"(?:[^\t\\]|\\.)*", re.DOTALL)
