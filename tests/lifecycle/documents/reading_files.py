@@ -12,7 +12,7 @@ from lifecycle.documents.base import refusing
 from lifecycle.documents.known import READERS, reader_of
 from lifecycle.documents.reading import Findings, SourceFile
 
-FIXTURES = Path(__file__).parents[2] / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "documents"
 KNOWN = {reader.name: reader for reader in READERS}
 
 
