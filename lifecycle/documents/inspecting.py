@@ -24,7 +24,7 @@ from lifecycle.documents.base import Summary
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.normalised import NormalisedDocument, TableFile
 from opsconsole import process
-from opsconsole.exceptions import OperationFailed, Refused
+from opsconsole.exceptions import OperationFailed, Refused, Usage
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "lifecycle.documents.reader_program"
@@ -64,10 +64,12 @@ class Inspected:
 def gather(paths: Sequence[Path]) -> list[GivenFile]:
     """The files at these paths, and those directly in them where they are folders; names that begin with a dot are not.
 
-    Raises Refused for what is no plain file.
+    Raises Usage where there is nothing. What is no plain file is refused when it is opened.
     """
     found: list[GivenFile] = []
     for path in paths:
+        if not path.exists() and not path.is_symlink():
+            raise Usage("no_file", f"There is no file {path} on this machine.", "Give the path of a file or a folder.")
         if path.is_dir() and not path.is_symlink():
             names = sorted(name for name in os.listdir(path) if not name.startswith("."))
             found += [GivenFile(name=name, path=path / name) for name in names]

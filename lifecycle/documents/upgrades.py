@@ -222,7 +222,7 @@ def _step(raw: Mapping[str, Any]) -> Step:
 
 
 def _bad(why: str) -> Usage:
-    return Usage("bad_rules", f"The rules cannot be read: {why}.", "See docs/backups.md for their form.")
+    return Usage("bad_rules", f"The rules cannot be read: {why}.", "See docs/formats.md for their form.")
 
 
 def _colliding(what: str, names: Sequence[str]) -> Refused:

@@ -1,4 +1,4 @@
-"""`manage.py backup list|show|download`: what is kept, what it holds, and a copy of it."""
+"""`manage.py backup list|show|download|inspect`: what is kept, what it holds, a copy of it; what others wrote."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from lifecycle import choices, drills
 from lifecycle.archives import manifest_of
+from lifecycle.management import looking
 from lifecycle.management.fetching import add_arguments, fetch
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
@@ -21,7 +22,7 @@ from opsconsole.permissions import visible_databases
 
 
 class Command(ConsoleCommand):
-    help = "List backups, show one, download one."
+    help = "List backups, show one, download one, or look into files that others wrote."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -31,6 +32,8 @@ class Command(ConsoleCommand):
         getting = self.verb(verbs, "download", self.download, "a backup as a tar file, in the name of a token's owner")
         getting.add_argument("id", help="its number, or a database's name for the latest good one")
         add_arguments(getting)
+        inspecting = self.verb(verbs, "inspect", self.inspect, "what files of other tools hold; nothing is kept")
+        looking.add_arguments(inspecting)
 
     def list(self, options: Options) -> Exit:
         database = self.database_called(options["database"])
@@ -59,6 +62,9 @@ class Command(ConsoleCommand):
     def download(self, options: Options) -> Exit:
         """Fetch it when it may be fetched now; ask for it, and exit 3, when somebody has to agree first."""
         return fetch(self, self.backup(options["id"]), options)
+
+    def inspect(self, options: Options) -> Exit:
+        return looking.look(self, options)
 
     def visible(self) -> QuerySet[Backup]:
         """The backups of databases that the actor may see; all of them at a shell without a token."""
