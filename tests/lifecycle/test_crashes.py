@@ -1,4 +1,8 @@
-"""Kill -9 at every failpoint of both kinds on both engines: old or new, never between, and nothing left behind."""
+"""Kill -9 at every failpoint of both kinds on both engines: old or new, never between, and nothing left behind.
+
+What comes before the commit point is the same code for both engines, and a whole worker dies like its runner, only
+slower; so the matrix is thinned out here, and `make nightly` runs all of it.
+"""
 
 from __future__ import annotations
 
@@ -59,9 +63,23 @@ def cases(engine: str, kind: str) -> list[str]:
     return points + SQLITE if (engine, kind) == ("sqlite", "restore") else points
 
 
-def params(kind: str) -> list[Any]:
+EVERY_DAY = {
+    ("backup", "runner"): {*EVERY_RUN, *BACKUP},
+    ("restore", "runner"): {"arm.committed", "backup.manifest_renamed", *RESTORE, *SQLITE, "finish.before"},
+    ("restore", "worker"): {"arm.committed", "restore.in_swap", "sqlite.copy_half"},
+}
+
+
+def params(kind: str, *victims: str) -> list[Any]:
     return [
-        pytest.param(engine, point, id=f"{engine}-{point}")
+        pytest.param(
+            engine,
+            point,
+            victim,
+            id=f"{engine}-{point}-{victim}",
+            marks=[] if point in EVERY_DAY[kind, victim] else [pytest.mark.nightly],
+        )
+        for victim in victims
         for engine in ("sqlite", "postgresql")
         for point in cases(engine, kind)
     ]
@@ -72,10 +90,12 @@ def shop_on(request: pytest.FixtureRequest) -> Any:
     return lambda engine: request.getfixturevalue("sqlite_shop" if engine == "sqlite" else "postgres_shop")
 
 
-@pytest.mark.parametrize(("engine", "point"), params("backup"))
-def test_a_backup_whose_runner_dies_is_whole_or_not_listed_and_is_tried_again(console, cast, shop_on, engine, point):
+@pytest.mark.parametrize(("engine", "point", "victim"), params("backup", "runner"))
+def test_a_backup_whose_runner_dies_is_whole_or_not_listed_and_is_tried_again(
+    console, cast, shop_on, engine, point, victim
+):
     shop, row = shop_on(engine)
-    operation = die_at(console, operations.request("backup", row, {}, account=cast.ada), point, "runner")
+    operation = die_at(console, operations.request("backup", row, {}, account=cast.ada), point, victim)
     if operation.state == State.QUEUED:
         Operation.objects.filter(pk=operation.pk).update(run_after=None)
         work(console, operation)
@@ -85,8 +105,7 @@ def test_a_backup_whose_runner_dies_is_whole_or_not_listed_and_is_tried_again(co
     assert_nothing_left(console, shop, operation)
 
 
-@pytest.mark.parametrize("victim", ["runner", "worker"])
-@pytest.mark.parametrize(("engine", "point"), params("restore"))
+@pytest.mark.parametrize(("engine", "point", "victim"), params("restore", "runner", "worker"))
 def test_a_restore_that_dies_leaves_the_old_content_or_the_new(console, cast, shop_on, engine, point, victim):
     shop, row = shop_on(engine)
     work(console, operations.request("backup", row, {}, account=cast.ada))
@@ -107,7 +126,7 @@ def test_the_engines_of_the_matrix_are_all_there_are():
 IN_PLACE = ["arm.committed", "inplace.mid", "restore.before_swap", "restore.swapped", "finish.before"]
 
 
-@pytest.mark.parametrize("victim", ["runner", "worker"])
+@pytest.mark.parametrize("victim", ["runner", pytest.param("worker", marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("point", IN_PLACE)
 def test_a_restore_in_place_that_dies_leaves_the_old_content_or_the_new(console, cast, postgres_shop, point, victim):
     shop, row = postgres_shop
