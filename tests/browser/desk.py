@@ -162,11 +162,17 @@ class Desk:
         line = self.page.get_by_role("row").filter(has=self.page.get_by_role("rowheader", name=table, exact=True))
         return [cell.strip().replace("\N{NARROW NO-BREAK SPACE}", "") for cell in line.locator("td").all_inner_texts()]
 
-    def barriers(self) -> list[str]:
-        """What axe finds on the page as it is, one line each (the theme names all its scrolling areas alike)."""
+    def barriers(self, *rules: str) -> list[str]:
+        """What axe finds on the page as it is, one line each, by all of its rules or by those named.
+
+        The theme names all its scrolling areas alike, so that landmarks are not looked at.
+        """
         self.page.evaluate(AXE.read_text())
+        asked: dict[str, Any] = (
+            {"runOnly": list(rules)} if rules else {"rules": {"landmark-unique": {"enabled": False}}}
+        )
         found: list[dict[str, Any]] = self.page.evaluate(
-            "async () => (await axe.run(document, {rules: {'landmark-unique': {enabled: false}}})).violations"
+            "async (asked) => (await axe.run(document, asked)).violations", asked
         )
         return [f"{item['id']}: {node['html'][:120]}" for item in found for node in item["nodes"]]
 

@@ -12,6 +12,7 @@ from tests.support.servers import missing
 
 Sit = Callable[..., Desk]
 LOOKS = {"light": {}, "dark": {"dark": True}, "phone": {"width": 390}}
+RULES = {"dark": ["color-contrast"]}  # the markup is the same in the dark
 PAGES = {
     "ada": [
         "/", "/operations/", "/approvals/", "/databases/", "/databases/savings/", "/databases/savings/backups/",
@@ -38,7 +39,7 @@ def test_pages_have_no_barriers_and_fit_the_screen(sit: Sit, login: str, look: s
     desk, found = sit(login, **LOOKS[look]), []
     for path in PAGES[login]:
         desk.page.goto(path)
-        found += [f"{path} {barrier}" for barrier in desk.barriers()]
+        found += [f"{path} {barrier}" for barrier in desk.barriers(*RULES.get(look, ()))]
         found += [f"{path} scrolls sideways"] if desk.scrolls_sideways() else []
     assert found == []
 
@@ -78,5 +79,6 @@ def test_after_signing_out_the_back_button_shows_nothing(sit: Sit) -> None:
     desk.page.goto("/operations/")
     desk.page.get_by_role("button", name="Your account").click()
     desk.page.get_by_role("button", name="Log out").click()
+    desk.page.wait_for_url("**/login/**")
     desk.page.go_back()
     expect(desk.page.get_by_role("heading", name="Sign in")).to_be_visible()

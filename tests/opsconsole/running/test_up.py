@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from opsconsole import demo, process
 from opsconsole.embedded.postgresql import folder_for
 from tests.support.console import MANAGE
-from tests.support.running import answers, started
+from tests.support.running import Running, answers, started
 from tests.support.waiting import wait_until
 
 PLAIN = {"OPSCONSOLE_DEMO": "no"}
@@ -32,9 +33,21 @@ def seasoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def copy_of(seasoned: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(seasoned, folder / "my home", ignore=shutil.ignore_patterns("said.txt", "logs")))
+
+
 @pytest.fixture
 def home(seasoned: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(seasoned, tmp_path / "my home", ignore=shutil.ignore_patterns("said.txt", "logs")))
+    return copy_of(seasoned, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def running(seasoned: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One console for the tests that only look at it, or run something beside it."""
+    with started(copy_of(seasoned, tmp_path_factory.mktemp("running")), PLAIN) as console:
+        console.wait_until_ready()
+        yield console
 
 
 def test_it_starts_serves_and_stops_in_order(home: Path) -> None:
@@ -48,14 +61,12 @@ def test_it_starts_serves_and_stops_in_order(home: Path) -> None:
         console.wait_until_nothing_is_left()
 
 
-def test_run_json_is_private_and_tells_a_second_shell_where_the_broker_is(home: Path) -> None:
-    with started(home, PLAIN) as console:
-        console.wait_until_ready()
-        assert stat.S_IMODE((console.home / "run.json").stat().st_mode) == 0o600
-        env = {"OPSCONSOLE_HOME": str(console.home), "DJANGO_SETTINGS_MODULE": "opsconsole.settings"}
-        script = "from opsconsole.celery import app; print(app.conf.broker_url)"
-        done = process.run([process.python(), "-c", script], env=env, cwd=MANAGE.parent)
-        assert done.stdout.decode().strip() == console.run_file()["broker"]
+def test_run_json_is_private_and_tells_a_second_shell_where_the_broker_is(running: Running) -> None:
+    assert stat.S_IMODE((running.home / "run.json").stat().st_mode) == 0o600
+    env = {"OPSCONSOLE_HOME": str(running.home), "DJANGO_SETTINGS_MODULE": "opsconsole.settings"}
+    script = "from opsconsole.celery import app; print(app.conf.broker_url)"
+    done = process.run([process.python(), "-c", script], env=env, cwd=MANAGE.parent)
+    assert done.stdout.decode().strip() == running.run_file()["broker"]
 
 
 def test_kill_minus_nine_leaves_no_process(home: Path) -> None:
@@ -74,7 +85,7 @@ def test_kill_minus_nine_of_make_stops_everything(home: Path) -> None:
         console.wait_until_nothing_is_left()
 
 
-@pytest.mark.parametrize("member", ["worker", "broker"])
+@pytest.mark.parametrize("member", ["worker", pytest.param("broker", marks=pytest.mark.nightly)])
 def test_a_member_that_dies_stops_the_others_and_is_named(home: Path, member: str) -> None:
     with started(home, PLAIN) as console:
         console.wait_until_ready()
@@ -85,13 +96,11 @@ def test_a_member_that_dies_stops_the_others_and_is_named(home: Path, member: st
         console.wait_until_nothing_is_left()
 
 
-def test_a_second_console_on_the_same_home_is_refused(home: Path, tmp_path: Path) -> None:
-    with started(home, PLAIN) as first:
-        first.wait_until_ready()
-        with started(tmp_path / "other", PLAIN | {"OPSCONSOLE_HOME": str(first.home)}) as second:
-            assert second.ended() == 1
-            assert f"already running on {first.home} at {first.run_file()['url']}" in second.said()
-        assert answers(first.run_file()["url"])
+def test_a_second_console_on_the_same_home_is_refused(running: Running, tmp_path: Path) -> None:
+    with started(tmp_path / "other", PLAIN | {"OPSCONSOLE_HOME": str(running.home)}) as second:
+        assert second.ended() == 1
+        assert f"already running on {running.home} at {running.run_file()['url']}" in second.said()
+    assert answers(running.run_file()["url"])
 
 
 def test_a_port_in_use_is_said_before_anything_is_started(tmp_path: Path) -> None:
@@ -137,22 +146,20 @@ def test_production_has_no_demo(home: Path) -> None:
         assert "demo-postgresql" not in console.run_file()["pids"]
 
 
-def test_a_worker_elsewhere_serves_its_queue_and_stops(home: Path, tmp_path: Path) -> None:
-    with started(home, PLAIN) as console:
-        console.wait_until_ready()
-        env = {
-            "BROKER_URL": console.run_file()["broker"],
-            "DATABASE_URL": f"sqlite:///{console.home / 'console.sqlite3'}".replace(" ", "%20"),
-            "OPSCONSOLE_STORE": str(console.home / "store"),
-        }
-        shutil.copytree(console.home / "keys", tmp_path / "elsewhere" / "keys")
-        argv = [process.python(), str(MANAGE), "worker", "--queues", "amsterdam"]
-        with started(tmp_path / "elsewhere", env, argv=argv) as worker:
-            log = worker.home / "logs" / "worker-amsterdam" / "worker.log"
-            wait_until(lambda: log.exists() and "ready." in log.read_text(), "the worker is ready", seconds=60)
-            worker.signal(signal.SIGTERM)
-            assert worker.ended() == 0, worker.said()
-            worker.wait_until_nothing_is_left()
+def test_a_worker_elsewhere_serves_its_queue_and_stops(running: Running, tmp_path: Path) -> None:
+    env = {
+        "BROKER_URL": running.run_file()["broker"],
+        "DATABASE_URL": f"sqlite:///{running.home / 'console.sqlite3'}".replace(" ", "%20"),
+        "OPSCONSOLE_STORE": str(running.home / "store"),
+    }
+    shutil.copytree(running.home / "keys", tmp_path / "elsewhere" / "keys")
+    argv = [process.python(), str(MANAGE), "worker", "--queues", "amsterdam"]
+    with started(tmp_path / "elsewhere", env, argv=argv) as worker:
+        log = worker.home / "logs" / "worker-amsterdam" / "worker.log"
+        wait_until(lambda: log.exists() and "ready." in log.read_text(), "the worker is ready", seconds=60)
+        worker.signal(signal.SIGTERM)
+        assert worker.ended() == 0, worker.said()
+        worker.wait_until_nothing_is_left()
 
 
 def test_a_worker_elsewhere_without_the_console_s_keys_says_what_is_missing(home: Path, tmp_path: Path) -> None:
