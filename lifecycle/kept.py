@@ -136,7 +136,7 @@ def why_not(row: KeptCopy) -> Refused | None:
     """Why a copy cannot be brought back now, as far as this console knows without asking the target."""
     number, live = row.operation_id, live_content(row.database)
     if row.state == State.UNDONE:
-        again = f"To take that back, undo operation {row.undone_by_id}."
+        again = _instead_of_undone(row, live)
         return Refused("undone_already", f"Operation {number} was undone by operation {row.undone_by_id}.", again)
     if row.state == State.DROPPED or row.expires_at <= now():
         until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -147,6 +147,15 @@ def why_not(row: KeptCopy) -> Refused | None:
         why = f"Operation {since} has replaced the content of {row.database.name} since operation {number}."
         return Refused("replaced_since", why, f"Undo operation {since} first, or restore a backup.")
     return None
+
+
+def _instead_of_undone(row: KeptCopy, live: int) -> str:
+    """An undo may itself have been undone, and then its content is live again."""
+    if row.made != live:
+        return f"To take that back, undo operation {row.undone_by_id}."
+    newer = next((copy for copy in undoable(row.database) if copy.pk > row.pk), None)
+    back = "What it put there is live again."
+    return f"{back} To undo it once more, undo operation {newer.operation_id}." if newer else back
 
 
 def _instead(row: KeptCopy) -> str:

@@ -26,7 +26,7 @@ class Level(IntEnum):
 
     @property
     def word(self) -> str:
-        return {0: "well", 1: "not known", 2: "watch", 3: "needs you"}[int(self)]
+        return {0: "well", 1: "to know", 2: "watch", 3: "needs you"}[int(self)]
 
     @property
     def colour(self) -> str:

@@ -112,10 +112,10 @@ def operation_sentence(operation: Operation) -> str:
     return "\n".join(lines)
 
 
-def plan_text(plan: Plan) -> str:
-    """A plan in plain words."""
+def plan_text(plan: Plan, *, summary: bool = True) -> str:
+    """A plan in plain words, with or without what will be true afterwards."""
     lines = [
-        plan.summary,
+        *([plan.summary] if summary else []),
         *([plan.confirmation.sentence] if plan.confirmation else []),
         f"Risk: {plan.risk}." + "".join(f" {reason}" for reason in plan.risk_reasons),
     ]
@@ -156,10 +156,12 @@ def _loss(effect: Effect) -> tuple[str, ...]:
 
 
 def _counts(effect: Effect) -> tuple[str, str]:
-    """Rows now and after; nothing for what has no rows."""
+    """Rows now and after; nothing for what has no rows, and a dash for what is not there (yet, or any more)."""
     if effect.rows_before is None and effect.rows_after is None:
         return "", ""
-    before, after = ("?" if rows is None else _grouped(rows) for rows in (effect.rows_before, effect.rows_after))
+    absent = {"created": (True, False), "removed": (False, True)}.get(effect.action, (False, False))
+    counts = zip((effect.rows_before, effect.rows_after), absent, strict=True)
+    before, after = ("-" if gone else "?" if rows is None else _grouped(rows) for rows, gone in counts)
     return before, after
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from opsconsole import operations, reauth
 from opsconsole.middleware import client_address
 from opsconsole.models import Operation
+from opsconsole.pages import drafts
 from opsconsole.pages.base import account_of, page
 
 POST = ("POST",)
@@ -29,7 +30,8 @@ POST = ("POST",)
 def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
     """Vote for exactly the plan whose digest the form carries."""
     typed = operations.Typed(name=_text(request, "typed_name"), number=_text(request, "typed_number"))
-    row = operations.approve(operation, typed=typed, **_decision(request))
+    row = operations.approve(operation, typed=typed, **_decision(request, operation))
+    drafts.forget(request, operation)
     messages.success(request, f"You approved it. It is {row.face.word} now.")
     return redirect(operation)
 
@@ -45,7 +47,8 @@ def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
 @sensitive_post_parameters("password")
 def reject(request: HttpRequest, operation: Operation) -> HttpResponse:
     """A veto: the request ends here, whatever others said."""
-    operations.reject(operation, **_decision(request))
+    operations.reject(operation, **_decision(request, operation))
+    drafts.forget(request, operation)
     messages.success(request, "You rejected it. Nothing was changed.")
     return redirect(operation)
 
@@ -114,7 +117,8 @@ def settle(request: HttpRequest, operation: Operation) -> HttpResponse:
     return redirect(row)
 
 
-def _decision(request: HttpRequest) -> dict[str, Any]:
+def _decision(request: HttpRequest, operation: Operation) -> dict[str, Any]:
+    drafts.keep(request, operation, _text(request, "reason"))
     proved = reauth.prove(request, request.POST.get("password", ""))
     return {
         "account": account_of(request),

@@ -14,15 +14,15 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Environment, Operation, Person, Vote
 from opsconsole.operations.voting import WITHDRAWABLE
-from opsconsole.pages import looks
+from opsconsole.pages import drafts, looks
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
 from opsconsole.plans import Plan
-from opsconsole.states import ACTIVE, HELD_BY_WORKER, OPEN, TERMINAL, State
+from opsconsole.states import ACTIVE, FACES, HELD_BY_WORKER, OPEN, TERMINAL, State
 
 ROWS = 40
 LINES = 400  # of the log, shown at once
-GROUPS = {"open": OPEN, "running": ACTIVE, "ended": TERMINAL}
+GROUPS = {"open": ("not over yet", OPEN), "active": ("running or held", ACTIVE), "ended": ("over", TERMINAL)}
 
 
 @page("operations/", name="operations", permission=SIGNED_IN)
@@ -39,7 +39,7 @@ def operation_list(request: HttpRequest) -> HttpResponse:
         rows=found[:ROWS],
         older=found[ROWS - 1].pk if len(found) > ROWS else None,
         kinds=[kind.name for kind in kinds.every()] + ["change"],
-        states=list(GROUPS) + [str(state) for state in State],
+        states=[(name, words) for name, (words, _) in GROUPS.items()] + [(str(s), FACES[s].word) for s in State],
         databases=list(visible_databases(account_of(request)).values_list("name", flat=True)),
     )
 
@@ -104,6 +104,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "waits": waits,
         "may_decide": waits and not hindrances,
         "hindrance": _hindrance(hindrances),
+        "draft": drafts.of(request, operation) if waits else "",
         "may_withdraw": _may_withdraw(request, operation),
         "proved": reauth.proved_at(request),
         "act": looks.act_of(plan),
@@ -138,7 +139,7 @@ def _filtered(request: HttpRequest) -> tuple[QuerySet[Operation], dict[str, str]
     given = {name: request.GET.get(name, "") for name in ("state", "kind", "database", "mine", "before")}
     rows = visible_operations(account_of(request)).select_related("database__environment", "requester__person")
     if given["state"] in (*GROUPS, *State):
-        rows = rows.filter(state__in=GROUPS.get(given["state"], [given["state"]]))
+        rows = rows.filter(state__in=GROUPS[given["state"]][1] if given["state"] in GROUPS else [given["state"]])
     if given["kind"]:
         rows = rows.filter(kind=given["kind"])
     if given["database"]:

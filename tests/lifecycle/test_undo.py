@@ -70,7 +70,7 @@ def refusal(ask: Callable[[], object], code: str) -> str:
         ask()
     assert refused.value.code == code, refused.value
     assert refused.value.next_step
-    return refused.value.why
+    return f"{refused.value.why} {refused.value.next_step}"
 
 
 @every_way
@@ -90,6 +90,8 @@ def test_an_undo_brings_back_what_the_restore_replaced_and_can_itself_be_undone(
     assert (scene.shop.orders(), again.result["undone"]) == (ORDERS, done.pk)
     why = refusal(lambda: scene.ask("undo", operation=str(done.pk)), "undone_already")
     assert f"by operation {again.pk}" in why
+    why = refusal(lambda: scene.ask("undo", operation=str(scene.restore.pk)), "undone_already")
+    assert f"live again. To undo it once more, undo operation {again.pk}." in why
     assert AuditEvent.objects.filter(type="kept.added", database_id=scene.row.pk).count() == 3
 
 

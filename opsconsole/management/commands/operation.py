@@ -61,7 +61,7 @@ class Command(ConsoleCommand):
         row = self.operation(options["id"])
         lines = [line.text for line in row.lines.all()]
         facts = {**operation_facts(row), "plan": json.loads(row.plan_text), "progress": row.progress, "log": lines}
-        parts = [operation_sentence(row), address_of(row.get_absolute_url()), "", plan_text(row.plan)]
+        parts = [operation_sentence(row), address_of(row.get_absolute_url()), "", plan_text(row.plan, summary=False)]
         self.answer(facts, "\n".join([*parts, *(["", *lines] if lines else [])]))
         return Exit.OK
 

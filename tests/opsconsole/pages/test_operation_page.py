@@ -63,9 +63,10 @@ def test_what_costs_rows_says_so_on_top_and_asks_for_the_number(office: Office) 
     assert "You would lose 1204 orders." in html
     assert "when more than 10 % and 100 rows more would be lost by then than the plan says" in html
     assert "Type savings to confirm" in html and "Type the number of rows that would be lost" in html
-    refused = decide(grace, operation, typed_name="savings", typed_number="9")
+    refused = decide(grace, operation, typed_name="savings", typed_number="9", reason="the orders are doubles")
     assert refused.status_code == 409
     assert "it stands in the sentence on top of the plan" in refused.content.decode()
+    assert 'value="the orders are doubles"' in grace.get(f"/operations/{operation.pk}/").content.decode()
     assert decide(grace, operation, typed_name="savings", typed_number="1204").status_code == 302
     operation.refresh_from_db()
     assert operation.state == State.QUEUED
