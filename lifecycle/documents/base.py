@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-Value = None | bool | int | float | Decimal | str | bytes | list[Any] | dict[str, Any]
+
+@dataclass(frozen=True)
+class JsonNull:
+    """The null that a column of JSON can hold, which is a value; None is that there is none."""
+
+
+JSON_NULL = JsonNull()
+Value = None | bool | int | float | Decimal | str | bytes | list[Any] | dict[str, Any] | JsonNull
 Row = Mapping[str, Value]  # by column; a column that a row does not name is absent, which is not the same as NULL
 
 

@@ -7,6 +7,7 @@ What JSON has no word for is an object with one key that begins with `$`, at the
     {"$text": BASE64}           a text whose bytes are not UTF-8 (SQLite stores such things)
     {"$float": "NaN"}           NaN, Infinity, -Infinity
     {"$json": {...}}            an object that would otherwise be taken for one of these
+    {"$json": null}             the null of a column of JSON, which is not NULL
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from lifecycle.documents.base import Row, Value
+from lifecycle.documents.base import JSON_NULL, JsonNull, Row, Value
 
 _SPECIAL = {"$bytes", "$text", "$float", "$json"}
 _MOST_DIGITS = 4000  # of a whole number that Python takes; longer ones are Decimal
@@ -76,6 +77,8 @@ def _encoded(value: Value) -> str:
         return json.dumps({"$float": _constant(value)})
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _SPECIAL:
         return '{"$json":' + json_text(value) + "}"
+    if isinstance(value, JsonNull):
+        return '{"$json":null}'
     return json_text(value)
 
 
@@ -83,6 +86,8 @@ def json_text(value: Any) -> str:
     """JSON of any depth in which decimal numbers keep every digit."""
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, JsonNull):
+        return "null"
     if isinstance(value, dict):
         return "{" + ",".join(f"{json.dumps(str(name))}:{json_text(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
@@ -111,8 +116,10 @@ def _constant(value: float | Decimal) -> str:
 
 def _special(kind: str, inner: Any) -> Value:
     if kind == "$json":
+        if inner is None:
+            return JSON_NULL
         if not isinstance(inner, dict):
-            raise ValueError("$json holds an object")
+            raise ValueError("$json holds an object or null")
         return inner
     if not isinstance(inner, str):
         raise ValueError(f"{kind} holds a text")

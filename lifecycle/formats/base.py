@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from opsconsole.engines.base import Answer, Engine, TargetLock
+from opsconsole.exceptions import Refused
 from opsconsole.storage import Store
 
+PART = "part"  # in Contents.source: what a backup that is not of everything leaves out, in words
 SCRATCH = "scratch"  # the method of a copy that is built only to be compared, and never published
 
 
@@ -110,23 +113,66 @@ class Prepared:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What of a database goes into a backup, and how. Tables are named as `Table.full_name`, or without `public.`."""
+
+    tables: tuple[str, ...] = ()  # these only; none: all of them
+    without: tuple[str, ...] = ()
+    rows: bool = True  # False: the schema alone
+    apart: bool = False  # one object a table
+
+    def of(self, names: Sequence[str]) -> list[str]:
+        """The tables whose rows are wanted, of all that there are. Raises Refused for one that is not among them."""
+        for given in (*self.tables, *self.without):
+            if not any(_is_called(name, given) for name in names):
+                listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+                raise Refused("unknown_table", f"There is no table called {given}.", f"Use some of: {listed}.")
+        return [
+            name
+            for name in names
+            if self.rows
+            and (not self.tables or any(_is_called(name, given) for given in self.tables))
+            and not any(_is_called(name, given) for given in self.without)
+        ]
+
+
+WHOLE = Scope()
+
+
+def _is_called(name: str, given: str) -> bool:
+    return given in (name, name.removeprefix("public."))
+
+
 class Format(ABC):
     """One backup format of one engine."""
 
-    name: ClassVar[str]  # native, custom
+    name: ClassVar[str]  # native, custom, json
     engine: ClassVar[str]
     label: ClassVar[str]
+    divides: ClassVar[bool] = False  # whether it can write another scope than WHOLE
 
     @abstractmethod
     def estimate_bytes(self, engine: Engine) -> int:
         """An upper estimate of the stored size, for the check of free space."""
 
     @abstractmethod
-    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
+    def moment(self, engine: Engine, run: Progress) -> AbstractContextManager[Any]:
+        """One state of the database while it lasts, for `write_from` of any format of this engine."""
+
+    @abstractmethod
+    def write_from(
+        self, moment: Any, engine: Engine, archive: Archive, run: Progress, scope: Scope = WHOLE
+    ) -> Contents:
         """Write and publish the objects, never the manifest.
 
         Failpoints: backup.mid, backup.before_fsync, backup.data_renamed.
         """
+
+    def write(self, engine: Engine, archive: Archive, run: Progress, scope: Scope = WHOLE) -> Contents:
+        """`write_from` a moment of its own."""
+        with self.moment(engine, run) as moment:
+            return self.write_from(moment, engine, archive, run, scope)
 
     @abstractmethod
     def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:

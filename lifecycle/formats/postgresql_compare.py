@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import IO, Any
 
 from lifecycle.formats.base import Contents, Progress
@@ -48,10 +49,14 @@ class Archived:
     """How to digest an archive: tasks on an object of one table each (`tables`), or on SQL that names its tables.
 
     `binary` says by table in which form its rows travel, `arrays` which columns of binary ones name types by number.
+    With `copies` these are the orders that digest the copy's tables, and `names` those of the archive's parts.
     """
 
     tasks: Sequence[Task]
     encoding: str
+    program: Path = DIGESTS
+    copies: Mapping[str, Mapping[str, Any]] | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
     binary: Mapping[str, bool] = field(default_factory=dict)
     arrays: Mapping[str, Sequence[int]] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)  # by object
@@ -65,7 +70,7 @@ def row_differences(target: Staging, contents: Contents, run: Progress, archived
     workers = CopyWorkers(
         tick=ticker(run, "Comparing rows", sum(task.size for task in tasks)),
         count=workers_for(tasks),
-        program=DIGESTS,
+        program=archived.program,
         connector=target.connector,
         database=target.name,
         settings=dict(target.settings) | {"client_encoding": archived.encoding},
@@ -87,7 +92,7 @@ def fact_differences(target: Staging, contents: Contents, run: Progress, archive
         target.connector.session(target.settings, database=target.name) as session,
         target.attended(run, "Comparing definitions and keys") as attendant,
     ):
-        found = _sequence_differences(contents.sequences, snapshot.sequences(session))
+        found = sequence_differences(contents.sequences, snapshot.sequences(session))
         if fingerprint.digest(session) != contents.schema_fingerprint:
             found += _definition_differences(target, session, contents, archive, run)
         for key in proofs.foreign_keys(session):
@@ -112,10 +117,18 @@ def _copy_tasks(target: Staging, contents: Contents, archived: Archived) -> Iter
         there = {table.full_name: table for table in catalogue.tables(session, exact=False)}
     for held in contents.tables:
         if held.columns and held.name in there:
-            table, binary = there[held.name], archived.binary.get(held.name, False)
-            order = {"do": "digest_table", "sql": _copy_out(table, held.columns, binary), "binary": binary}
-            order["arrays"] = list(archived.arrays.get(held.name, ()))
-            yield Task(name=_COPY + held.name, size=table.size_bytes or 0, open=_nothing, order=order)
+            table = there[held.name]
+            order = (
+                _copy_order(table, held.columns, archived) if archived.copies is None else archived.copies[held.name]
+            )
+            yield Task(name=_COPY + held.name, size=table.size_bytes or 0, open=nothing, order=order)
+
+
+def _copy_order(table: Table, columns: tuple[str, ...], archived: Archived) -> Mapping[str, Any]:
+    binary, arrays = archived.binary.get(table.full_name, False), archived.arrays.get(table.full_name, ())
+    return {
+        "do": "digest_table", "sql": _copy_out(table, columns, binary), "binary": binary, "arrays": list(arrays),
+    }  # fmt: skip
 
 
 def _copy_out(table: Table, columns: tuple[str, ...], binary: bool) -> str:
@@ -123,7 +136,8 @@ def _copy_out(table: Table, columns: tuple[str, ...], binary: bool) -> str:
     return whole.statements()[0].decode()
 
 
-def _nothing() -> IO[bytes]:
+def nothing() -> IO[bytes]:
+    """The handle of a task that reads and writes no object."""
     return open(os.devnull, "rb")
 
 
@@ -133,7 +147,7 @@ def _digests(task: Task, facts: Mapping[str, Any], archived: Archived) -> Iterat
     elif task.name in archived.tables:
         yield archived.tables[task.name], _digest(facts)
     for part in facts["parts"]:
-        yield _name_in(part["table"]), _digest(part)
+        yield archived.names.get(part["table"]) or _name_in(part["table"]), _digest(part)
 
 
 def _digest(facts: Mapping[str, Any]) -> Digest:
@@ -158,7 +172,7 @@ def _difference(name: str, rows: int, held: Digest | None, restored: Digest | No
     return "" if restored == (held or Digest()) else f"rows of {name} have other values in the copy than in the backup"
 
 
-def _sequence_differences(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
+def sequence_differences(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str]:
     return [
         f"the sequence {name} is at {there.get(name, 'nothing')} in the copy instead of {wanted.get(name, 'nothing')}"
         for name in sorted({**wanted, **there})

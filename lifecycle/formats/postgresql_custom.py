@@ -11,7 +11,7 @@ from typing import IO, ClassVar
 
 from backports import zstd
 
-from lifecycle.formats.base import Archive, Contents, Prepared, Progress, StoredObject, TableContent
+from lifecycle.formats.base import WHOLE, Archive, Contents, Prepared, Progress, Scope, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
 from lifecycle.formats.postgresql_compare import Archived, fact_differences, row_differences
 from lifecycle.formats.postgresql_objects import ticker
@@ -42,14 +42,17 @@ class PostgresCustom(PostgresFormat):
 
     # -- writing --------------------------------------------------------------------------------------------------
 
-    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
-        with snapshot.taken(connector_of(engine)) as moment:
-            return self.write_snapshot(engine, archive, run, moment)
-
-    def write_snapshot(
-        self, engine: Engine, archive: Archive, run: Progress, moment: Snapshot, *, fallback_reason: str = ""
+    def write_from(
+        self,
+        moment: Snapshot,
+        engine: Engine,
+        archive: Archive,
+        run: Progress,
+        scope: Scope = WHOLE,
+        *,
+        fallback_reason: str = "",
     ) -> Contents:
-        """`write` of a snapshot that is already taken; rows are counted in it while pg_dump runs."""
+        """Rows are counted in the snapshot while pg_dump runs."""
         connector = connector_of(engine)
         who = catalogue.identity(moment.session)
         found = tools.choose(who.version_number, tls=connector.needs_tls)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
-from lifecycle.formats.base import Archive, Contents, Prepared, Progress, StoredObject
+from lifecycle.formats.base import WHOLE, Archive, Contents, Prepared, Progress, Scope, StoredObject
 from lifecycle.formats.postgresql_base import PostgresFormat, Staging, connector_of, source_facts
 from lifecycle.formats.postgresql_compare import fact_differences, row_differences
 from lifecycle.formats.postgresql_custom import PostgresCustom
@@ -31,6 +31,7 @@ from lifecycle.formats.streams import ArchiveWriter, damaged, plain_bytes
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, snapshot, tools
 from opsconsole.engines.postgresql.connect import Connection
+from opsconsole.engines.postgresql.snapshot import Snapshot
 
 SCHEMA = "schema.dump"
 SCHEMA_BYTES = 16 << 20  # far more than a schema needs
@@ -46,52 +47,52 @@ class PostgresNative(PostgresFormat):
 
     # -- writing and reading back ---------------------------------------------------------------------------------
 
-    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
+    def write_from(
+        self, moment: Snapshot, engine: Engine, archive: Archive, run: Progress, scope: Scope = WHOLE
+    ) -> Contents:
         connector = connector_of(engine)
-        with snapshot.taken(connector) as moment:
-            who = catalogue.identity(moment.session)
-            if reason := snapshot.unfit(moment.session, moment.tables):
-                run.log(f"The native format cannot carry {reason}; pg_dump's custom format is used.")
-                return PostgresCustom().write_snapshot(engine, archive, run, moment, fallback_reason=reason)
-            for name in catalogue.foreign_tables(moment.session):
-                run.log(f"The rows of {name} are kept on another server and are not in this backup.")
-            found = tools.choose(who.version_number, tls=connector.needs_tls)
-            argv = archives.schema_argv(found, moment.id)
-            with archives.memory_file() as fd, archives.dumping(connector, argv, fd) as dump:
-                tables, objects = write_rows(connector, archive, run, moment)
-                dump.finish(run.check_cancel)
-                schema = _publish_schema(archive, archives.content_of(fd), run)
-            run.failpoint("backup.data_renamed")
-            return Contents(
-                format=self.name,
-                format_version=1,
-                objects=(schema, *objects),
-                tables=tables,
-                schema_fingerprint=fingerprint.digest(moment.session),
-                sequences=snapshot.sequences(moment.session),
-                source=source_facts(moment.session, who) | {"started_at": moment.started_at},
-                tool={"path": str(found.pg_dump), "version": found.version},
-                snapshot={"id": moment.id, "lsn": moment.lsn},
-            )
+        who = catalogue.identity(moment.session)
+        if reason := snapshot.unfit(moment.session, moment.tables):
+            run.log(f"The native format cannot carry {reason}; pg_dump's custom format is used.")
+            return PostgresCustom().write_from(moment, engine, archive, run, fallback_reason=reason)
+        tell_foreign_tables(moment, run)
+        found = tools.choose(who.version_number, tls=connector.needs_tls)
+        argv = archives.schema_argv(found, moment.id)
+        with archives.memory_file() as fd, archives.dumping(connector, argv, fd) as dump:
+            tables, objects = write_rows(connector, archive, run, moment)
+            dump.finish(run.check_cancel)
+            schema = publish_schema(archive, archives.content_of(fd), run)
+        run.failpoint("backup.data_renamed")
+        return Contents(
+            format=self.name,
+            format_version=1,
+            objects=(schema, *objects),
+            tables=tables,
+            schema_fingerprint=fingerprint.digest(moment.session),
+            sequences=snapshot.sequences(moment.session),
+            source=source_facts(moment.session, who) | {"started_at": moment.started_at},
+            tool={"path": str(found.pg_dump), "version": found.version},
+            snapshot={"id": moment.id, "lsn": moment.lsn},
+        )
 
     def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
-        _read_schema(archive, contents)
+        read_schema(archive, contents)
         read_rows(archive, contents, [item.key for item in contents.objects if item.key != SCHEMA], run)
 
     # -- restoring ------------------------------------------------------------------------------------------------
 
     @contextmanager
     def archive_file(self, archive: Archive, contents: Contents, run: Progress) -> Iterator[int]:
-        with archives.memory_file(_read_schema(archive, contents)) as file:
+        with archives.memory_file(read_schema(archive, contents)) as file:
             yield file
 
     def fill(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
         with self.archive_file(archive, contents, run) as file:
             target.section(file)("pre-data", tick=run.check_cancel)
-            load_rows(target, archive, contents, run)
+            self.load(target, archive, contents, run)
             with target.connector.session(target.settings, database=target.name) as session:
                 set_sequences(session, contents)
-            target.build_keys(file, run)
+            self.build_keys(target, file, contents, run)
 
     def differences(
         self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
@@ -99,16 +100,38 @@ class PostgresNative(PostgresFormat):
         target = Staging(connector_of(engine), prepared.name, contents)
         with self.archive_file(archive, contents, run) as file:
             return [
-                *row_differences(target, contents, run, archived_rows(target, archive, contents)),
+                *self.row_differences(target, archive, contents, run),
                 *fact_differences(target, contents, run, file),
             ]
 
-    def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
+    def load(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> None:
+        """Load the rows into tables without keys. Failpoint: restore.staging_half."""
+        load_rows(target, archive, contents, run)
+
+    def load_in_place(self, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
+        """The same in the transaction of `session`. Failpoint: inplace.mid."""
         load_rows_in_place(session, archive, contents, run)
+
+    def build_keys(self, target: Staging, file: int, contents: Contents, run: Progress) -> None:
+        """Indexes, keys, triggers; `file` is a descriptor of the schema archive."""
+        target.build_keys(file, run)
+
+    def row_differences(self, target: Staging, archive: Archive, contents: Contents, run: Progress) -> list[str]:
+        """How the tables of a copy differ from the archive, in words."""
+        return row_differences(target, contents, run, archived_rows(target, archive, contents))
+
+    def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
+        self.load_in_place(session, archive, contents, run)
         set_sequences(session, contents)
 
 
-def _read_schema(archive: Archive, contents: Contents) -> bytes:
+def tell_foreign_tables(moment: Snapshot, run: Progress) -> None:
+    """Say which tables have their rows elsewhere."""
+    for name in catalogue.foreign_tables(moment.session):
+        run.log(f"The rows of {name} are kept on another server and are not in this backup.")
+
+
+def read_schema(archive: Archive, contents: Contents) -> bytes:
     """The schema archive, checked and parsed. Raises OperationFailed("backup_damaged")."""
     item = by_key(contents).get(SCHEMA)
     if item is None:
@@ -119,7 +142,7 @@ def _read_schema(archive: Archive, contents: Contents) -> bytes:
     return data
 
 
-def _publish_schema(archive: Archive, data: bytes, run: Progress) -> StoredObject:
+def publish_schema(archive: Archive, data: bytes, run: Progress) -> StoredObject:
     with ArchiveWriter(archive, SCHEMA) as writer:
         writer.counted.plain(data)
         writer.write(data)

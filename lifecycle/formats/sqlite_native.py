@@ -14,11 +14,23 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lifecycle.formats import sqlite_compare, sqlite_refusals
-from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared, Progress, StoredObject, TableContent
+from lifecycle.formats.base import (
+    SCRATCH,
+    WHOLE,
+    Archive,
+    Contents,
+    Format,
+    Prepared,
+    Progress,
+    Scope,
+    StoredObject,
+    TableContent,
+)
 from lifecycle.formats.sqlite_refusals import require_space
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter, plain_bytes
 from opsconsole.engines.base import Answer, Engine, TargetLock
@@ -32,6 +44,14 @@ OBJECT = "database.sqlite.zst"
 RUNTIME_TRIES = 5
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A live database as of one moment, in a private file."""
+
+    path: Path
+    journal_mode: str  # of the live one
+
+
 class SqliteNative(Format):
     """See the module's docstring."""
 
@@ -40,27 +60,37 @@ class SqliteNative(Format):
     label: ClassVar[str] = "SQLite file, compressed"
 
     def estimate_bytes(self, engine: Engine) -> int:
-        return _own(engine).size_bytes() + CHUNK_BYTES
+        return own(engine).size_bytes() + CHUNK_BYTES
 
-    def write(self, engine: Engine, archive: Archive, run: Progress) -> Contents:
-        source = _own(engine)
+    @contextmanager
+    def moment(self, engine: Engine, run: Progress) -> Iterator[Copy]:
+        source = own(engine)
         copy = run.workdir / f"{run.operation_id}.{run.fence}.copy"
         require_space(run.workdir, source.size_bytes(), "take a copy of the database")
         try:
             with source.spot() as spot:
-                mode = copying.snapshot(spot, str(copy), _paced(run, "pages", "copy"))
-            stored, found = _pack(copy, archive, run)
+                mode = copying.snapshot(spot, str(copy), paced(run, "pages", "copy"))
+            yield Copy(copy, mode)
         finally:
             copy.unlink(missing_ok=True)
-        return _contents(source, stored, found, mode)
+
+    def write_from(
+        self, moment: Copy, engine: Engine, archive: Archive, run: Progress, scope: Scope = WHOLE
+    ) -> Contents:
+        stored, found = _pack(moment.path, archive, run)
+        return contents_of(self.name, own(engine), (stored,), found, moment.journal_mode)
+
+    def unpack(self, archive: Archive, contents: Contents, path: Path, descriptor: int, run: Progress) -> None:
+        """Make the file that a backup holds, in the empty one at `path`; its descriptor is closed at the end."""
+        _unpack(archive, contents, descriptor, run)
 
     def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
         proof = run.workdir / f"{run.operation_id}.{run.fence}.proof"
         require_space(run.workdir, contents.objects[0].plain_size, "unpack the backup")
         try:
-            _unpack(archive, contents, os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), run)
+            self.unpack(archive, contents, proof, os.open(proof, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), run)
             with examine.examining(proof, full=False, digests=False) as examiner:
-                _require_equal(examiner.result(_paced(run, "tables", "check")), contents)
+                require_equal(examiner.result(paced(run, "tables", "check")), contents)
         finally:
             proof.unlink(missing_ok=True)
 
@@ -76,7 +106,7 @@ class SqliteNative(Format):
         return ("swap",)
 
     def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
-        target = _own(engine)
+        target = own(engine)
         for refusal in sqlite_refusals.lasting(target, contents, method):
             raise Refused(*refusal)
         token = secrets.token_hex(16)
@@ -84,10 +114,10 @@ class SqliteNative(Format):
             name = files.staging_name(spot.name, Label.beside(target.session_label, run.operation_id, run.fence))
             path = Path(spot.folder, name)
             try:
-                _unpack(archive, contents, spot.create(name), run)
+                self.unpack(archive, contents, path, spot.create(name), run)
                 with examine.examining(path, full=True, digests=False) as examiner:
-                    found = examiner.result(_paced(run, "tables", "check"))
-                _require_equal(found, contents)
+                    found = examiner.result(paced(run, "tables", "check"))
+                require_equal(found, contents)
                 staging.mark(str(path), run.operation_id, run.fence, token)
             except BaseException:
                 _remove_staging(spot, name)
@@ -105,7 +135,7 @@ class SqliteNative(Format):
             _staged(engine, prepared) as path,
             examine.examining(path, full=True, digests=True) as examiner,
         ):
-            return sqlite_compare.differences(examiner.result(_paced(run, "tables", "compare")), contents)
+            return sqlite_compare.differences(examiner.result(paced(run, "tables", "compare")), contents)
 
     def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:
         with _staged(engine, prepared) as path:
@@ -114,7 +144,7 @@ class SqliteNative(Format):
     def publish(
         self, engine: Engine, lock: TargetLock, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
     ) -> Mapping[str, Any]:
-        target = _own(engine)
+        target = own(engine)
         began = time.monotonic()
         witness = {"identity": target.identity().key, "token": prepared.detail["token"], "staging": prepared.name}
         run.failpoint("restore.before_swap")
@@ -129,7 +159,7 @@ class SqliteNative(Format):
     def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
         if not witness.get("token"):
             return False  # the run ended before it came so far
-        target = _own(engine)
+        target = own(engine)
         try:
             if target.identity().key != witness.get("identity"):
                 return None  # the file itself was replaced since
@@ -140,7 +170,7 @@ class SqliteNative(Format):
 
     def clean_up(self, engine: Engine, operation_id: int, fence: int) -> None:
         dead = Label.beside(engine.session_label, operation_id, fence)
-        with _own(engine).spot() as spot:
+        with own(engine).spot() as spot:
             for entry in spot.beside():
                 if files.staged_by(spot.name, entry, dead):
                     spot.remove(entry)
@@ -173,7 +203,7 @@ class _RuntimeWrote(Exception):
 
 
 def _hooks(spot: files.Spot, run: Progress, witness: Mapping[str, Any], carried: str) -> copying.Hooks:
-    paced = _paced(run, "pages", "replace")
+    tick = paced(run, "pages", "replace")
     half_reached = False
 
     def locked() -> None:
@@ -183,7 +213,7 @@ def _hooks(spot: files.Spot, run: Progress, witness: Mapping[str, Any], carried:
 
     def copied(done: int, total: int) -> None:
         nonlocal half_reached
-        paced(done, total)
+        tick(done, total)
         if not half_reached and done * 2 >= total:
             half_reached = True
             run.failpoint("sqlite.copy_half")
@@ -214,22 +244,31 @@ def _pack(copy: Path, archive: Archive, run: Progress) -> tuple[StoredObject, Ex
         stored = packer.finish()
         run.failpoint("backup.before_fsync")
         writer.sync()
-        found = examiner.result(_paced(run, "tables", "check"))
-        _require_sound(found)
+        found = examiner.result(paced(run, "tables", "check"))
+        require_sound(found)
         writer.publish()
         run.failpoint("backup.data_renamed")
     return stored, found
 
 
-def _contents(source: SqliteEngine, stored: StoredObject, found: Examination, journal_mode: str) -> Contents:
+def contents_of(
+    format: str, source: SqliteEngine, objects: tuple[StoredObject, ...], found: Examination, journal_mode: str
+) -> Contents:
+    """The contents of a backup of everything that was found in a copy; every object holds every table."""
     identity = source.identity()
     facts = {name: value for name, value in found.facts.items() if name != "journal_mode"}
     return Contents(
-        format=SqliteNative.name,
+        format=format,
         format_version=1,
-        objects=(stored,),
+        objects=objects,
         tables=tuple(
-            TableContent(name=t.name, rows=t.rows, digest=t.digest, objects=(OBJECT,), columns=t.columns)
+            TableContent(
+                name=t.name,
+                rows=t.rows,
+                digest=t.digest,
+                objects=tuple(item.key for item in objects),
+                columns=t.columns,
+            )
             for t in found.tables
         ),
         schema_fingerprint=found.fingerprint,
@@ -262,7 +301,7 @@ def _unpack(archive: Archive, contents: Contents, descriptor: int, run: Progress
                 run.failpoint("restore.staging_half")
 
 
-def _require_sound(found: Examination) -> None:
+def require_sound(found: Examination) -> None:
     if found.damage:
         raise OperationFailed(
             "target_damaged",
@@ -271,7 +310,7 @@ def _require_sound(found: Examination) -> None:
         )
 
 
-def _require_equal(found: Examination, contents: Contents) -> None:
+def require_equal(found: Examination, contents: Contents) -> None:
     """The unpacked file holds what the manifest says. Raises OperationFailed("backup_damaged")."""
     if differences := sqlite_compare.differences(found, contents):
         raise OperationFailed("backup_damaged", f"The backup is damaged: {differences[0]}.", "Use another backup.")
@@ -280,11 +319,11 @@ def _require_equal(found: Examination, contents: Contents) -> None:
 @contextmanager
 def _staged(engine: Engine, prepared: Prepared) -> Iterator[Path]:
     """The file of a prepared copy, while its folder is held."""
-    with _own(engine).spot() as spot:
+    with own(engine).spot() as spot:
         yield Path(spot.folder, prepared.name)
 
 
-def _paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:
+def paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:
     """Reports progress and looks for a cancellation, at most five times a second."""
     next_time = 0.0
 
@@ -312,7 +351,7 @@ def _remove_staging(spot: files.Spot, name: str) -> None:
             spot.remove(entry)
 
 
-def _own(engine: Engine) -> SqliteEngine:
+def own(engine: Engine) -> SqliteEngine:
     if not isinstance(engine, SqliteEngine):
         raise Refused(*sqlite_refusals.wrong_engine("sqlite", engine))
     return engine

@@ -22,8 +22,13 @@ class BackupKind(Kind):
             name="format",
             label="Format",
             default="native",
-            choices=(("native", "native: fastest, restores table by table"), ("custom", "custom: one pg_dump archive")),
-            help="native, or custom (PostgreSQL only: an archive that pg_restore reads by itself)",
+            choices=(
+                ("native", "native: fastest, restores table by table"),
+                ("custom", "custom: one pg_dump archive"),
+                ("json", "json: portable, any JSON reader reads it"),
+            ),
+            help="native, json (portable), or custom (an archive that pg_restore reads by itself); the last two for"
+            " PostgreSQL",
         ),
     )
     mutates = False

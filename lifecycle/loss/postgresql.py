@@ -176,7 +176,8 @@ class ArchiveSide(Side):
         self._known = known
         self._readers: dict[str, Reader] = {}
         if contents.format != "native":
-            self.hidden_why = "the backup is an archive of pg_dump, whose rows are not read one by one"
+            kind = "portable" if contents.format == "json" else "an archive of pg_dump"
+            self.hidden_why = f"the backup is {kind}, and its rows are not compared one by one"
 
     def counts(self) -> Mapping[str, tuple[int | None, bool]]:
         return {name: (table.rows, True) for name, table in self._tables.items()}

@@ -23,7 +23,9 @@ from opsconsole.storage import failure_of
 MOST_WORKERS = 2
 BYTES_A_WORKER = 4 << 20  # less is copied sooner than another process starts
 TICK_SECONDS = 0.25
-PROGRAM, DIGESTS = (Path(__file__).with_name(name) for name in ("copy_worker.py", "digest_worker.py"))
+PROGRAM, DIGESTS, JSON = (
+    Path(__file__).with_name(name) for name in ("copy_worker.py", "digest_worker.py", "json_worker.py")
+)
 MESSAGE = 1 << 17
 _NEXT = {
     "disk_full": "Free space or enlarge the disk of the store, then ask for the operation again.",
@@ -77,7 +79,7 @@ class CopyWorkers:
     settings: Mapping[str, str] = field(default_factory=dict)
     statements: tuple[str, ...] = ()
     count: int = MOST_WORKERS
-    program: Path = PROGRAM  # PROGRAM copies, DIGESTS digests
+    program: Path = PROGRAM  # PROGRAM copies, DIGESTS digests, JSON does both with documents
     done_bytes: int = 0
     _seats: list[_Seat] = field(default_factory=list)
 

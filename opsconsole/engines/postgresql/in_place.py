@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
@@ -107,6 +107,22 @@ def load(
             raise _damaged(str(error)) from error
         except NoKey as error:
             raise OperationFailed("key_missing", "No key at hand decrypts the backup.", "Hand its key over.") from error
+        connection.put_copy_end()
+        return _finish(connection)
+
+
+def load_lines(session: Connection, statement: bytes, blocks: Iterable[bytes]) -> int:
+    """COPY blocks of whole lines in; gives back the rows. What `blocks` raises ends it. Raises OperationFailed."""
+    with _blocking(session) as connection:
+        _expect(connection.exec_(statement), pq.ExecStatus.COPY_IN)
+        try:
+            for data in blocks:
+                connection.put_copy_data(data)
+        except BaseException:
+            connection.put_copy_end(b"the rows end here")
+            while connection.get_result() is not None:
+                pass
+            raise
         connection.put_copy_end()
         return _finish(connection)
 

@@ -219,16 +219,28 @@ def quoted(schema: str, name: str) -> str:
     return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name))
 
 
+def beside_tables(session: Connection) -> list[str]:
+    """What the rows of tables do not hold, in words."""
+    row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
+    found = [f"{row[0]} large objects"] if row and row[0] else []
+    if configured := _configured(session):
+        found.append(f"the settings of the extensions {configured}")
+    return found
+
+
+def _configured(session: Connection) -> str:
+    """Extensions that keep settings in tables of their own."""
+    row = session.execute("SELECT string_agg(extname, ', ') FROM pg_extension WHERE extconfig IS NOT NULL").fetchone()
+    return str(row[0]) if row and row[0] else ""
+
+
 def unfit(session: Connection, tables: tuple[DataTable, ...]) -> str:
     """Why table streams cannot carry this database exactly; empty when they can."""
     row = session.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
     if row and row[0]:
         return f"{row[0]} large objects"
-    configured = session.execute(
-        "SELECT string_agg(extname, ', ') FROM pg_extension WHERE extconfig IS NOT NULL"
-    ).fetchone()
-    if configured and configured[0]:
-        return f"extensions that keep settings in tables of their own: {configured[0]}"
+    if configured := _configured(session):
+        return f"extensions that keep settings in tables of their own: {configured}"
     if bare := [table.full_name for table in tables if not table.columns]:
         return f"tables without a column to copy: {', '.join(bare)}"
     names = [table.full_name for table in tables]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.documents.base import DocumentTable, Problem, Summary, summary_from
+from lifecycle.documents.base import JSON_NULL, DocumentTable, Problem, Summary, summary_from
 from lifecycle.documents.portable import DocumentWriter, rows_of
 from lifecycle.documents.values import decode, encode
 from opsconsole.exceptions import OperationFailed
@@ -29,6 +29,7 @@ ROW: dict[str, Any] = {
     "odd": b"not \xff utf-8".decode("utf-8", "surrogateescape"),
     "json": {"a": [1, {"$bytes": "inner ones are left alone"}, Decimal("2.50")]},
     "special": {"$bytes": "AA=="},
+    "json null": JSON_NULL,
     "infinite": -math.inf,
 }
 

@@ -58,7 +58,7 @@ def wreck(server: PostgresServer, name: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["swap", "in_place"])
-@pytest.mark.parametrize("format", ["native", "custom"])
+@pytest.mark.parametrize("format", ["native", "custom", pytest.param("json", marks=pytest.mark.nightly)])
 def test_the_corpus_comes_back(server: PostgresServer, original: str, base: Path, format: str, method: str) -> None:
     url, expected = server.url(original), dumped(server, copied_by_pg_dump(server, original))
     contents = worker.backup(url, base, format=format)
