@@ -11,7 +11,7 @@ from typing import Any
 
 from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
-from lifecycle.loading import postgresql, surveying
+from lifecycle.loading import postgresql, sqlite, surveying
 from lifecycle.loading.base import (
     FILE,
     MERGE,
@@ -33,7 +33,7 @@ __all__ = [
     "Uncovered", "landed", "load", "survey",
 ]  # fmt: skip
 
-_VENDORS = {"postgresql": postgresql}
+_VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 
 
 def survey(engine: Engine, document: Document, options: Options) -> Survey:

@@ -62,15 +62,15 @@ def columns(
     for name in table.columns:
         wanted.setdefault(renames.get(f"{table.name}.{name}", name), name)
     found = _paired(list(wanted), [field.name for field in relation.fields], _COLUMNS)
-    return tuple(
-        Pair(source=name, target=found[alias], is_json=_is_json(table.types.get(name), source_engine))
-        for alias, name in wanted.items()
-        if alias in found
-    )
+    families = {field.name: field.family for field in relation.fields}
 
+    def is_json(name: str, target: str) -> bool:
+        kind = table.types.get(name)
+        untold = source_engine == "postgresql" and families[target] == "json"
+        return untold if kind is None else kind.lower() in JSON_TYPES
 
-def _is_json(kind: str | None, source_engine: str) -> bool:
-    return source_engine == "postgresql" if kind is None else kind.lower() in JSON_TYPES
+    pairs = ((name, found[alias]) for alias, name in wanted.items() if alias in found)
+    return tuple(Pair(source=name, target=target, is_json=is_json(name, target)) for name, target in pairs)
 
 
 def _paired(names: Sequence[str], targets: Iterable[str], ways: Sequence[tuple[_Alike, _Alike]]) -> dict[str, str]:

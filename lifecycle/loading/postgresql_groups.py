@@ -16,7 +16,7 @@ from lifecycle.formats.base import Progress
 from lifecycle.loading.base import MERGE, Covered, Group, Survey
 from lifecycle.loading.lines import Lines, NotStraight
 from lifecycle.loading.ordering import keys_of
-from lifecycle.loading.proving import Went
+from lifecycle.loading.proving import Went, only_keys
 from lifecycle.loading.rejects import AGAIN, Rejects, refused
 from opsconsole.engines.postgresql import loading
 from opsconsole.engines.postgresql.attending import Attendant
@@ -229,9 +229,8 @@ class Filling:
         return Lines(self._document, table, relation, self._survey.mode, self._rejects, tick)
 
     def _note(self, table: Covered, affected: int) -> None:
-        only_keys = self._survey.mode == MERGE and {pair.target for pair in table.pairs} == set(table.key)
         rejected = self._rejects.counts.get(table.table, 0)
-        self.went[table.table] = Went(affected=affected, rejected=rejected, only_keys=only_keys)
+        self.went[table.table] = Went(affected=affected, rejected=rejected, only_keys=only_keys(self._survey, table))
 
 
 def _renamed(why: str, staged: Staged) -> str:

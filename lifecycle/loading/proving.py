@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lifecycle.formats.base import StoredObject
-from lifecycle.loading.base import MERGE, Survey
+from lifecycle.loading.base import MERGE, Covered, Survey
 from lifecycle.loading.rejects import AGAIN
 from opsconsole.exceptions import OperationFailed
 
@@ -32,6 +32,11 @@ class Loaded:
     rejected: int
     before: int
     after: int
+
+
+def only_keys(survey: Survey, table: Covered) -> bool:
+    """Whether a merge finds nothing to update in rows that are there, for the document has only their key."""
+    return survey.mode == MERGE and {pair.target for pair in table.pairs} == set(table.key)
 
 
 def prove(

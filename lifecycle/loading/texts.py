@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from lifecycle.documents.values import json_text
+from lifecycle.loading.fitting import Unfit
 from opsconsole.engines.structure import Field
 
 Form = Callable[[Any], str]  # of a value that is not NULL; raises Unfit
@@ -26,10 +27,6 @@ _EPOCH_TEXT = re.compile(r"-?\d{9,16}(?:\.\d+)?")
 _INFINITE = frozenset({"infinity", "-infinity"})
 _NO_ZONE = frozenset({None, "Z", "+00", "+00:00", "+0000", "-00:00"})
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
-
-
-class Unfit(ValueError):
-    """A value has no form in a column; the text says why without the value."""
 
 
 def form_of(field: Field, *, is_json: bool) -> Form:

@@ -59,11 +59,18 @@ class Patching:
 @contextmanager
 def transaction(engine: SqliteEngine) -> Iterator[Patching]:
     """A transaction that nobody else can write beside. Committed by `commit`, rolled back otherwise."""
+    with begun(engine) as connection:
+        connection.execute("PRAGMA defer_foreign_keys=ON")
+        yield Patching(connection)
+
+
+@contextmanager
+def begun(engine: SqliteEngine) -> Iterator[sqlite3.Connection]:
+    """A connection in the transaction of a writer, in which references are checked; rolled back unless committed."""
     with engine.spot() as spot, writing(spot, foreign_keys=True) as connection:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute("PRAGMA defer_foreign_keys=ON")
-            yield Patching(connection)
+            yield connection
         except sqlite3.Error as error:
             raise explained(error, spot.path) from error
         finally:

@@ -100,7 +100,8 @@ def _foreign_keys(
         parent = names.get(parts[0][0].lower())
         if parent is None:
             continue
-        named = tuple(theirs for _, _, theirs, _ in parts if theirs is not None)
+        spelled = {field.name.lower(): field.name for field in relations[parent].fields}
+        named = tuple(spelled.get(theirs.lower(), theirs) for _, _, theirs, _ in parts if theirs is not None)
         implied = next((key.columns for key in relations[parent].keys if key.primary), ())
         keys.append(
             ForeignKey(
