@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +34,9 @@ class Read:
         return [(problem.level, problem.code) for problem in self.problems]
 
 
-def read(*paths: Path) -> Read:
+def read(*paths: Path, identities: Sequence[str] = ()) -> Read:
     """Read files in this process, as the child would."""
-    with source_files(paths) as files:
+    with source_files(paths, identities) as files:
         reader, findings = reader_of(files), Findings()
         tables: dict[str, list[dict[str, Any]]] = {}
         for table, row in reader.rows(files, findings):
@@ -45,9 +45,9 @@ def read(*paths: Path) -> Read:
 
 
 @contextmanager
-def source_files(paths: Iterable[Path]) -> Iterator[list[SourceFile]]:
+def source_files(paths: Iterable[Path], identities: Sequence[str] = ()) -> Iterator[list[SourceFile]]:
     descriptors = {path.name: os.open(path, os.O_RDONLY) for path in paths}
-    unwrapper = Unwrapper(limits=Limits())
+    unwrapper = Unwrapper(limits=Limits(), identities=identities)
     try:
         yield [unwrapper.source(name, descriptor)[0] for name, descriptor in descriptors.items()]
     finally:
