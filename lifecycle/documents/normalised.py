@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -31,7 +33,9 @@ GATHERED = 1 << 18  # plain bytes kept before they are compressed
 MOST_OPEN = 32  # tables whose rows may come in turns; each costs about 1 MiB of memory
 OPTIONS = {int(zstd.CompressionParameter.compression_level): 3, int(zstd.CompressionParameter.window_log): 18}
 LONGEST_NAME = 500  # characters of a table's or column's name
+FARTHEST = 150_000  # digits before or behind the point; PostgreSQL, which holds most, ends at 131 072
 MOST_SUMMARY = 64 << 20  # bytes
+_FAR = re.compile(rb"[eE][+-]?[0-9]{5}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +161,8 @@ class _OpenTable:
             ) from error
         if len(line) > self._limits.row:
             raise _over("row", f"a row of {self.name} longer than {self._limits.row} bytes")
+        if (len(line) > FARTHEST or _FAR.search(line)) and _holds_far(list(row.values())):
+            raise _over("number", f"a number in {self.name} with more digits than any database holds")
         return line
 
     def _learn(self, row: Row) -> None:
@@ -236,6 +242,15 @@ def _fits(folder: Path, number: int, table: DocumentTable, file: TableFile) -> b
     path = folder / f"{TABLES}/{number:04}.json.zst"
     is_plain = path.is_file() and not path.is_symlink() and path.stat().st_size == file.size
     return is_plain and file.table == table.name and file.name == str(path.relative_to(folder))
+
+
+def _holds_far(value: Any) -> bool:
+    """Whether there is a number whose digits would fill the memory of whoever computes with it."""
+    if isinstance(value, Decimal):
+        return value.is_finite() and (abs(value.adjusted()) > FARTHEST or len(value.as_tuple().digits) > FARTHEST)
+    if isinstance(value, dict | list):
+        return any(map(_holds_far, value.values() if isinstance(value, dict) else value))
+    return False
 
 
 def _over(limit: str, what: str) -> OperationFailed:

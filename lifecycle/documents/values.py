@@ -17,7 +17,9 @@ import binascii
 import json
 import math
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from lifecycle.documents.base import JSON_NULL, JsonNull, Row, Value
@@ -29,7 +31,7 @@ _MINUS_ZERO = (b":-0", b",-0", b"[-0")  # what a zero of a float looks like that
 
 def encode(row: Row) -> bytes:
     """One row as a line of JSON, without the newline."""
-    return ("{" + ",".join(f"{json.dumps(name)}:{_encoded(value)}" for name, value in row.items()) + "}").encode()
+    return ("{" + ",".join([_name(name) + _encoded(value) for name, value in row.items()]) + "}").encode()
 
 
 def decode(line: bytes | str, *, plain: Iterable[str] = ()) -> dict[str, Value]:
@@ -57,22 +59,34 @@ def _parsed(line: bytes) -> Any:
     """JSON with every digit. Whole numbers are looked at one by one only where that can matter."""
     special = any(sign in line for sign in _MINUS_ZERO)
     try:
-        return json.loads(line, parse_float=Decimal, parse_int=_whole if special else None, parse_constant=_no_constant)
+        return json.loads(
+            line, parse_float=Decimal, parse_int=whole_number if special else None, parse_constant=_no_constant
+        )
+    except InvalidOperation as error:
+        raise ValueError("a number is beyond all bounds") from error
     except ValueError:
         if special or len(line) <= _MOST_DIGITS:
             raise
-        return json.loads(line, parse_float=Decimal, parse_int=_whole, parse_constant=_no_constant)
+        return json.loads(line, parse_float=Decimal, parse_int=whole_number, parse_constant=_no_constant)
 
 
-def _whole(digits: str) -> int | Decimal:
+def whole_number(digits: str) -> int | Decimal:
+    """A whole number as JSON writes it, also one of more digits than Python takes for an int."""
     return Decimal(digits) if digits == "-0" or len(digits) > _MOST_DIGITS else int(digits)
 
 
+@lru_cache(maxsize=4096)
+def _name(column: str) -> str:
+    return json.dumps(column) + ":"
+
+
 def _encoded(value: Value) -> str:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return json.dumps({"$bytes": base64.b64encode(bytes(value)).decode()})
     if isinstance(value, str):
         return _text(value)
+    if value is None or isinstance(value, int):
+        return json_text(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return json.dumps({"$bytes": base64.b64encode(bytes(value)).decode()})
     if isinstance(value, float | Decimal) and not _finite(value):
         return json.dumps({"$float": _constant(value)})
     if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _SPECIAL:
@@ -84,24 +98,31 @@ def _encoded(value: Value) -> str:
 
 def json_text(value: Any) -> str:
     """JSON of any depth in which decimal numbers keep every digit."""
-    if isinstance(value, Decimal):
+    if isinstance(value, str):
+        return encode_basestring(value)
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
         return str(value)
     if isinstance(value, JsonNull):
         return "null"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(str(name))}:{json_text(inner)}" for name, inner in value.items()) + "}"
+        return "{" + ",".join(f"{_name(str(name))}{json_text(inner)}" for name, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(json_text, value)) + "]"
     return json.dumps(value, ensure_ascii=False)
 
 
 def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raw = value.encode("utf-8", "surrogateescape")
-        return json.dumps({"$text": base64.b64encode(raw).decode()})
-    return json.dumps(value, ensure_ascii=False)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raw = value.encode("utf-8", "surrogateescape")
+            return json.dumps({"$text": base64.b64encode(raw).decode()})
+    return encode_basestring(value)
 
 
 def _finite(value: float | Decimal) -> bool:

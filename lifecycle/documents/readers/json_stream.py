@@ -11,9 +11,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
 
+from lifecycle.documents.values import whole_number
 from opsconsole.exceptions import OperationFailed
 
 PIECE = 1 << 18
@@ -35,9 +36,7 @@ class JsonStream:
         self._stream = stream
         self._longest = longest
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._parser = json.JSONDecoder(
-            parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_without_twins
-        )
+        self._parser = QUICK
         self._text, self._at, self._before, self._ended = "", 0, 0, False
 
     def peek(self) -> str:
@@ -82,8 +81,13 @@ class JsonStream:
                     raise self._broken(f"{error.msg.lower()}", error.pos) from error
             except Unsound as error:
                 raise self._broken(str(error)) from error
-            except ValueError as error:  # Python's own limit, which is far beyond what any database holds
-                raise self._broken("a number has too many digits") from error
+            except InvalidOperation as error:
+                raise self._broken("a number is beyond all bounds") from error
+            except ValueError as error:  # a whole number of more digits than Python takes by itself
+                if self._parser is EXACT:
+                    raise self._broken("a number has too many digits") from error
+                self._parser = EXACT
+                continue
             except RecursionError as error:
                 raise OperationFailed("too_deep", "A value is nested deeper than is read.", "Look at it.") from error
             else:
@@ -172,3 +176,8 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise Unsound(f"{name} is no JSON")
+
+
+_COMMON: dict[str, Any] = {"parse_float": Decimal, "parse_constant": _no_constant, "object_pairs_hook": _without_twins}
+QUICK = json.JSONDecoder(**_COMMON)
+EXACT = json.JSONDecoder(**_COMMON, parse_int=whole_number)

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lifecycle.documents.base import Row
-from lifecycle.documents.portable import rows_of
+from lifecycle.documents.portable import lines_of, row_of
+from lifecycle.documents.readers.json_stream import EXACT as SOUND
 from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
+from opsconsole.exceptions import OperationFailed
 
 LONGEST_HEAD = 1 << 16
 _OPENING = b',"tables":{\n'
@@ -32,7 +34,18 @@ class Portable(Reader):
         )
         for file in files:
             with file.open() as stream:
-                yield from rows_of(stream)
+                for table, line in lines_of(stream):
+                    yield table, None if line is None else _row(line, table)
+
+
+def _row(line: bytes, table: str) -> Row:
+    """The row, once it is sure that no key stands in it twice: others may have written in the document."""
+    row = row_of(line, table)
+    try:
+        SOUND.decode(line.decode())
+    except ValueError as error:
+        raise OperationFailed("document_damaged", f"A row of {table} is not sound: {error}.", "Mend it.") from error
+    return row
 
 
 def _head(file: SourceFile) -> dict[str, Any] | None:

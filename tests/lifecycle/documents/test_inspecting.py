@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from backports import zstd
 from lifecycle.documents.base import Summary
 from lifecycle.documents.inspecting import GivenFile, Inspected, gather, inspect
 from lifecycle.documents.limits import Limits
-from lifecycle.documents.normalised import opened
+from lifecycle.documents.normalised import Normaliser, opened
 from lifecycle.documents.portable import DocumentWriter
+from lifecycle.documents.reading import Findings
 from opsconsole.exceptions import Cancelled, OperationFailed, OpsError, Refused
 from tests.support.fake_run import FakeRun
 
@@ -126,6 +128,13 @@ def test_an_encrypted_file_needs_a_key_of_its_recipients(tmp_path: Path) -> None
         (DOCUMENT[:-5], "document_damaged"),
         (DOCUMENT.replace(b'"Ada"', b'"\xff"'), "document_damaged"),
         (DOCUMENT.replace(b'"Ada"', b"[" * 100_000), "document_damaged"),
+        (DOCUMENT.replace(b'"id": 1', b'"id": 1, "id": 2').replace(b'"id":1', b'"id":1,"id":2'), "document_damaged"),
+        (DOCUMENT.replace(b'"Ada"', b"1e999999999"), "bad_number"),
+        (DOCUMENT.replace(b'"Ada"', b"[" + b"1" * 200_000 + b"]"), "bad_number"),
+        (DOCUMENT.replace(b'"Ada"', b"1e99999999999999999999"), "document_damaged"),
+        (b'[{"x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}]", "unknown_format"),
+        (b'[{"x": 1}, {"x": ' + b"[" * 5_000 + b"]" * 5_000 + b"}]", "too_deep"),
+        (b'[{"x": 1}, {"x": "' + bytes(1000), "unreadable"),
     ],
 )
 def test_what_is_damaged_is_refused_and_leaves_nothing(tmp_path: Path, content: bytes, code: str) -> None:
@@ -134,7 +143,7 @@ def test_what_is_damaged_is_refused_and_leaves_nothing(tmp_path: Path, content: 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, lambda data: gzip.compress(gzip.compress(data))])
 def test_a_bomb_is_stopped_while_it_unpacks(tmp_path: Path, pack: Pack) -> None:
-    bomb = pack(bytes(128 << 20))
+    bomb = pack(bytes(40 << 20))
     assert refused(tmp_path, bomb).code == "too_dense"
 
 
@@ -153,6 +162,23 @@ def test_a_bomb_is_stopped_while_it_unpacks(tmp_path: Path, pack: Pack) -> None:
 )
 def test_each_limit_ends_the_reading(tmp_path: Path, limits: Limits, code: str) -> None:
     assert refused(tmp_path, DOCUMENT, limits=limits).code == code
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        tracemalloc.start()
+        try:
+            normaliser = Normaliser(folder, Limits(), Findings())
+            for number in range(rows):
+                normaliser.row("t", {"id": number, "name": "x" * 100})
+            assert normaliser.finish()[0][0].rows == rows
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(15_000) < peak(5_000) + (1 << 19)
 
 
 def test_it_stops_when_somebody_cancels(tmp_path: Path) -> None:

@@ -222,7 +222,6 @@ def test_other_json_of_tables_is_read_as_a_guess(tmp_path: Path, content: str, t
         '[{"x": 1, "y": 2, "x": 3}]',
         '[{"x": NaN}]',
         '[{"x": "\\ud83d"}]',
-        '[{"x": ' + "9" * 5000 + "}]",
         '[{"x": 1}, {"x": "' + "a" * 200 + '\n"}]',
         '[{"x": 1}',
     ],

@@ -17,6 +17,7 @@ from opsconsole.exceptions import OperationFailed
 ROWS: list[Any] = [
     {"text": 'ü 🎯 "x" \\ \n', "n": [1, -2.50, 1e5, 0, True, False, None], "o": {"a": {}, "b": []}},
     123456789012345678901234567890,
+    Decimal("7" * 5000),
     Decimal("-0.10"),
     "",
     [],
@@ -26,7 +27,9 @@ ROWS: list[Any] = [
 ]
 TEXT = (
     '\ufeff {"a" : [ {"text":"ü \\ud83c\\udfaf \\"x\\" \\\\ \\n","n":[1,-2.50,1e5,0,true,false,null],'
-    '"o":{"a":{},"b":[]}} , 123456789012345678901234567890,-0.10,"",[],{},null,"\u2028"] ,\n"b":7 }\n '
+    '"o":{"a":{},"b":[]}} , 123456789012345678901234567890,'
+    + "7" * 5000
+    + ',-0.10,"",[],{},null,"\u2028"] ,\n"b":7 }\n '
 ).encode()
 
 
@@ -59,7 +62,7 @@ def test_values_are_the_same_wherever_the_pieces_are_cut(size: int) -> None:
     [
         "", "{", '{"a"', '{"a":', '{"a":1', '{"a":1,}', '{"a" 1}', "{1:2}", '{"a":1}x', '{"a":1,"a":2}', '{"a":tru}',
         '{"a":1.}', '{"a":01}', '{"a":-}', '{"a":"\\x"}', '{"a":"\n"}', '{"a":Infinity}', '{"a":"\\udc00"}',
-        '{"a":{"b":1,"b":2}}', '{"a":' + "1" * 5000 + "}",
+        '{"a":{"b":1,"b":2}}', '{"a":1e99999999999999999999}',
     ],
 )  # fmt: skip
 def test_what_is_not_json_is_refused(bad: str, size: int) -> None:
