@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lifecycle.documents.readers.json_document import Ignition, Tasklets
 from lifecycle.documents.readers.json_tables import JsonTables
 from lifecycle.documents.readers.portable import Portable
+from lifecycle.documents.readers.postgresql.custom import PgDumpCustom
 from lifecycle.documents.readers.postgresql.dump import PgDumpSql
 from lifecycle.documents.readers.solana import SolanaSet, SolanaSingle
 from lifecycle.documents.readers.tasklets_folder import TaskletsFolder
@@ -21,6 +22,7 @@ READERS: tuple[Reader, ...] = (
     SolanaSet(),
     SolanaSingle(),
     PgDumpSql(),
+    PgDumpCustom(),
     JsonTables(),  # a guess, so the last
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ _SIGNS = re.compile(
 )
 _OTHER = re.compile(rb"\s*(?:PRAGMA\b|PGDMP|[{\[]|SQLite format 3\0)")
 _DATA_FOR = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*); Owner: ")
+THROUGH_ITS_ROOT = b"-- load via partition root "  # the rows of a partition, put into its parent
 _TOKEN = re.compile(rb"\\(restrict|unrestrict)\s+([A-Za-z0-9]+)\s*")
 _SETTING = re.compile(rb"SET (\w+)\s*(?:=|TO)\s*(.*?);", re.DOTALL | re.IGNORECASE)
 _NAMED = 5  # tables and columns that a sentence names before it says how many more
@@ -34,38 +36,46 @@ Found = Iterator[tuple[str, Row | None]]
 
 
 class Dump:
-    """One script as it is read."""
+    """A dump as it is read: one script (`rows`), or the parts that an archive keeps apart (`part`, then `end`)."""
 
-    def __init__(self, stream: BinaryIO, findings: Findings) -> None:
-        self._script = Script(stream)
+    def __init__(self, findings: Findings) -> None:
+        self.stopped = False  # by something that no dump holds; the findings tell what
         self._findings = findings
+        self._place = ""  # which part of an archive a line belongs to
+        self._script = Script(io.BytesIO())
         self._speech = Speech()
         self._path = ""  # the schema of names without one, where an old dump sets a search_path
         self._defined: dict[tuple[str, str], Defined] = {}
         self._covered: set[str] = set()
+        self._announced: list[str] = []  # tables whose own heading has come, and nothing behind it yet
         self._counted: dict[Role, Counter[str]] = {Role.TOLD: Counter(), Role.LOST: Counter(), Role.REFUSED: Counter()}
         self._restricted = b""
         self._whole = True  # whether the end that the beginning promises has come
-        self._unknown = False  # whether something stood there that no dump holds
         findings.heading = Heading(engine="postgresql")
 
-    def rows(self) -> Found:
+    def rows(self, stream: BinaryIO) -> Found:
         """As `Reader.rows`. It stops at the first thing that no dump holds, with an error among the findings."""
+        yield from self.part(stream)
+        if not self.stopped:
+            yield from self.end()
+
+    def part(self, stream: BinaryIO, place: str = "") -> Found:
+        """The rows of one script, or of one entry of an archive; what was said before still holds."""
+        self._place = place
+        self._script = Script(stream, standard_strings=self._speech.standard_strings)
         for piece in self._script.pieces():
             if isinstance(piece, Comment):
-                yield from self._comment(piece)
+                self._comment(piece)
             elif isinstance(piece, Command):
-                if not self._command(piece):
-                    return
+                self._command(piece)
             elif isinstance(piece, Statement):
                 yield from self._statement(piece)
-                if self._unknown:
-                    return
-        self._end()
+            if self.stopped:
+                return
 
     # -- what is no statement ------------------------------------------------------------------------------------
 
-    def _comment(self, piece: Comment) -> Found:
+    def _comment(self, piece: Comment) -> None:
         """A table's own heading tells that its rows are here, also when there are none (--inserts)."""
         if piece.text == _HEADER:
             self._whole = False
@@ -74,31 +84,34 @@ class Dump:
         elif match := _DATA_FOR.match(piece.text):
             name, schema = (self._speech.encoding.text(part, piece.line) for part in match.groups())
             if not self._defined.keys().isdisjoint({(schema, name), ("", name)}):
-                yield from self._begun(f"{schema}.{name}")
+                self.announce(schema, name)
+        elif piece.text.startswith(THROUGH_ITS_ROOT):
+            self._announced.clear()
 
-    def _command(self, piece: Command) -> bool:
-        """Whether it is one of the pair that pg_dump itself writes around its text, with the same token."""
+    def _command(self, piece: Command) -> None:
+        """Only the pair that pg_dump itself writes around its text is understood, with one token for both."""
         match = _TOKEN.fullmatch(piece.text)
         if match and match[1] == b"restrict" and not self._restricted:
             self._restricted = match[2]
-            return True
+            return
         if match and match[1] == b"unrestrict" and match[2] == self._restricted:
             self._restricted = b""
-            return True
+            return
+        self.stopped = True
         shown = piece.text[:60].decode(errors="replace")
         self._findings.refuse(
             "meta_command",
-            f"Line {piece.line} is a command to psql: {shown}",
+            f"{self._place}Line {piece.line} is a command to psql: {shown}",
             "No backup needs one (pg_dump writes them with --create only). Find out who changed this file.",
         )
-        return False
 
     # -- statements ----------------------------------------------------------------------------------------------
 
     def _statement(self, piece: Statement) -> Found:
+        yield from self._begin_announced()
         verdict = verdict_on(piece)
         if verdict.role in self._counted:
-            self._counted[verdict.role][verdict.what] += 1
+            self.count(verdict.role, verdict.what)
         elif verdict.role is Role.COPY:
             yield from self._copied(piece)
         elif verdict.role is Role.INSERT:
@@ -115,16 +128,40 @@ class Dump:
         columns = target.columns if target.columns is not None else self._columns(target.schema, target.table)
         if columns is None:
             raise unreadable(f"The COPY on line {piece.line} does not name its columns, nor does the dump create them.")
+        self._require_known(target, piece)
         name, encoding = self._full_name(target), self._speech.encoding
         yield from self._begun(name)
         for line, raw in self._script.data():
             yield name, row_of(raw, columns, line, encoding)
+
+    def _require_known(self, target: Target, piece: Statement) -> None:
+        """Where the dump creates the table as well, both must tell of the same columns."""
+        known = self._columns(target.schema, target.table)
+        strange = [name for name in target.columns or () if known is not None and name not in known]
+        if strange:
+            raise unreadable(
+                f"The COPY on line {piece.line} names the column {strange[0]}, which its table does not have.",
+                "The file was changed or damaged. Use another copy of it.",
+            )
 
     def _inserted(self, piece: Statement) -> Found:
         for target, row in inserted(piece, self._speech, self._columns):
             name = self._full_name(target)
             yield from self._begun(name)
             yield name, row
+
+    def announce(self, schema: str, table: str) -> None:
+        """The rows of a table follow, even if there are none."""
+        self._announced.append(f"{schema}.{table}" if schema else table)
+
+    def count(self, role: Role, what: str) -> None:
+        """Something to be told at the end."""
+        self._counted[role][what] += 1
+
+    def _begin_announced(self) -> Found:
+        for name in self._announced:
+            yield from self._begun(name)
+        self._announced.clear()
 
     def _begun(self, name: str) -> Found:
         if name not in self._covered:
@@ -167,17 +204,19 @@ class Dump:
             self._path = value.split(",")[0].strip(' "')
 
     def _refuse_unknown(self, piece: Statement) -> None:
-        self._unknown = True
+        self.stopped = True
         shown = " ".join(piece.text[:80].decode(errors="replace").split())
         self._findings.refuse(
             "unexpected_statement",
-            f"Line {piece.line} holds a statement that pg_dump does not write: {shown}",
+            f"{self._place}Line {piece.line} holds a statement that pg_dump does not write: {shown}",
             "Dump again with pg_dump, or take the statement out when you know why it is there.",
         )
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def _end(self) -> None:
+    def end(self) -> Found:
+        """Tell what there is to tell once everything has been read."""
+        yield from self._begin_announced()
         if self._restricted or not self._whole:
             self._findings.refuse("cut_off", "The dump ends before its own last line.", "Use a whole copy of it.")
         for what, number in sorted(self._counted[Role.REFUSED].items()):
@@ -220,4 +259,4 @@ class PgDumpSql(Reader):
 
     def rows(self, files: Sequence[SourceFile], findings: Findings) -> Found:
         with files[0].open() as stream:
-            yield from Dump(stream, findings).rows()
+            yield from Dump(findings).rows(stream)

@@ -87,13 +87,13 @@ class Command(Piece):
 class Script:
     """`pieces` goes through a script; after a COPY statement, `data` gives its lines before `pieces` goes on."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, *, standard_strings: bool = True) -> None:
         self._stream = stream
         self._data = b""
         self._at = 0  # where the present piece begins
         self._ended = False
         self.line = 1
-        self.standard_strings = True  # whether backslashes in '...' stand for themselves
+        self.standard_strings = standard_strings  # whether backslashes in '...' stand for themselves
 
     def pieces(self) -> Iterator[Piece]:
         """Raises OperationFailed("unreadable") for whatever does not end, is too long, or holds NUL."""

@@ -92,3 +92,19 @@ def test_a_plain_dump_is_read_equal_to_its_database(
     kinds = found.findings.types["public.kinds"]
     assert kinds["address"] == 'public."Address"' and kinds["matrix"] == "integer[]" and kinds["ch"] == "character(5)"
     assert kinds["t"] == "timestamp with time zone" and kinds["char"] == '"char"'
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--compress=0", "--inserts"), ("--compress=9", "--load-via-partition-root")], ids=str
+)
+def test_a_custom_archive_is_read_equal_to_its_database(
+    postgres: PostgresServer, database: str, options: tuple[str, ...]
+) -> None:
+    found = read(dumped(postgres, database, "--format=custom", *options))
+    assert found.format == "pg-dump-custom" and not found.errors
+    expected = held(postgres, database)
+    if "--load-via-partition-root" in options:
+        parts = sorted(name for name in expected if name.startswith("public.logs_"))
+        expected["public.logs"] = [row for name in parts for row in expected.pop(name)]
+    assert plain(found.tables) == expected
+    assert found.findings.types["public.kinds"]["matrix"] == "integer[]"
