@@ -89,7 +89,8 @@ def _entry(archive: Archive, entry: Entry, dump: Dump) -> Found:
     if entry.definition and entry.kind != "TABLE DATA":
         yield from dump.part(io.BytesIO(entry.definition), place)
     if entry.kind == "TABLE DATA":
-        dump.announce(entry.schema, entry.name)
+        if not entry.copy:
+            dump.announce(entry.schema, entry.name)
         if entry.has_rows and not dump.stopped:
             yield from _rows(archive, entry, dump, place)
 
@@ -100,7 +101,7 @@ def _rows(archive: Archive, entry: Entry, dump: Dump, place: str) -> Found:
     through_its_root = entry.definition.startswith(THROUGH_ITS_ROOT)
     name = f"{entry.schema}.{entry.name}" if entry.schema else entry.name
     for table, row in dump.part(cast(BinaryIO, text), place):
-        if row is not None and table != name and not through_its_root:
+        if table != name and entry.copy and not through_its_root:
             raise unreadable(f"The entry of {name} holds rows of {table}: the archive is damaged.")
         yield table, row
 
