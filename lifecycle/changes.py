@@ -106,7 +106,7 @@ class SetSmokeStatement(Change):
     free_at_first = False  # what is confirmed here runs on the database's server
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
-        database = _database(number(parameters, "database", default=0, least=0, most=2**53))
+        database = database_of(number(parameters, "database", default=0, least=0, most=2**53))
         name, given = text(parameters, "name"), str(parameters.get("statement") or "").strip()
         before, statement = smoke.current(database, name), smoke.one_select(given) if given else ""
         smoke.refuse_odd(database, name, before, statement)
@@ -131,10 +131,10 @@ class SetSmokeStatement(Change):
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Whoever may ask for a drill there may ask for this."""
-        _require_engineer(account, _database(draft.parameters["database"]), "set its smoke statements")
+        require_engineer(account, database_of(draft.parameters["database"]), "set its smoke statements")
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        database = _database(parameters["database"])
+        database = database_of(parameters["database"])
         if smoke.current(database, parameters["name"]) != parameters["before"]:
             raise Refused("stale", "The statement was changed by somebody else meanwhile.", "Ask again.")
         smoke.put(database, parameters["name"], parameters["statement"], operation)
@@ -168,7 +168,7 @@ class TrustBackup(Change):
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Whoever may ask for a restore there may ask for this."""
-        _require_engineer(account, _backup(draft.parameters["backup"]).database, "call its backups good")
+        require_engineer(account, _backup(draft.parameters["backup"]).database, "call its backups good")
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
         backup = _backup(parameters["backup"])
@@ -178,7 +178,8 @@ class TrustBackup(Change):
         return {"backup": backup.id}
 
 
-def _require_engineer(account: Account | None, database: Database, what: str) -> None:
+def require_engineer(account: Account | None, database: Database, what: str) -> None:
+    """Raise Refused unless whoever asks may ask for operations there. None is somebody at the shell."""
     if account is not None and not can(account, "request", database):
         raise Refused(
             "not_allowed",
@@ -187,7 +188,8 @@ def _require_engineer(account: Account | None, database: Database, what: str) ->
         )
 
 
-def _database(number: int) -> Database:
+def database_of(number: int) -> Database:
+    """The managed database of that number. Raises Usage."""
     rows = Database.objects.select_related("environment", "owner_group")
     found = rows.filter(pk=number, removed_at=None).first()
     if found is None:

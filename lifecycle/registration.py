@@ -13,6 +13,7 @@ from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
 from lifecycle.patches import listing
 from lifecycle.uploads import listing as uploads
+from lifecycle.version_changes import DeclareVersion
 from opsconsole import kinds, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
@@ -37,7 +38,7 @@ def register_all() -> None:
     tasks.register_chore("uploads", uploads.drop_expired)
     tasks.register_chore("upload folders", uploads.tidy, every=60.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
-    for change in (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup()):
+    for change in (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion()):
         register_change(change)
     register_reader(posture.read)
     register_reader(posture.read_kept)
@@ -47,4 +48,4 @@ def register_all() -> None:
 
 def _declare_pages() -> None:
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
-    from lifecycle import drill_pages, pages, patch_pages, upload_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    from lifecycle import drill_pages, pages, patch_pages, upload_pages, version_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 
 from lifecycle.models import Upload
 from lifecycle.uploads import listing, streaming
-from opsconsole import kinds, operations
+from opsconsole import operations
 from opsconsole.models import Account, Database, Operation
 from opsconsole.pages.base import Scope, account_of, fragment, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import header
@@ -138,9 +138,7 @@ def _standing(request: HttpRequest, upload: Upload) -> dict[str, Any]:
         "waits": waits,
         "stuck": upload.state in PENDING and not waits,
         "is_kept": upload.state != Upload.State.EXPIRED,
-        "restorable": _can_be_restored()
-        and upload.state == Upload.State.READABLE
-        and rights_of(request).can("request", upload.database),
+        "restorable": upload.state == Upload.State.READABLE and rights_of(request).can("request", upload.database),
         "can_request": rights_of(request).can("request", upload.database),
         "used_by": _restored_by(upload),
     }
@@ -150,10 +148,6 @@ def _found(upload: Upload) -> tuple[Any, Any]:
     """(its inspection, the summary of the document), both None until it was inspected."""
     inspection = getattr(upload, "inspection", None)
     return inspection, inspection.read_summary() if inspection else None
-
-
-def _can_be_restored() -> bool:
-    return any(parameter.name == "upload" for parameter in kinds.get("restore").parameters)
 
 
 def _moment(text: str) -> datetime | None:

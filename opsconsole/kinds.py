@@ -188,6 +188,10 @@ class Kind(ABC):
         """The parameters that a form shows, where `given` is what is known of the request already."""
         return tuple(parameter for parameter in self.parameters if not parameter.local)
 
+    def instead(self, database: Database) -> tuple[Afterwards, ...]:
+        """What somebody may be looking for instead, told below the form."""
+        return ()
+
     def heading(self, database: Database) -> str:
         """Above the form in which it is asked for."""
         return f"{self.label} {database.name}"

@@ -1,4 +1,7 @@
-"""Restore: put the content of a backup in the place of what a database holds now, in one atomic act."""
+"""Restore: put the content of a backup in the place of what a database holds now, in one atomic act.
+
+A document (an upload, or a portable backup) holds rows and no schema; what is done with one is in `document_restores`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,22 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, drills, kept, loss, offers, patches, replacing, taking
+from lifecycle import (
+    archives,
+    choices,
+    document_requests,
+    document_restores,
+    document_sources,
+    drills,
+    kept,
+    loss,
+    offers,
+    patches,
+    replacing,
+    taking,
+)
+from lifecycle.document_requests import DOCUMENT_PARAMETERS
+from lifecycle.document_restores import is_of_document
 from lifecycle.formats import format_of, formats_for
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
@@ -17,8 +35,8 @@ from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
 from opsconsole.exceptions import Moved, Refused, Usage
-from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
-from opsconsole.models import Database, Operation
+from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.plans import Growth, Plan, Precondition, Step, Target
 from opsconsole.targets import plan_target
 
@@ -56,6 +74,7 @@ class RestoreKind(Kind):
             choices=(("", "no"), ("yes", "yes")),
             help="yes to keep rows that are only there now in a file, which a reapply can put back",
         ),
+        *DOCUMENT_PARAMETERS,
     )
     mutates = True
     repeatable = False
@@ -64,6 +83,9 @@ class RestoreKind(Kind):
     def plan(self, request: Request) -> Plan:
         destination = request.database
         source = _source(request)
+        if document := document_sources.asked(request, source):
+            return document_restores.plan(request, document)
+        document_requests.refuse_settings(request.parameters)
         backup = choices.choose(source, request.parameters["backup"])
         taking.sound(backup)
         manifest = archives.manifest_of(backup)
@@ -127,10 +149,14 @@ class RestoreKind(Kind):
         )
 
     def run(self, run: Run) -> Result:
+        if is_of_document(run.plan):
+            return document_restores.run(run)
         done = replacing.replace(run, _backup(run.plan), str(run.plan.parameters["method"]))
         return _conclude(run.plan, (run.operation_id, run.fence), run.engine(), done.facts, done.safety)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        if is_of_document(recovery.plan):
+            return document_restores.witness(recovery)
         verdict = replacing.verdict(recovery)
         if verdict is not Witness.DONE:
             return verdict, None
@@ -140,6 +166,8 @@ class RestoreKind(Kind):
         )
 
     def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
+        if is_of_document(plan):
+            return document_restores.moved(plan, engines, growth)
         backup = _backup(plan)
         archive, manifest = archives.archive_of(backup), archives.manifest_of(backup)
         found = loss.of_backup(engines["target"], archive, manifest, f"backup {backup.id}", loss.unhurried())
@@ -157,11 +185,24 @@ class RestoreKind(Kind):
         if parameter == "source":
             others = visible.filter(engine=database.engine).exclude(pk=database.pk).order_by("name")
             return (("", f"{database.name} itself"), *((name, name) for name in others.values_list("name", flat=True)))
+        if parameter == "upload":
+            return document_requests.suggestions(visible)
         return choices.suggestions(database) if parameter == "backup" else ()
+
+    def bring(self, database: Database, given: Mapping[str, str], account: Account, token: Token | None) -> Errand:
+        return document_requests.bring(database, given, account, token)
+
+    def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
+        return document_requests.fields(super().fields(database, given), database, given)
+
+    def instead(self, database: Database) -> tuple[Afterwards, ...]:
+        return (document_requests.invitation(database),)
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "backup":
             return replacing.sound_digest(int(subject))
+        if name in document_restores.PROBES:
+            return document_restores.probe(name, subject)
         return super().probe(name, subject, engines)
 
 

@@ -53,8 +53,8 @@ def load(
     not fit, when the options say so.
 
     Gives back facts for the result: `tables` (rows, inserted, updated, unchanged, rejected, before, after of each),
-    `rows`, `rejected`, `rejects` (the published object, or None), `witness`. Right before the commit: `run.recheck()`
-    after the tables are locked, then `run.before_commit(witness=...)`; right after it `run.after_commit()`.
+    `rows`, `rejected`, `rejects` (the published object, or None), `witness`. Right before the tables are locked:
+    `run.recheck()`; before the commit `run.before_commit(witness=...)`; right after it `run.after_commit()`.
 
     Failpoints: load.half, load.before_commit, load.committed. Raises Refused when the survey has refusals or open
     questions, OperationFailed when a row does not fit, counts differ or the tables stay locked; nothing was changed.

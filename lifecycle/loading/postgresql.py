@@ -63,8 +63,8 @@ def load(
     """See `lifecycle.loading.load`."""
     connector, rejects = connector_of(engine), Rejects(options, place)
     mode = "ACCESS EXCLUSIVE" if survey.truncates else "EXCLUSIVE"
+    run.recheck()  # in sessions of its own, which the locks would hold up; a schema that moves after it, `_fill` sees
     with in_place.transaction(connector, _locked(survey), mode=mode) as session:
-        run.recheck()
         before, went = _fill(connector, session, document, survey, rejects, run)
         loaded = proving.prove(survey, went, before, _counted(session, survey))
         for table in survey.tables:

@@ -103,11 +103,14 @@ def record(operation_id: int, upload: Upload, found: Found) -> Inspection:
     return row
 
 
-def document_of(upload: Upload) -> Document:
-    """The document of a readable upload. Raises Refused: upload_gone, not_inspected, upload_refused."""
+def document_of(upload: Upload, workdir: Path | None = None) -> Document:
+    """The document of a readable upload; `workdir` as for `open_stored`.
+
+    Raises Refused: upload_gone, not_inspected, upload_refused.
+    """
     row = sound(upload)
     archive = Archive(store=archives.store(), folder=row.key)
-    return open_stored(archive, contents_from(row.contents), summary=row.read_summary())
+    return open_stored(archive, contents_from(row.contents), summary=row.read_summary(), workdir=workdir)
 
 
 def sound(upload: Upload) -> Inspection:

@@ -116,6 +116,7 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
         kind=chosen,
         form=form,
         requirement=requirement,
+        instead=chosen.instead(database),
     )
 
 

@@ -65,7 +65,7 @@ def test_a_file_is_brought_in_the_browser_inspected_by_a_worker_and_read_as_a_do
     assert [row["name"] for row in document.rows("customers")] == ["Ada", "Grace"]
     assert (list(document.rows("empty")), document.summary.version) == ([], 14)
     page = client.get(f"/uploads/{upload.pk}/").content.decode()
-    assert "0014_x" in page
+    assert "Request restore of shop from this" in page and "0014_x" in page
     told = AuditEvent.objects.filter(type__startswith="upload.").order_by("id").values_list("type", flat=True)
     assert list(told) == ["upload.received", "upload.inspected"]
     report = Report()
