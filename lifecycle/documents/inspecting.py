@@ -29,6 +29,7 @@ from opsconsole.exceptions import OperationFailed, Refused, Usage
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "lifecycle.documents.reader_program"
 TICK_SECONDS = 0.25
+MOST_FOUND = 10_000  # files of a folder, where there is still some hope that it is one backup
 LONGEST_MESSAGE = 1 << 16  # bytes of one line that the child says
 
 
@@ -62,19 +63,30 @@ class Inspected:
 
 
 def gather(paths: Sequence[Path]) -> list[GivenFile]:
-    """The files at these paths, and those directly in them where they are folders; names that begin with a dot are not.
+    """The files at these paths, and all files below those that are folders; what begins with a dot is left out.
 
-    Raises Usage where there is nothing. What is no plain file is refused when it is opened.
+    No link is followed: it is refused when it is opened, like whatever else is no plain file. Raises Usage where there
+    is nothing, Refused where there is too much to be one backup.
     """
     found: list[GivenFile] = []
     for path in paths:
         if not path.exists() and not path.is_symlink():
             raise Usage("no_file", f"There is no file {path} on this machine.", "Give the path of a file or a folder.")
         if path.is_dir() and not path.is_symlink():
-            names = sorted(name for name in os.listdir(path) if not name.startswith("."))
-            found += [GivenFile(name=name, path=path / name) for name in names]
+            found += _below(path)
         else:
             found.append(GivenFile(name=path.name, path=path))
+    return found
+
+
+def _below(folder: Path) -> list[GivenFile]:
+    found: list[GivenFile] = []
+    for place, folders, names in os.walk(folder):
+        linked = [name for name in folders if Path(place, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in linked)
+        found += [GivenFile(name=n, path=Path(place, n)) for n in sorted([*names, *linked]) if not n.startswith(".")]
+        if len(found) > MOST_FOUND:
+            raise Refused("too_many_files", f"{folder} holds too many files.", "Give the folder of one backup.")
     return found
 
 

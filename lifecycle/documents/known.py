@@ -26,12 +26,20 @@ READERS: tuple[Reader, ...] = (
     JsonTables(),  # a guess, so the last
 )
 
+_MANIFEST = b'{"manifest":'  # how the manifest of one of our own backups begins
+
 
 def reader_of(files: Sequence[SourceFile]) -> Reader:
     """The reader of these files. Raises OperationFailed("unknown_format") with what each of them seems to be."""
     for reader in READERS:
         if reader.recognises(files):
             return reader
+    if any(file.beginning(len(_MANIFEST)) == _MANIFEST for file in files):
+        raise OperationFailed(
+            "native_backup",
+            "This is a backup of this console in a native format, which is no document.",
+            "Let the console know the store that holds it; it then lists and restores it.",
+        )
     alone = {file.name: [reader.label for reader in READERS if reader.recognises([file])] for file in files}
     told = "; ".join(f"{name}: {', '.join(labels) or 'unknown'}" for name, labels in list(alone.items())[:10])
     raise OperationFailed(

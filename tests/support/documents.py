@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ class Read:
     tables: dict[str, list[dict[str, Any]]]
     heading: Heading
     problems: list[Problem]
+    types: dict[str, Mapping[str, str]]
 
     @property
     def codes(self) -> list[tuple[str, str]]:
@@ -41,7 +42,9 @@ def read(*paths: Path, identities: Sequence[str] = ()) -> Read:
         tables: dict[str, list[dict[str, Any]]] = {}
         for table, row in reader.rows(files, findings):
             tables.setdefault(table, []).extend([] if row is None else [dict(row)])
-    return Read(format=reader.name, tables=tables, heading=findings.heading, problems=findings.problems)
+    return Read(
+        format=reader.name, tables=tables, heading=findings.heading, problems=findings.problems, types=findings.types
+    )
 
 
 @contextmanager

@@ -1,41 +1,82 @@
-"""Our own portable documents, as they lie in a folder or came by mail."""
+"""Our own portable documents: one alone, or the folder of a portable backup with what lies beside its tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lifecycle.documents.base import Row
 from lifecycle.documents.portable import lines_of, row_of
+from lifecycle.documents.readers.json_shapes import shape_of, whole_of
 from lifecycle.documents.readers.json_stream import EXACT as SOUND
 from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
 from opsconsole.exceptions import OperationFailed
 
 LONGEST_HEAD = 1 << 16
+SUMMARY = "summary.json"
+COMPANIONS = frozenset({SUMMARY, "manifest.json", "schema.json", "schema.dump"})  # of a backup's folder; no rows
 _OPENING = b',"tables":{\n'
 
 
 class Portable(Reader):
-    """One document of ours, or several with different tables."""
+    """One document of ours, or several with different tables; a summary among them is held to its word."""
 
     name = "portable"
     label = "Portable JSON of this console"
 
     def recognises(self, files: Sequence[SourceFile]) -> bool:
-        return all(_head(file) is not None for file in files)
+        documents = [file for file in files if _head(file) is not None]
+        return bool(documents) and all(file in documents or file.name in COMPANIONS for file in files)
 
     def rows(self, files: Sequence[SourceFile], findings: Findings) -> Iterator[tuple[str, Row | None]]:
-        head = _head(files[0]) or {}
-        findings.heading = Heading(
-            version=head.get("version"),
-            version_name=str(head.get("versionName") or ""),
-            exported_at=str(head.get("exportedAt") or ""),
-        )
-        for file in files:
+        documents = [(file, head) for file in files if (head := _head(file)) is not None]
+        heads = {json.dumps(head, sort_keys=True) for _, head in documents}
+        if len(heads) > 1:
+            findings.refuse("several_sets", "The documents are not of one backup.", "Give the files of one of them.")
+            return
+        promised = _promised(files)
+        findings.heading = _heading(documents[0][1])
+        findings.types.update({table: told["columns"] for table, told in promised.items()})
+        counts: dict[str, int] = {}
+        for file, _ in documents:
             with file.open() as stream:
                 for table, line in lines_of(stream):
+                    counts[table] = counts.get(table, 0) + (line is not None)
                     yield table, None if line is None else _row(line, table)
+        if promised and counts != {table: told["rows"] for table, told in promised.items()}:
+            findings.refuse(
+                "counts_differ",
+                "The tables and their rows are not those of the summary.",
+                "Give all files of the backup, as they were written.",
+            )
+
+
+def _heading(head: Mapping[str, Any]) -> Heading:
+    version = head.get("version")
+    return Heading(
+        version=version if isinstance(version, int) else None,
+        version_name=str(head.get("versionName") or ""),
+        exported_at=str(head.get("exportedAt") or ""),
+    )
+
+
+def _promised(files: Sequence[SourceFile]) -> Mapping[str, Any]:
+    """What the summary of a backup's folder says of each table: its rows, and its columns with types."""
+    for file in files:
+        shape = shape_of(file) if file.name == SUMMARY else None
+        if shape is not None and (shape.first, shape.opens) == ("tables", "{"):
+            tables = whole_of(file)["tables"]
+            if all(isinstance(told, dict) and _is_told(told) for told in tables.values()):
+                return tables
+            raise OperationFailed("unreadable", "The summary is not one of ours.", "Fetch the backup again.")
+    return {}
+
+
+def _is_told(table: Mapping[str, Any]) -> bool:
+    columns = table.get("columns")
+    has_types = isinstance(columns, dict) and all(isinstance(kind, str) for kind in columns.values())
+    return has_types and isinstance(table.get("rows"), int)
 
 
 def _row(line: bytes, table: str) -> Row:

@@ -192,7 +192,11 @@ def test_links_pipes_devices_and_odd_names_are_not_opened(tmp_path: Path) -> Non
     (tmp_path / "real").write_bytes(DOCUMENT)
     (tmp_path / "link").symlink_to(tmp_path / "real")
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "file").write_bytes(DOCUMENT)
+    (tmp_path / "folder" / "elsewhere").symlink_to("/etc")
+    (tmp_path / "folder" / ".hidden").write_bytes(b"")
+    assert [file.name for file in gather([tmp_path / "folder"])] == ["elsewhere", "file"]
     (tmp_path / "work").mkdir()
     for name in ("link", "pipe", "folder", "gone"):
         with pytest.raises(Refused) as ended:

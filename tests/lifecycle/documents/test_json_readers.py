@@ -80,6 +80,41 @@ def test_our_own_document_is_read_also_when_another_program_wrote_it_anew(tmp_pa
     assert (read(path).format, read(path).tables) == ("ignition-json", {"t": [row]})
 
 
+def _portable(folder: Path, *, rows: int = 1) -> list[Path]:
+    """The files of a portable backup with a document a table, as they lie in a store."""
+    for name, version in (("users", 3), ("empty", 3)):
+        with (folder / f"{name}.json").open("wb") as file:
+            writer = DocumentWriter(file.write, Summary(format="portable", label="", tables=(), version=version))
+            writer.table(name)
+            if name == "users":
+                writer.row({"id": 1})
+            writer.finish()
+    tables = {"users": {"rows": rows, "columns": {"id": "bigint"}}, "empty": {"rows": 0, "columns": {"x": "text"}}}
+    (folder / "summary.json").write_text(json.dumps({"version": 3, "rows": rows, "tables": tables}))
+    (folder / "manifest.json").write_text('{"manifest":{},"signature":{}}')
+    return sorted(folder.iterdir())
+
+
+def test_the_folder_of_a_portable_backup_is_read_with_its_types(tmp_path: Path) -> None:
+    found = read(*_portable(tmp_path))
+    assert (found.format, found.codes, found.tables) == ("portable", [], {"users": [{"id": 1}], "empty": []})
+    assert found.types == {"users": {"id": "bigint"}, "empty": {"x": "text"}}
+
+
+def test_a_portable_backup_that_is_not_its_summary_cannot_be_used(tmp_path: Path) -> None:
+    paths = _portable(tmp_path, rows=2)
+    assert read(*paths).codes == [("error", "counts_differ")]
+    _portable(tmp_path)
+    assert read(*(path for path in paths if path.name != "empty.json")).codes == [("error", "counts_differ")]
+
+
+def test_a_native_backup_is_no_document_and_the_refusal_says_where_it_belongs(tmp_path: Path) -> None:
+    paths = [path for path in _portable(tmp_path) if path.name == "manifest.json"]
+    with pytest.raises(OperationFailed) as refused:
+        read(*paths)
+    assert refused.value.code == "native_backup"
+
+
 def test_tasklets_keeps_the_names_of_its_code() -> None:
     path = TASKLETS / "backup-2026-01-08T14-30-45-123Z.json"
     found = read(path)
