@@ -46,7 +46,7 @@ class DocumentWriter:
         self.line(encode(row))
 
     def line(self, line: bytes) -> None:
-        """One row that is JSON already, without its newline."""
+        """One row that is JSON already, without its newline; or several, with a comma and a newline between them."""
         self._sink(b",\n" + line if self._rows else line)
         self._rows += 1
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from lifecycle.formats.base import Format, Keeper
 from lifecycle.formats.portable_postgresql import PortablePostgres
+from lifecycle.formats.portable_sqlite import PortableSqlite
 from lifecycle.formats.postgresql_custom import PostgresCustom
 from lifecycle.formats.postgresql_kept import PostgresKeeper
 from lifecycle.formats.postgresql_native import PostgresNative
 from lifecycle.formats.sqlite_native import SqliteNative
 from opsconsole.exceptions import Refused
 
-FORMATS: tuple[Format, ...] = (PostgresNative(), PostgresCustom(), PortablePostgres(), SqliteNative())
+FORMATS: tuple[Format, ...] = (PostgresNative(), PostgresCustom(), PortablePostgres(), SqliteNative(), PortableSqlite())
 KEEPERS: tuple[Keeper, ...] = (PostgresKeeper(),)  # SQLite replaces content: there the safety backup is what is kept
 
 

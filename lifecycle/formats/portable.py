@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from lifecycle.documents import portable, stored
@@ -220,6 +221,11 @@ def _ticker(run: Progress, done: int, total: int) -> Callable[[int], None]:
         run.progress(min(done + size, total), total, "bytes", step="Reading the backup through")
 
     return tick
+
+
+def rfc3339(moment: datetime) -> str:
+    """In UTC, with microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _plain(name: str) -> str:

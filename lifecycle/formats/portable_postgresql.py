@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, ClassVar
 
@@ -62,7 +62,7 @@ class PortablePostgres(PostgresNative):
         if part:
             run.log(f"This backup is of a part: {part}.")
         found = tools.choose(who.version_number, tls=connector.needs_tls)
-        head = portable.heading(self.engine, _rfc3339(moment.started_at))
+        head = portable.heading(self.engine, portable.rfc3339(datetime.fromisoformat(moment.started_at)))
         sources = [Source(name=t.table.full_name, columns=t.table.columns, types=t.types) for t in chosen]
         keys = portable.keys_of(sources, scope)
         argv = archives.schema_argv(found, moment.id)
@@ -322,9 +322,3 @@ def _require_text(encoding: str) -> None:
             "The database is in SQL_ASCII, so nobody can say what its bytes mean as text.",
             "Take a native backup (format=native), which keeps them as they are.",
         )
-
-
-def _rfc3339(told: str) -> str:
-    """A time as the server writes it, as RFC 3339 in UTC."""
-    moment = datetime.fromisoformat(told).astimezone(UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

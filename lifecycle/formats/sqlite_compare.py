@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.formats.base import Contents
+from lifecycle.formats.base import PART, Contents
 from opsconsole.engines.sqlite.examine import Examination, TableFacts
 
 
@@ -15,10 +15,12 @@ def differences(found: Examination, contents: Contents) -> list[str]:
         return list(found.damage)
     there = {table.name: table for table in found.tables}
     expected = {table.name: (table.rows, table.digest) for table in contents.tables}
-    named = ((name, *expected.get(name, (None, "")), there.get(name)) for name in sorted({**expected, **there}))
+    part = bool(contents.source.get(PART))  # then nothing is known of other tables, nor of keys that lead into them
+    names = sorted(expected if part else {**expected, **there})
+    named = ((name, *expected.get(name, (None, "")), there.get(name)) for name in names)
     words = [_difference(*table) for table in named]
     orphans = int(contents.snapshot.get("foreign_key_violations", 0))
-    if found.orphans > orphans:
+    if found.orphans > orphans and not part:
         words.append(f"{found.orphans} rows break a foreign key, {orphans} did when it was taken")
     for name in sorted({**contents.sequences, **found.sequences}):
         wanted, value = contents.sequences.get(name), found.sequences.get(name)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -50,6 +51,7 @@ class Copy:
 
     path: Path
     journal_mode: str  # of the live one
+    taken_at: datetime
 
 
 class SqliteNative(Format):
@@ -70,7 +72,7 @@ class SqliteNative(Format):
         try:
             with source.spot() as spot:
                 mode = copying.snapshot(spot, str(copy), paced(run, "pages", "copy"))
-            yield Copy(copy, mode)
+            yield Copy(copy, mode, datetime.now(UTC))
         finally:
             copy.unlink(missing_ok=True)
 

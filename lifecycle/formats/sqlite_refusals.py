@@ -84,11 +84,19 @@ def _page_size(engine: SqliteEngine, contents: Contents) -> Refusal | None:
 
 def _space(engine: SqliteEngine, contents: Contents, *, replaced: int | None) -> Refusal | None:
     """Staging file, and a journal (or log) as large as what is replaced or what replaces it (None: nothing is)."""
-    plain = contents.objects[0].plain_size
+    plain = copy_bytes(contents)
     needed = plain + (0 if replaced is None else max(plain, replaced))
     with engine.spot() as spot:
         free, folder = spot.free_bytes(), spot.folder
     return None if free >= needed + _reserve(needed) else _no_space(folder, needed, free)
+
+
+def copy_bytes(contents: Contents) -> int:
+    """The size of the file that a backup becomes."""
+    facts = contents.source
+    if "page_count" in facts:
+        return int(facts["page_count"]) * int(facts["page_size"])
+    return contents.objects[0].plain_size
 
 
 def _reserve(needed: int) -> int:

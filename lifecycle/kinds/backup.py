@@ -27,8 +27,7 @@ class BackupKind(Kind):
                 ("custom", "custom: one pg_dump archive"),
                 ("json", "json: portable, any JSON reader reads it"),
             ),
-            help="native, json (portable), or custom (an archive that pg_restore reads by itself); the last two for"
-            " PostgreSQL",
+            help="native, json (portable), or custom (PostgreSQL only: an archive that pg_restore reads by itself)",
         ),
     )
     mutates = False

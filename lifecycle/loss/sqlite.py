@@ -121,6 +121,8 @@ def beside_backup(
 
 def _unpack(archive: Archive, manifest: Manifest, deadline: Deadline) -> Path:
     """The backup's file in a private folder on the store's disk. Raises Refused or OperationFailed, or OutOfTime."""
+    if manifest.contents.format != "native":
+        raise Refused("not_compared", "the backup is portable, and its rows are not compared one by one")
     (stored,) = manifest.contents.objects
     if stored.plain_size > settings.LOSS_UNPACK_BYTES:
         raise Refused("too_large", f"the backup is larger than {settings.LOSS_UNPACK_BYTES >> 20} MiB")
