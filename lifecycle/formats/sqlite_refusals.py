@@ -94,9 +94,8 @@ def _space(engine: SqliteEngine, contents: Contents, *, replaced: int | None) ->
 def copy_bytes(contents: Contents) -> int:
     """The size of the file that a backup becomes."""
     facts = contents.source
-    if "page_count" in facts:
-        return int(facts["page_count"]) * int(facts["page_size"])
-    return contents.objects[0].plain_size
+    pages = int(facts.get("page_count", 0)) * int(facts.get("page_size", 0))
+    return max(pages, contents.objects[0].plain_size)  # an old manifest does not know the pages
 
 
 def _reserve(needed: int) -> int:
