@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lifecycle import loss
 from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
-from lifecycle.loading import postgresql, sqlite, surveying
+from lifecycle.loading import postgresql, previewing, sqlite, surveying
 from lifecycle.loading.base import (
     FILE,
     MERGE,
@@ -26,11 +27,12 @@ from lifecycle.loading.base import (
     Survey,
     Uncovered,
 )
+from lifecycle.loss.sides import Deadline
 from opsconsole.engines.base import Engine, TargetLock
 
 __all__ = [
     "FILE", "MERGE", "REPLACE", "STOP", "Covered", "Group", "Options", "Pair", "Question", "RejectObject", "Survey",
-    "Uncovered", "landed", "load", "survey",
+    "Uncovered", "landed", "load", "preview", "survey",
 ]  # fmt: skip
 
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
@@ -43,6 +45,18 @@ def survey(engine: Engine, document: Document, options: Options) -> Survey:
     """
     with _VENDORS[engine.name].looking(engine) as live:
         return surveying.survey(live, document.summary, options)
+
+
+def preview(engine: Engine, document: Document, survey: Survey, within: loss.Limits | None = None) -> loss.LossPreview:
+    """What the load of a survey would take away or overwrite, as a restore tells it. Reads only.
+
+    Tables up to `within.exact_rows` rows are compared row by row, as long as `within.seconds` last; of others the
+    counts are told. Raises TargetProblem when the database cannot be read.
+    """
+    wanted = within or loss.limits()
+    deadline = Deadline(wanted.seconds)
+    with _VENDORS[engine.name].looking(engine, deadline) as live:
+        return previewing.preview(live, document, survey, wanted, deadline)
 
 
 def load(

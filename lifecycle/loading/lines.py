@@ -15,6 +15,17 @@ class NotStraight(Exception):
     """A row leaves a column to its default, which COPY cannot do for single rows."""
 
 
+class Texts(Fitting[list[str | None]]):
+    """The text forms as they are, for parameters of a query."""
+
+    def form(self, field: Field, pair: Pair) -> Form:
+        return form_of(field, is_json=pair.is_json)
+
+    def pack(self, values: list[Any]) -> list[str | None]:
+        line(values)  # refuses what is no text
+        return values
+
+
 class Lines(Fitting[bytes]):
     """The text form of COPY."""
 

@@ -13,23 +13,29 @@ from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
 from lifecycle.formats.postgresql_base import connector_of
 from lifecycle.loading import proving
-from lifecycle.loading.base import Options, RejectObject, Survey
+from lifecycle.loading.base import Covered, Options, RejectObject, Survey
+from lifecycle.loading.lines import Texts
 from lifecycle.loading.postgresql_groups import Filling
+from lifecycle.loading.previewing import Beside, Unlike
 from lifecycle.loading.proving import Went
 from lifecycle.loading.rejects import AGAIN, Rejects
+from lifecycle.loss.sides import Deadline, OutOfTime
 from opsconsole.engines.base import Engine, TargetLock
-from opsconsole.engines.postgresql import catalogue, in_place, loading, patching, structure
+from opsconsole.engines.postgresql import catalogue, in_place, loading, matching, patching, structure
 from opsconsole.engines.postgresql.attending import attending
+from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connection, Connector
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import OperationFailed, TargetProblem
 
 
 class Live:
-    """A database that is only looked at."""
+    """A database that is only looked at, with a deadline where rows are compared."""
 
-    def __init__(self, session: Connection) -> None:
-        self._session = session
+    loose_times = False
+
+    def __init__(self, session: Connection, deadline: Deadline | None = None) -> None:
+        self._session, self._deadline = session, deadline
 
     def structure(self) -> Structure:
         return structure.read(self._session)
@@ -46,14 +52,44 @@ class Live:
         row = self._session.execute(query).fetchone()
         return int(row[0]) if row else 0
 
+    def fitting(self, document: Document, table: Covered, survey: Survey, rejects: Rejects) -> Texts:
+        relation = survey.structure.relations[table.table]
+        return Texts(document, table, relation, survey.mode, rejects, lambda rows: None)
+
+    def beside(
+        self, relation: Relation, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> Beside:
+        with self._in_time():
+            found, changed = matching.beside(self._session, relation, columns, key, rows)
+        return Beside(found=found, changed=changed)
+
+    def newest(self, relation: Relation, column: str) -> object:
+        with self._in_time():
+            return matching.newest(self._session, relation, column)
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        assert self._deadline is not None  # whoever compares has one
+        milliseconds = str(int(self._deadline.left * 1000) + 1)
+        try:
+            with self._session.transaction():
+                self._session.execute("SELECT set_config('statement_timeout', %s, true)", (milliseconds,))
+                yield
+        except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable):
+            raise OutOfTime from None
+        except psycopg.Error as error:
+            if not is_of_data(error):
+                raise
+            raise Unlike from None
+
 
 @contextmanager
-def looking(engine: Engine) -> Iterator[Live]:
+def looking(engine: Engine, deadline: Deadline | None = None) -> Iterator[Live]:
     """The database at one moment, read-only, for as long as its rows take to be counted."""
     patience = LONG | {"lock_timeout": LOOK["lock_timeout"]}
     with connector_of(engine).session(patience) as session, session.transaction():
         session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield Live(session)
+        yield Live(session, deadline)
 
 
 def load(

@@ -18,10 +18,11 @@ from lifecycle.loading.lines import Lines, NotStraight
 from lifecycle.loading.ordering import keys_of
 from lifecycle.loading.proving import Went, only_keys
 from lifecycle.loading.rejects import AGAIN, Rejects, refused
-from opsconsole.engines.postgresql import loading
+from opsconsole.engines.postgresql import loading, matching
 from opsconsole.engines.postgresql.attending import Attendant
+from opsconsole.engines.postgresql.complaints import complaint_of, is_of_data
 from opsconsole.engines.postgresql.connect import Connection
-from opsconsole.engines.postgresql.loading import Range, Staged, complaint_of
+from opsconsole.engines.postgresql.loading import Range, Staged
 from opsconsole.exceptions import OperationFailed
 
 
@@ -77,7 +78,7 @@ class Filling:
         except NotStraight:
             return False
         except psycopg.Error as error:
-            if not loading.is_of_data(error):
+            if not is_of_data(error):
                 raise
             complaint = complaint_of(error)
             if complaint.row is None:
@@ -120,7 +121,7 @@ class Filling:
         try:
             loading.copy_in(self._session, loading.into(staged), lines.staged())
         except psycopg.Error as error:
-            if not loading.is_of_data(error):
+            if not is_of_data(error):
                 raise
             complaint = complaint_of(error)
             raise refused(table.table, complaint.row, _renamed(complaint.why, staged)) from error
@@ -132,7 +133,7 @@ class Filling:
                     self._note(part.table, sum(self._execute(part.insertions())))
                 return
             except psycopg.Error as error:
-                if not loading.is_of_data(error):
+                if not is_of_data(error):
                     raise
         self._note(part.table, self._by_halves(part.table, part.lines, part.insertions))
 
@@ -147,7 +148,7 @@ class Filling:
                     self._session, lambda: loading.at_once(self._session, [statement for _, statement in statements])
                 )
         except psycopg.Error as error:
-            if not loading.is_of_data(error):
+            if not is_of_data(error):
                 raise
             self._explain(parts, error)
         for part in parts:
@@ -160,7 +161,7 @@ class Filling:
             shadow = loading.shadow(self._session, part.staged.relation, self._number)
             before = self._rejects.numbers(part.table.table)
             self._by_halves(part.table, part.lines, partial(part.insertions, target=shadow))
-            loading.forget(self._session, part.staged, sorted(self._rejects.numbers(part.table.table) - before))
+            matching.forget(self._session, part.staged, sorted(self._rejects.numbers(part.table.table) - before))
         while any(self._refuse_orphans(part, parts) for part in parts):
             pass
 
@@ -179,10 +180,10 @@ class Filling:
     def _refuse_doubled(self, part: _Part) -> None:
         """In a merge no row may come twice, or it would depend on their order which one stays."""
         rows = []
-        for row, first in loading.doubled(self._session, part.staged, part.table.key):
+        for row, first in matching.doubled(self._session, part.staged, part.table.key):
             self._rejects.add(part.table.table, row, f"its key is that of row {first} too")
             rows.append(row)
-        loading.forget(self._session, part.staged, rows)
+        matching.forget(self._session, part.staged, rows)
 
     def _refuse_orphans(self, part: _Part, parts: Sequence[_Part]) -> bool:
         """Whether rows had to be taken out because what they refer to is not there."""
@@ -192,10 +193,10 @@ class Filling:
             staged = {*part.staged.columns} >= {*key.columns}
             if not staged or any(not {*other.columns} >= {*key.parent_columns} for other in inside):
                 continue  # it is left to a default, which only the database knows
-            rows = loading.orphans(self._session, part.staged, key, inside, structure.relations[key.parent])
+            rows = matching.orphans(self._session, part.staged, key, inside, structure.relations[key.parent])
             for row in rows:
                 self._rejects.add(part.table.table, row, f"it refers to a row that is not there ({key.name})")
-            loading.forget(self._session, part.staged, rows)
+            matching.forget(self._session, part.staged, rows)
             found = found or bool(rows)
         return found
 

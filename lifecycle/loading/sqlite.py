@@ -10,9 +10,12 @@ from typing import Any
 from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
 from lifecycle.loading import ordering, proving
-from lifecycle.loading.base import MERGE, Options, RejectObject, Survey
+from lifecycle.loading.base import MERGE, Covered, Options, RejectObject, Survey
+from lifecycle.loading.cells import Cells
+from lifecycle.loading.previewing import Beside
 from lifecycle.loading.rejects import AGAIN, Rejects
 from lifecycle.loading.sqlite_groups import Filling
+from lifecycle.loss.sides import Deadline
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.sqlite import SqliteEngine, loading, patching, probe, staging, structure
 from opsconsole.engines.sqlite.engine import COUNT_SECONDS
@@ -22,6 +25,8 @@ from opsconsole.exceptions import OperationFailed, OpsError, TargetProblem
 
 class Live:
     """A file that is only looked at."""
+
+    loose_times = True
 
     def __init__(self, connection: loading.Connection) -> None:
         self._connection = connection
@@ -37,11 +42,25 @@ class Live:
         sql = f"SELECT count(*) FROM {probe.quoted(relation.name)} WHERE {given}"  # noqa: S608 - quoted names
         return int(self._connection.execute(sql).fetchone()[0])
 
+    def fitting(self, document: Document, table: Covered, survey: Survey, rejects: Rejects) -> Cells:
+        relation = survey.structure.relations[table.table]
+        return Cells(document, table, relation, survey.mode, rejects, lambda rows: None)
+
+    def beside(
+        self, relation: Relation, columns: Sequence[str], key: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> Beside:
+        found, changed = loading.beside(self._connection, relation.name, columns, key, rows)
+        return Beside(found=found, changed=changed)
+
+    def newest(self, relation: Relation, column: str) -> object:
+        return loading.newest(self._connection, relation.name, column)
+
 
 @contextmanager
-def looking(engine: Engine) -> Iterator[Live]:
-    """The file, for as long as its rows take to be counted."""
-    with _own(engine).reading(seconds=COUNT_SECONDS) as connection:
+def looking(engine: Engine, deadline: Deadline | None = None) -> Iterator[Live]:
+    """The file, for as long as its rows take to be counted, with some time more than a deadline for comparing."""
+    seconds = COUNT_SECONDS + (deadline.seconds if deadline else 0)
+    with _own(engine).reading(seconds=seconds) as connection:
         yield Live(connection)
 
 

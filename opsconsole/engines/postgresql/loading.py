@@ -5,7 +5,6 @@ Everything happens in the caller's transaction. Nothing here needs more than the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,28 +12,14 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import pq, sql
 
+from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection
-from opsconsole.engines.structure import ForeignKey, Relation
-from opsconsole.masking import mask_text
+from opsconsole.engines.structure import Relation
 
 RANGE = 20_000  # rows that are tried at once where single ones may be refused
 BLOCK = 1 << 16  # bytes
-DATA_ERRORS = ("21", "22", "23", "44", "P0")  # classes of errors that a row is to blame for
 Range = tuple[int, int]  # the first and the last row
 Statements = Callable[[Range], Sequence[sql.Composed]]
-_LINE = re.compile(r", \S+ (\d+)(?:, \S+ ([^:]+))?")  # of a context: COPY t, line 3, column email: "..."
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """What the server said about a row: its number among those that were sent, where it tells, and words for people.
-
-    The words never hold a value.
-    """
-
-    row: int | None
-    why: str
-    foreign_key: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +49,10 @@ def applied(session: Connection) -> Iterator[None]:
 def clear(session: Connection, relations: Sequence[Relation], *, truncates: bool) -> None:
     """Empty exactly these tables in one statement, so that rows which refer to one another go together."""
     if truncates:
-        session.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(_only, relations))))
+        session.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(only, relations))))
         return
     named = (
-        sql.SQL("{} AS (DELETE FROM {})").format(sql.Identifier(f"w{place}"), _only(relation))
+        sql.SQL("{} AS (DELETE FROM {})").format(sql.Identifier(f"w{place}"), only(relation))
         for place, relation in enumerate(relations)
     )
     session.execute(sql.SQL("WITH {} SELECT").format(sql.SQL(", ").join(named)))
@@ -102,7 +87,7 @@ def copy_in(session: Connection, statement: sql.Composable, lines: Iterable[byte
 
 def straight(relation: Relation, columns: Sequence[str]) -> sql.Composable:
     """COPY into the table itself."""
-    return sql.SQL("COPY {} ({}) FROM STDIN").format(_name(relation), _listed(columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN").format(name_of(relation), listed(columns))
 
 
 def stage(session: Connection, relation: Relation, columns: Sequence[str], number: int, *, typed: bool) -> Staged:
@@ -117,7 +102,7 @@ def stage(session: Connection, relation: Relation, columns: Sequence[str], numbe
     made = sql.SQL(", ").join([sql.SQL("NULL::bigint AS row, NULL::int AS shape"), *kinds])
     session.execute(
         sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} t WITH NO DATA").format(
-            name, made, _only(relation)
+            name, made, only(relation)
         )
     )
     return Staged(name=name, relation=relation, columns=tuple(columns), typed=typed)
@@ -142,7 +127,7 @@ def shadow(session: Connection, relation: Relation, number: int) -> sql.Identifi
     name = sql.Identifier("pg_temp", f"_opsconsole_load_{number}y")
     session.execute(
         sql.SQL("CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING ALL EXCLUDING COMMENTS) ON COMMIT DROP").format(
-            name, _name(relation)
+            name, name_of(relation)
         )
     )
     return name
@@ -154,8 +139,8 @@ def insertion(
 ) -> sql.Composed:  # fmt: skip
     """INSERT the rows of one shape, which name `columns`; with a `key`, rows that are there are updated instead."""
     return sql.SQL("INSERT INTO {} AS t {} {} FROM {} s WHERE s.shape = {} {} {}").format(
-        target or _name(staged.relation),
-        sql.SQL("({}) OVERRIDING SYSTEM VALUE SELECT").format(_listed(columns)) if columns else sql.SQL("SELECT"),
+        target or name_of(staged.relation),
+        sql.SQL("({}) OVERRIDING SYSTEM VALUE SELECT").format(listed(columns)) if columns else sql.SQL("SELECT"),
         sql.SQL(", ").join(staged.place(column) for column in columns),
         staged.name,
         sql.Literal(shape),
@@ -220,44 +205,8 @@ def by_halves(
     return done
 
 
-def doubled(session: Connection, staged: Staged, key: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(row, the first row with the same key) of rows whose key stands in the same document twice."""
-    listed = sql.SQL(", ").join(staged.place(column) for column in key)
-    yield from session.execute(
-        sql.SQL(
-            "SELECT row, first FROM (SELECT s.row, min(s.row) OVER (PARTITION BY {}) AS first FROM {} s) d"
-            " WHERE row <> first ORDER BY row"
-        ).format(listed, staged.name)
-    )
-
-
-def orphans(
-    session: Connection, staged: Staged, key: ForeignKey, parents: Sequence[Staged], whole: Relation
-) -> list[int]:
-    """Rows whose parent by `key` is neither in the table that it is looked for in, nor about to come into it."""
-    own = [staged.place(column) for column in key.columns]
-    places = [(sql.SQL("{} p").format(_name(whole)), [sql.Identifier("p", name) for name in key.parent_columns])]
-    for parent in parents:
-        named = [sql.Identifier("p", f"c{parent.columns.index(name)}") for name in key.parent_columns]
-        places.append((sql.SQL("{} p").format(parent.name), named))
-    lacking = sql.SQL(" AND ").join(
-        sql.SQL("NOT EXISTS (SELECT FROM {} WHERE ({}) = ({}))").format(
-            place, sql.SQL(", ").join(names), sql.SQL(", ").join(own)
-        )
-        for place, names in places
-    )
-    given = sql.SQL(" AND ").join(sql.SQL("{} IS NOT NULL").format(name) for name in own)
-    query = sql.SQL("SELECT s.row FROM {} s WHERE {} AND {} ORDER BY 1").format(staged.name, given, lacking)
-    return [int(row) for (row,) in session.execute(query)]
-
-
-def forget(session: Connection, staged: Staged, rows: Sequence[int]) -> None:
-    """Take rows out of a temporary table."""
-    session.execute(sql.SQL("DELETE FROM {} WHERE row = ANY(%s)").format(staged.name), (list(rows),))
-
-
 def count(session: Connection, table: sql.Identifier | Relation) -> int:
-    name = _only(table) if isinstance(table, Relation) else table
+    name = only(table) if isinstance(table, Relation) else table
     row = session.execute(sql.SQL("SELECT count(*) FROM {}").format(name)).fetchone()
     return int(row[0]) if row else 0
 
@@ -265,45 +214,7 @@ def count(session: Connection, table: sql.Identifier | Relation) -> int:
 def analyze(session: Connection, relations: Sequence[Relation]) -> None:
     """Statistics for the planner, of tables that the role may look at so; others are left out with a warning."""
     for relation in relations:
-        session.execute(sql.SQL("ANALYZE {}").format(_name(relation)))
-
-
-def is_of_data(error: psycopg.Error) -> bool:
-    """Whether a row is to blame, rather than the server or the statement."""
-    return (error.sqlstate or "")[:2] in DATA_ERRORS
-
-
-def complaint_of(error: psycopg.Error) -> Complaint:
-    """What an error says of a row, without any value: the server's own words often quote one."""
-    match = _LINE.search(error.diag.context or "")
-    column = error.diag.column_name or (match[2] if match and match[2] else "")
-    where = f" ({column})" if column else ""
-    rule = f" ({error.diag.constraint_name})" if error.diag.constraint_name else ""
-    why = next((words for kind, words in _WORDS if isinstance(error, kind)), "")
-    if not why:
-        text = " ".join((error.diag.message_primary or type(error).__name__).split())
-        why = "the database refused it: " + re.sub(r'"[^"]*"', "…", mask_text(text))
-    return Complaint(
-        row=int(match[1]) if match else None,
-        why=f"{why}{where or rule}",
-        foreign_key=isinstance(error, psycopg.errors.ForeignKeyViolation),
-    )
-
-
-_WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (
-    (psycopg.errors.NotNullViolation, "a value is missing that the column needs"),
-    (psycopg.errors.UniqueViolation, "its key is taken by another row"),
-    (psycopg.errors.ForeignKeyViolation, "it refers to a row that is not there"),
-    (psycopg.errors.CheckViolation, "it breaks a rule of the table"),
-    (psycopg.errors.ExclusionViolation, "it collides with another row"),
-    (psycopg.errors.CardinalityViolation, "its key stands in the document twice"),
-    (psycopg.errors.StringDataRightTruncation, "a text is too long for its column"),
-    (psycopg.errors.NumericValueOutOfRange, "a number is too large for its column"),
-    (psycopg.errors.InvalidTextRepresentation, "a value is none of the column's type"),
-    (psycopg.errors.DatetimeFieldOverflow, "a time is out of range"),
-    (psycopg.errors.InvalidDatetimeFormat, "a value is no time"),
-    (psycopg.errors.UntranslatableCharacter, "a character does not exist in the database's encoding"),
-)
+        session.execute(sql.SQL("ANALYZE {}").format(name_of(relation)))
 
 
 def _conflict(relation: Relation, columns: Sequence[str], key: Sequence[str]) -> sql.Composable:
@@ -312,7 +223,7 @@ def _conflict(relation: Relation, columns: Sequence[str], key: Sequence[str]) ->
     fixed = {*key, *(field.name for field in relation.fields if field.identity == "always")}
     changes = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in columns if name not in fixed]
     act = sql.SQL("UPDATE SET {}").format(sql.SQL(", ").join(changes)) if changes else sql.SQL("NOTHING")
-    return sql.SQL("ON CONFLICT ({}) DO {}").format(_listed(key), act)
+    return sql.SQL("ON CONFLICT ({}) DO {}").format(listed(key), act)
 
 
 def _between(rows: Range | None) -> sql.Composable:
@@ -321,16 +232,16 @@ def _between(rows: Range | None) -> sql.Composable:
     return sql.SQL("AND s.row BETWEEN {} AND {}").format(sql.Literal(rows[0]), sql.Literal(rows[1]))
 
 
-def _name(relation: Relation) -> sql.Identifier:
+def name_of(relation: Relation) -> sql.Identifier:
     return sql.Identifier(relation.schema, relation.name)
 
 
-def _only(relation: Relation) -> sql.Composable:
+def only(relation: Relation) -> sql.Composable:
     """The table without those that inherit from it in the old way; a partitioned one is nothing but its parts."""
-    return _name(relation) if relation.partitioned else sql.SQL("ONLY {}").format(_name(relation))
+    return name_of(relation) if relation.partitioned else sql.SQL("ONLY {}").format(name_of(relation))
 
 
-def _listed(columns: Sequence[str]) -> sql.Composable:
+def listed(columns: Sequence[str]) -> sql.Composable:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 

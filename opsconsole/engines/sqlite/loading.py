@@ -137,6 +137,30 @@ def forget(connection: Connection, staged: Staged, rows: Iterable[int]) -> None:
     connection.executemany(f"DELETE FROM temp.{staged.name} WHERE row = ?", [(row,) for row in rows])
 
 
+def beside(
+    connection: Connection, table: str, columns: Sequence[str], key: Sequence[str], rows: Iterable[Values]
+) -> tuple[int, int]:
+    """Of rows: how many the table has by key, and how many of these say something else there."""
+    found = changed = 0
+    places = [columns.index(name) for name in key]
+    for values in rows:
+        where = " AND ".join(
+            f"{quoted(name)} = {_marks([values[place]])}" for name, place in zip(key, places, strict=True)
+        )
+        same = " AND ".join(f"{quoted(name)} IS {_marks([value])}" for name, value in zip(columns, values, strict=True))
+        sql = f"SELECT {same} FROM {quoted(table)} WHERE {where}"
+        given = [*map(_bound, values), *(_bound(values[place]) for place in places)]
+        row = connection.execute(sql, given).fetchone()
+        found += row is not None
+        changed += row == (0,)
+    return found, changed
+
+
+def newest(connection: Connection, table: str, column: str) -> object:
+    """The largest value of a column."""
+    return connection.execute(f"SELECT max({quoted(column)}) FROM {quoted(table)}").fetchone()[0]
+
+
 def violations(connection: Connection, tables: Iterable[str]) -> int:
     """Rows of tables that refer to something that is not there."""
     return sum(

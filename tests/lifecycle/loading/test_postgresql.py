@@ -145,3 +145,20 @@ def test_rejected_rows_go_to_a_file_and_the_others_in(place: Place) -> None:
     ]  # fmt: skip
     assert kept[1]["row"]["feeling"] == "furious"
     assert "furious" not in kept[1]["reason"]
+
+
+def test_a_preview_tells_by_key_what_would_be_lost_or_overwritten(place: Place) -> None:
+    place.load(people(person(1, settings={"a": [1]}, seen="2026-01-05T12:00:00Z"), person(2), person(3, tags=["x"])))
+    document = people(
+        person(1, settings='{"a":[1]}', seen=1767614400), person(2, displayName="renamed"), person(4), person(5)
+    )
+    for mode, lost in (("replace", 1), ("merge", 0)):
+        asked = Options(mode=mode)
+        found = loading.preview(place.engine(), document, loading.survey(place.engine(), document, asked))
+        users, tenants = found.tables
+        assert (users.table, users.only_live, users.changed, users.only_other, users.exact) == (
+            "public.User", lost, 1, 2, True,
+        )  # fmt: skip
+        assert (tenants.only_live, tenants.changed) == (0, 0)
+    assert found.sentence == "You would lose the changes of 1 row of User; no row would be lost."
+    assert users.rows_other == 5

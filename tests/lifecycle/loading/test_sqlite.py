@@ -160,3 +160,14 @@ def test_a_trigger_that_rolls_everything_back_is_no_success(live: Path, load: An
     with pytest.raises(OperationFailed, match="rolled the whole transaction back"):
         load(MemoryDocument({"anything": [{"id": n} for n in range(4)]}), on_reject="file")
     assert files.rows(live, "SELECT count(*) FROM anything") == [(0,)]
+
+
+def test_a_preview_tells_by_key_what_would_be_lost_or_overwritten(live: Path) -> None:
+    document = MemoryDocument({"users": [{"id": "u0", "email": "old0@example.test"}, user(1), user(9)], "quests": []})
+    for mode, lost, emptied in (("replace", 1, 3), ("merge", 0, 0)):
+        engine = files.engine(live)
+        found = loading.preview(engine, document, loading.survey(engine, document, Options(mode=mode)))
+        tables = {table.table: table for table in found.tables}
+        users = tables["users"]
+        assert (users.only_live, users.changed, users.only_other, users.exact) == (lost, 1, 1, True)
+        assert (tables["quests"].only_live, tables["quests"].exact) == (emptied, True)
