@@ -61,7 +61,7 @@ def manifest_of(item: Stored) -> Manifest:
 
 def previous_of(backup: Backup) -> Backup | None:
     """The backup of the same database that was started before this one."""
-    rows = Backup.objects.filter(database_id=backup.database_id, started_at__lt=backup.started_at)
+    rows = Backup.objects.present().filter(database_id=backup.database_id, started_at__lt=backup.started_at)
     return rows.order_by("-started_at", "-id").first()
 
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from lifecycle import downloads, smoke, verdicts
+from lifecycle.finding import backup_numbered, database_of, require_engineer
 from lifecycle.models import Backup, Patch, Stored
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Database, Operation
-from opsconsole.permissions import can
+from opsconsole.models import Account, Operation
 from opsconsole.plans import Effect, Plan
 
 WHOEVER = "Whoever asks"
@@ -81,7 +81,7 @@ class DownloadBackup(Download):
     leaves = "all of its data"
 
     def find(self, given: int) -> Backup:
-        return _backup(given)
+        return backup_numbered(given)
 
 
 class DownloadPatch(Download):
@@ -150,7 +150,7 @@ class TrustBackup(Change):
     free_at_first = False
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
-        backup = _backup(number(parameters, "backup", default=0, least=0, most=2**53))
+        backup = backup_numbered(number(parameters, "backup", default=0, least=0, most=2**53))
         verdicts.refuse_untrustworthy(backup)
         database = backup.database
         return Draft(
@@ -168,37 +168,11 @@ class TrustBackup(Change):
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Whoever may ask for a restore there may ask for this."""
-        require_engineer(account, _backup(draft.parameters["backup"]).database, "call its backups good")
+        require_engineer(account, backup_numbered(draft.parameters["backup"]).database, "call its backups good")
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        backup = _backup(parameters["backup"])
+        backup = backup_numbered(parameters["backup"])
         if len(backup.checks) != parameters["checks"]:
             raise Refused("stale", f"Backup {backup.id} was verified again meanwhile.", "Look at it, then ask again.")
         verdicts.trust(backup, operation)
         return {"backup": backup.id}
-
-
-def require_engineer(account: Account | None, database: Database, what: str) -> None:
-    """Raise Refused unless whoever asks may ask for operations there. None is somebody at the shell."""
-    if account is not None and not can(account, "request", database):
-        raise Refused(
-            "not_allowed",
-            f"Your role does not let you {what}: {database.name}.",
-            f"Ask an engineer of {database.owner_group}.",
-        )
-
-
-def database_of(number: int) -> Database:
-    """The managed database of that number. Raises Usage."""
-    rows = Database.objects.select_related("environment", "owner_group")
-    found = rows.filter(pk=number, removed_at=None).first()
-    if found is None:
-        raise Usage("unknown_database", f"There is no database {number}.", "See `manage.py database list`.")
-    return found
-
-
-def _backup(number: int) -> Backup:
-    found = Backup.objects.select_related("database__environment", "database__owner_group").filter(pk=number).first()
-    if found is None:
-        raise Usage("unknown_backup", f"There is no backup {number}.", "Look at the database's list of backups.")
-    return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
-
 from lifecycle.models import Backup
+from lifecycle.models.backups import Backups
+from lifecycle.uses import refuse_absent
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Parameter
 from opsconsole.models import Database
@@ -19,7 +19,7 @@ BACKUP = Parameter(
 
 
 def choose(source: Database, wanted: str) -> Backup:
-    """The backup asked for. Raises Usage with the list of what there is."""
+    """The backup asked for. Raises Usage with the list of what there is, Refused for one that is not there any more."""
     rows = Backup.objects.filter(database=source).select_related("database")
     found = (
         latest(rows)
@@ -29,8 +29,9 @@ def choose(source: Database, wanted: str) -> Backup:
         else None
     )
     if found is not None:
+        refuse_absent(found)
         return found
-    listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows[:10])
+    listed = ", ".join(f"{row.id} ({row.started_at:%Y-%m-%d %H:%M})" for row in rows.present()[:10])
     lacking = f"{source.name} has no {'good backup' if wanted == 'latest' else f'backup {wanted}'}"
     raise Usage(
         "unknown_backup",
@@ -39,20 +40,22 @@ def choose(source: Database, wanted: str) -> Backup:
     )
 
 
-def latest(rows: QuerySet[Backup]) -> Backup | None:
+def latest(rows: Backups) -> Backup | None:
     """The newest good one that somebody asked for; a safety backup, which holds what was replaced, only without one."""
-    good = rows.filter(state=Backup.State.GOOD)
+    good = rows.good()
     return good.filter(purpose=Backup.Purpose.REQUESTED).first() or good.first()
 
 
 def suggestions(database: Database, *, bad: bool = False) -> tuple[tuple[str, str], ...]:
     """Backups as (value, label), the latest good one first; damaged ones only where they are of use."""
+    return ("latest", "the latest good one that was asked for"), *numbered(database, bad=bad)
+
+
+def numbered(database: Database, *, bad: bool = True) -> tuple[tuple[str, str], ...]:
+    """The same without the word latest, for what asks for a number."""
     rows = Backup.objects.filter(database=database)
-    rows = rows if bad else rows.filter(state=Backup.State.GOOD)
-    return (
-        ("latest", "the latest good one that was asked for"),
-        *((str(row.id), _label(row)) for row in rows[:OFFERED]),
-    )
+    rows = rows.present() if bad else rows.good()
+    return tuple((str(row.id), _label(row)) for row in rows[:OFFERED])
 
 
 def _label(row: Backup) -> str:

@@ -32,7 +32,7 @@ def _column(row: Backup) -> Column:
     took = duration(row.finished_at - row.started_at)
     return Column(
         label=f"{row.started_at:%d %B %H:%M}",
-        parts=(("green" if row.state == Backup.State.GOOD else "red", row.stored_bytes),),
+        parts=(("red" if row.state == Backup.State.BAD else "green" if row.is_present else "grey", row.stored_bytes),),
         words=f"{row.database.name}, {size(row.stored_bytes)} in {took}",
         link=row.get_absolute_url(),
     )

@@ -18,8 +18,9 @@ from django.db import transaction
 from lifecycle.archives import INSTEAD, manifest_bytes, manifest_of, store_of
 from lifecycle.formats.base import StoredObject
 from lifecycle.manifest import MANIFEST_NAME
-from lifecycle.models import DownloadGrant, Stored
+from lifecycle.models import Backup, DownloadGrant, Patch, Stored
 from lifecycle.patches import listing
+from lifecycle.uses import refuse_absent
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.databases import protected
@@ -56,14 +57,30 @@ def needs_approval(item: Stored) -> bool:
 
 
 def refuse(item: Stored, account: Account | None) -> None:
-    """Raise Refused: patch_gone, or not_allowed (the role; a shell without a token is nobody to give it to)."""
-    listing.refuse_gone(item)
+    """Raise Refused: patch_gone, backup_in_trash, backup_deleted, or not_allowed.
+
+    That is about the role; a shell without a token is nobody to give it to.
+    """
+    refuse_gone(item)
     if account is None or not can(account, "download", item.database):
         raise Refused(
             "not_allowed",
             f"Your role does not let you download {PLURAL[item.noun]} of {item.database.name}.",
             f"Ask an engineer of {item.database.owner_group}.",
         )
+
+
+def refuse_gone(item: Stored) -> None:
+    """Raise Refused when it is not there any more: a patch whose time is over, a backup in the trash or deleted."""
+    if isinstance(item, Backup):
+        refuse_absent(item)
+    else:
+        listing.refuse_gone(item)
+
+
+def is_there(item: Stored) -> bool:
+    """Whether it can still be downloaded by somebody."""
+    return item.is_present if isinstance(item, Backup) else item.state == Patch.State.KEPT
 
 
 def usable_grant(item: Stored, account: Account) -> DownloadGrant | None:
@@ -91,7 +108,7 @@ def grant(item: Stored, account: Account, operation: Operation | None = None) ->
 def begin(item: Stored, account: Account) -> Download:
     """Redeem a grant (or, on an unprotected database, give one and redeem it) and record the download.
 
-    Raises Refused: patch_gone, not_allowed (the role), needs_approval (protected, no grant), grant_used (lost a race).
+    Raises Refused: what `refuse` raises, needs_approval (protected, no grant), grant_used (lost a race).
     """
     refuse(item, account)
     right = usable_grant(item, account)

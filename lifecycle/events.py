@@ -24,6 +24,19 @@ INSPECTIONS = Witnessed(
     type="upload.inspected",
     fields=(("upload_id", "upload"), ("document_sha256", "document")),
 )
+RULES = Witnessed(
+    model="lifecycle.RetentionRule",
+    type="retention.changed",
+    fields=tuple(
+        (name, name)
+        for name in (
+            "scope", "version", "last", "hourly", "daily", "weekly", "monthly", "yearly", "time_zone", "keeps_all",
+            "enabled", "effective_at",
+        )
+    ),
+)  # fmt: skip
+
+HOLDS = Witnessed(model="lifecycle.Hold", type="hold.set", fields=(("id", "hold"),))
 
 EVENTS: tuple[EventType, ...] = (
     event(
@@ -33,7 +46,7 @@ EVENTS: tuple[EventType, ...] = (
     ),
     event("backup.downloaded", "{who} downloaded {object} of {database}", "backup bytes manifest"),
     event("backup.download_granted", "{who} was given one download of {object} of {database}", "backup expires_at"),
-    event("backup.pinned", "{who} pinned {object} of {database}", "backup"),
+    event("backup.pinned", "{who} pinned {object} of {database}", "backup until"),
     event("backup.unpinned", "{who} unpinned {object} of {database}", "backup"),
     event(
         "backup.verified",
@@ -45,6 +58,21 @@ EVENTS: tuple[EventType, ...] = (
         V2="A drill restored {object} of {database} into a scratch database, and it equals what was backed up",
     ),
     event("backup.damaged", "Damage was found in {object} of {database}: {reason}", "backup level seconds"),
+    event("backup.trashed", "{object} of {database} went to the trash: {reason}", "backup until"),
+    event("backup.put_back", "{object} of {database} came out of the trash: {reason}", "backup"),
+    event("backup.unlisted", "The deletion of {object} of {database} began", "backup"),
+    event("backup.expired", "{object} of {database} was deleted: {reason}", "backup bytes manifest"),
+    event("backup.accepted", "What the operation left that {object} of {database} was taken for is accepted", "backup"),
+    event(
+        "retention.changed",
+        "It was agreed how long backups are kept: {object}",
+        "rule scope version last hourly daily weekly monthly yearly time_zone keeps_all enabled effective_at weaker",
+    ),
+    event("retention.paused", "Retention was paused: {reason}"),
+    event("retention.resumed", "It was agreed that retention goes on"),
+    event("retention.stopped", "No backup of {database} goes: {reason}", "going of"),
+    event("hold.set", "A legal hold was set on {object} of {database}: {reason}", "hold backup until"),
+    event("hold.lifted", "The legal hold on {object} of {database} was lifted", "hold backup"),
     event("backup.trusted", "It was agreed that {object} of {database} is good again", "backup"),
     event(
         "patch.kept",

@@ -18,7 +18,7 @@ def card(request: HttpRequest, item: Stored) -> dict[str, Any]:
     """What `lifecycle/_download.html` shows."""
     return {
         "item": item,
-        "can_download": rights_of(request).can("download", item.database),
+        "can_download": downloads.is_there(item) and rights_of(request).can("download", item.database),
         "needs_approval": downloads.needs_approval(item),
         "grant": downloads.usable_grant(item, account_of(request)),
         "proved": reauth.proved_at(request),

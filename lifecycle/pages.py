@@ -1,4 +1,4 @@
-"""The backups of a database as a tab of its page, and the page of one backup: pin, restore, download."""
+"""The backups of a database as a tab of its page, and the page of one backup: restore, verify, download."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, drills, handing_out, kept, offers, pins, verdicts
+from lifecycle import archives, drills, handing_out, keeping, kept, offers, verdicts
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.patches import listing
@@ -27,23 +25,31 @@ from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
 
 BACKUPS_A_PAGE = 30
+BACKUP = "backup"  # the scope of a backup's pages
 
 
 def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """The newest backups, what stands beside the live database after a swap, and the page that follows."""
     rows = Backup.objects.filter(database=database).select_related("operation__requester__person", "pinned_by__person")
-    before = request.GET.get("before", "")
+    before, with_deleted = request.GET.get("before", ""), request.GET.get("deleted") == "yes"
+    rows = rows if with_deleted else rows.exclude(state=Backup.State.EXPIRED)
     if before.isdecimal():
         rows = rows.filter(pk__lt=int(before))
     found = list(rows.order_by("-pk")[: BACKUPS_A_PAGE + 1])
     shown = found[:BACKUPS_A_PAGE]
     largest = max((backup.stored_bytes for backup in shown), default=0) or 1
-    restores = restores_of(shown)
+    restores, decided = restores_of(shown), keeping.decisions_on(database, shown)
     return {
         "backups": [
-            (backup, shields_of(backup, restores.get(backup.pk)), round(backup.stored_bytes * 100 / largest))
+            (
+                backup,
+                shields_of(backup, restores.get(backup.pk)),
+                round(backup.stored_bytes * 100 / largest),
+                decided.get(backup.pk),
+            )
             for backup in shown
         ],
+        "deleted_shown": with_deleted,
         "older": shown[-1].pk if len(found) > BACKUPS_A_PAGE else None,
         "kept": [
             (row, offers.of_copy(row), offers.act(row))
@@ -69,10 +75,10 @@ def _find(account: Account, arguments: dict[str, Any]) -> Backup:
     return found
 
 
-register_scope(Scope(name="backup", find=_find, subject=lambda backup: backup.database))
+register_scope(Scope(name=BACKUP, find=_find, subject=lambda backup: backup.database))
 
 
-@page("backups/<int:pk>/", name="backup", permission="see", scope="backup")
+@page("backups/<int:pk>/", name="backup", permission="see", scope=BACKUP)
 def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
     """What it holds, what is proven of it, what changed since the one before, where it lies and why it is kept."""
     rights = rights_of(request)
@@ -91,8 +97,9 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
         "checks": [{**check, "at": datetime.fromisoformat(check["at"])} for check in reversed(backup.checks)],
         "measured": drills.measured_for(backup),
         "can_request": rights.can("request", backup.database),
-        "can_restore": rights.can("request", backup.database) and _has_kind("restore"),
+        "can_restore": rights.can("request", backup.database) and backup.is_present and _has_kind("restore"),
         **handing_out.card(request, backup),
+        **keeping.card(request, backup),
         "used_by": _restored_by(backup),
     }
     return show(
@@ -100,23 +107,7 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
     )
 
 
-@page("backups/<int:pk>/pin/", name="backup-pin", permission="request", scope="backup", methods=("POST",))
-def pin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
-    """Keep it until somebody says otherwise, with the reason."""
-    pins.pin(backup, account=request.user, reason=said(request, "reason"))  # type: ignore[arg-type]
-    messages.success(request, f"Backup {backup.id} is pinned: nothing of ours will delete it.")
-    return redirect("backup", pk=backup.pk)
-
-
-@page("backups/<int:pk>/unpin/", name="backup-unpin", permission="request", scope="backup", methods=("POST",))
-def unpin_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
-    """Treat it like any other backup again."""
-    pins.unpin(backup, account=request.user, reason=said(request, "reason"))  # type: ignore[arg-type]
-    messages.success(request, f"Backup {backup.id} is no longer pinned.")
-    return redirect("backup", pk=backup.pk)
-
-
-@page("backups/<int:pk>/trust/", name="backup-trust", permission="request", scope="backup", methods=("POST",))
+@page("backups/<int:pk>/trust/", name="backup-trust", permission="request", scope=BACKUP, methods=("POST",))
 def trust_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     """Another person agrees before a backup that was found damaged counts as good again."""
     return ask(request, verdicts.TRUST, {"backup": backup.id}, reason=said(request, "reason"))
@@ -126,7 +117,7 @@ def trust_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     "backups/<int:pk>/ask-download/",
     name="backup-ask-download",
     permission="download",
-    scope="backup",
+    scope=BACKUP,
     methods=("POST",),
 )
 def ask_download(request: HttpRequest, backup: Backup) -> HttpResponse:
@@ -134,7 +125,7 @@ def ask_download(request: HttpRequest, backup: Backup) -> HttpResponse:
     return handing_out.ask_first(request, backup)
 
 
-@page("backups/<int:pk>/download/", name="backup-download", permission="download", scope="backup", methods=("POST",))
+@page("backups/<int:pk>/download/", name="backup-download", permission="download", scope=BACKUP, methods=("POST",))
 @sensitive_post_parameters("password")
 def download(request: HttpRequest, backup: Backup) -> HttpResponseBase:
     """The backup as a tar, once the password was asked; recorded before the first byte leaves."""
@@ -149,6 +140,8 @@ def header_of(request: HttpRequest, backup: Backup) -> dict[str, Any]:
 
 def _contents(backup: Backup, previous: Backup | None) -> dict[str, Any]:
     """The manifest and what changed since the one before; when it cannot be read, why."""
+    if backup.state == Backup.State.EXPIRED or backup.deleting_at is not None:
+        return {}
     try:
         manifest = archives.manifest_of(backup)
     except OpsError as error:

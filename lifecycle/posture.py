@@ -23,7 +23,7 @@ DAMAGE_TOLD = timedelta(days=30)  # how long an older backup that turned out to 
 
 def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
     """The age of the newest good backup, the last drill, and damage that somebody should know of."""
-    good, bad, drilled = _newest(databases, Backup.State.GOOD), _damaged(databases), _drilled(databases)
+    good, bad, drilled = _newest(databases), _damaged(databases), _drilled(databases)
     at = now()
     lines = {}
     for database in databases:
@@ -87,7 +87,7 @@ def _damage(
 
 def _drilled(databases: Sequence[Database]) -> dict[int, Backup]:
     """The good backup of each database that was drilled last."""
-    rows = Backup.objects.filter(state=Backup.State.GOOD).exclude(drilled_at=None).order_by("-drilled_at")
+    rows = Backup.objects.good().exclude(drilled_at=None).order_by("-drilled_at")
     last = Subquery(rows.filter(database=OuterRef("pk")).values("pk")[:1])
     wanted = Database.objects.filter(pk__in=[database.pk for database in databases]).annotate(last=last)
     found = Backup.objects.filter(pk__in=wanted.order_by().values("last")).only(
@@ -97,12 +97,13 @@ def _drilled(databases: Sequence[Database]) -> dict[int, Backup]:
 
 
 def _damaged(databases: Sequence[Database]) -> dict[int, tuple[datetime, datetime | None]]:
-    rows = Backup.objects.filter(database__in=databases, state=Backup.State.BAD).order_by().values_list("database")
-    return {pk: (started, found) for pk, started, found in rows.annotate(Max("started_at"), Max("damaged_at"))}
+    rows = Backup.objects.present().filter(database__in=databases, state=Backup.State.BAD)
+    found = rows.order_by().values_list("database").annotate(Max("started_at"), Max("damaged_at"))
+    return {pk: (started, at) for pk, started, at in found}
 
 
-def _newest(databases: Sequence[Database], state: str) -> dict[int, datetime]:
-    rows = Backup.objects.filter(database__in=databases, state=state)
+def _newest(databases: Sequence[Database]) -> dict[int, datetime]:
+    rows = Backup.objects.good().filter(database__in=databases)
     return dict(rows.order_by().values_list("database").annotate(newest=Max("started_at")))
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from lifecycle import dashboard, expiry, grounds, posture, taking
+from lifecycle import dashboard, expiry, grounds, guards, posture, taking
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
-from lifecycle.events import BACKUPS, EVENTS, INSPECTIONS, PATCHES
+from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RULES
 from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
 from lifecycle.patches import listing
+from lifecycle.retention import passing
+from lifecycle.retention.changes import CHANGES
 from lifecycle.uploads import listing as uploads
 from lifecycle.version_changes import DeclareVersion
 from opsconsole import kinds, tasks
@@ -20,15 +23,18 @@ from opsconsole.changes import register_change
 from opsconsole.dashboard import register_panel
 from opsconsole.pages import navigation
 from opsconsole.posture import register_reader
+from opsconsole.triggers import rules
 
 
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
-    reconciliation.add_rule(BACKUPS)
-    reconciliation.add_rule(PATCHES)
-    reconciliation.add_rule(INSPECTIONS)
-    for kind in (BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind()):
+    for rule in (BACKUPS, PATCHES, INSPECTIONS, RULES, HOLDS):
+        reconciliation.add_rule(rule)
+    rules.add(guards.every)
+    for kind in (
+        BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
+    ):  # fmt: skip
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
@@ -37,8 +43,10 @@ def register_all() -> None:
     tasks.register_chore("patch folders", listing.tidy, every=60.0)
     tasks.register_chore("uploads", uploads.drop_expired)
     tasks.register_chore("upload folders", uploads.tidy, every=60.0)
+    tasks.register_chore("retention", passing.tick, every=10.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
-    for change in (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion()):
+    own = (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion())
+    for change in (*own, *CHANGES):
         register_change(change)
     register_reader(posture.read)
     register_reader(posture.read_kept)
@@ -47,5 +55,6 @@ def register_all() -> None:
 
 
 def _declare_pages() -> None:
+    navigation.register_item(navigation.Item(title="Retention", icon="auto_delete", link="/retention/"))
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
-    from lifecycle import drill_pages, pages, patch_pages, upload_pages, version_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    from lifecycle import drill_pages, keeping_pages, pages, patch_pages, retention_pages, upload_pages, version_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)

@@ -19,6 +19,7 @@ from lifecycle.formats import format_of
 from lifecycle.formats.base import Archive, Format
 from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
 from lifecycle.models import Backup
+from lifecycle.uses import refuse_absent
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
@@ -80,7 +81,7 @@ def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target") -> Backu
     run.log(f"Reading the backup back: {len(contents.objects)} objects, {len(contents.tables)} tables.")
     format_of(engine.name, contents.format).read_through(spot.archive, contents, run)
     finished = now()
-    last = Backup.objects.filter(database=spot.database).order_by("-started_at").first()
+    last = Backup.objects.present().filter(database=spot.database).order_by("-started_at").first()
     made = Manifest(
         backup=spot.folder,
         operation_id=spot.operation_id,
@@ -217,7 +218,8 @@ def _spot_of(folder: str) -> Spot | None:
 
 
 def sound(backup: Backup) -> None:
-    """Raise Refused unless the last check of a backup went well."""
+    """Raise Refused unless a backup is there and its last check went well."""
+    refuse_absent(backup)
     if backup.state != Backup.State.GOOD:
         raise Refused(
             "backup_bad",

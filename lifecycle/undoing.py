@@ -74,7 +74,7 @@ def loss_of(copy: KeptCopy, engine: Engine, within: loss.Limits | None = None) -
 
 def written_since(copy: KeptCopy, engine: Engine) -> str:
     """What was written into the live database since a restore filled it, in words; empty where nobody can tell."""
-    backup = Backup.objects.filter(pk=copy.operation.result.get("backup"), state=Backup.State.GOOD).first()
+    backup = Backup.objects.good().filter(pk=copy.operation.result.get("backup")).first()
     if backup is None or copy.made != copy.operation_id:
         return ""
     archive, manifest = archives.archive_of(backup), archives.manifest_of(backup)

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from lifecycle.manifest import rfc3339
 from lifecycle.models import Backup
+from lifecycle.uses import refuse_absent
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost, Refused
@@ -56,6 +57,7 @@ def record(run: Run, backup_id: int, level: str, *, ok: bool, detail: str, **fac
 
 def refuse_untrustworthy(backup: Backup) -> None:
     """Raise Refused unless a damaged backup has since held at least at the highest level that failed."""
+    refuse_absent(backup)
     if backup.state != Backup.State.BAD:
         raise Refused("not_damaged", f"Backup {backup.id} is not marked as damaged.", "There is nothing to do.")
     failed = [place for place, check in enumerate(backup.checks) if not check["ok"]]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle import declared
-from lifecycle.changes import database_of, require_engineer
 from lifecycle.declared import Declared
+from lifecycle.finding import database_of, require_engineer
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number
 from opsconsole.exceptions import Refused, Usage

@@ -744,6 +744,10 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "database.changed": {"database.edit"},
     "database.removed": {"database.remove"},
     "keys.reencrypted": {"secrets.reencrypt"},
+    "retention.changed": {"retention.set", "retention.remove"},
+    "retention.resumed": {"retention.resume"},
+    "hold.set": {"hold.set"},
+    "hold.lifted": {"hold.lift"},
 }
 Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
 

@@ -1,8 +1,9 @@
-"""What the console keeps about backups, patches and uploads, and about what operations replaced."""
+"""What the console keeps about backups and how long, about patches and uploads, and about what operations replaced."""
 
 from lifecycle.models.backups import Backup, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
 from lifecycle.models.patches import Patch
+from lifecycle.models.retention import Hold, RetentionPass, RetentionRule, RetentionStop
 from lifecycle.models.uploads import Inspection, Upload
 from lifecycle.models.versions import DeclaredVersion
 
@@ -12,9 +13,13 @@ __all__ = [
     "Backup",
     "DeclaredVersion",
     "DownloadGrant",
+    "Hold",
     "Inspection",
     "KeptCopy",
     "Patch",
+    "RetentionPass",
+    "RetentionRule",
+    "RetentionStop",
     "SmokeStatement",
     "Stored",
     "Upload",

@@ -10,8 +10,23 @@ from lifecycle.models.patches import Patch
 from opsconsole.models import Account, Database, Operation
 
 
+class Backups(models.QuerySet["Backup"]):
+    """Rows of backups, and which of them are there to be used."""
+
+    def present(self) -> Backups:
+        """Neither in the trash nor deleted."""
+        return self.filter(trashed_at=None).exclude(state=Backup.State.EXPIRED)
+
+    def good(self) -> Backups:
+        """Present, and not found damaged: what may be restored."""
+        return self.filter(trashed_at=None, state=Backup.State.GOOD)
+
+
 class Backup(models.Model):
-    """A published backup: the row exists only when its signed manifest does.
+    """A published backup: the row exists only when its signed manifest does, or did.
+
+    One that goes is first put in the trash (`trashed_at`), out of reach of restores, until `trash_until`; then its
+    manifest is removed (from `deleting_at` on), then its objects, and the row stays as a record, in the state EXPIRED.
 
     `key` is the folder of its objects in the store. `checks` lists what was proven: [{"level": "V1", "at": ...,
     "ok": true, "detail": ..., "operation": ..., "seconds": ..., "where": ..., "restore_seconds": ...}], newest last;
@@ -25,6 +40,7 @@ class Backup(models.Model):
     class State(models.TextChoices):
         GOOD = "good", "good"
         BAD = "bad", "damaged"
+        EXPIRED = "expired", "deleted"
 
     noun = "backup"
 
@@ -53,6 +69,17 @@ class Backup(models.Model):
     pinned_at = models.DateTimeField(null=True, blank=True)
     pinned_by = models.ForeignKey(Account, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     pin_reason = models.CharField(max_length=300, blank=True)
+    pinned_until = models.DateTimeField(null=True, blank=True)  # None: until somebody unpins it
+    accepted_at = models.DateTimeField(null=True, blank=True)  # of a safety backup: what came after it is good
+    trashed_at = models.DateTimeField(null=True, blank=True)
+    trash_until = models.DateTimeField(null=True, blank=True)
+    trash_reason = models.CharField(max_length=300, blank=True, default="", db_default="")
+    trashed_by = models.ForeignKey(Operation, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    deleting_at = models.DateTimeField(null=True, blank=True)
+    expired_at = models.DateTimeField(null=True, blank=True)
+    delete_problem = models.TextField(blank=True, default="", db_default="")  # why it is not deleted yet
+
+    objects = Backups.as_manager()
 
     class Meta:
         ordering = ["-started_at", "-id"]
@@ -61,6 +88,7 @@ class Backup(models.Model):
             models.Index(fields=["database", "-drilled_at"], name="backup_by_drill"),
             models.Index(fields=["-started_at", "-id"], name="backup_by_time"),
             models.Index(fields=["state", "-started_at", "-id"], name="backup_by_state"),
+            models.Index(fields=["trash_until"], condition=models.Q(trashed_at__isnull=False), name="backup_in_trash"),
         ]
 
     def __str__(self) -> str:
@@ -73,6 +101,11 @@ class Backup(models.Model):
     def taken_at(self) -> datetime:
         """The moment of its snapshot."""
         return self.started_at
+
+    @property
+    def is_present(self) -> bool:
+        """Neither in the trash nor deleted."""
+        return self.trashed_at is None and self.state != Backup.State.EXPIRED
 
 
 class DownloadGrant(models.Model):

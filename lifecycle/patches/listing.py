@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from lifecycle import archives, patches
 from lifecycle.formats.base import Archive
-from lifecycle.models import Patch, Stored
+from lifecycle.models import Patch
 from lifecycle.patches import Place
 from opsconsole import audit
 from opsconsole.clock import now
@@ -29,9 +29,9 @@ def of_database(database: Database) -> QuerySet[Patch]:
     return Patch.objects.filter(database=database, state=Patch.State.KEPT).select_related("database", "operation")
 
 
-def refuse_gone(item: Stored) -> None:
-    """Raise Refused when it is a patch that is no longer kept."""
-    if isinstance(item, Patch) and item.state != Patch.State.KEPT:
+def refuse_gone(item: Patch) -> None:
+    """Raise Refused when a patch is no longer kept."""
+    if item.state != Patch.State.KEPT:
         raise Refused(
             "patch_gone",
             f"The patch of restore {item.pk} was kept until {item.expires_at:%Y-%m-%d %H:%M} UTC.",

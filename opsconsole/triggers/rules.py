@@ -6,7 +6,7 @@ off; the audit history tells of both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from django.db.models import Model
 
@@ -53,9 +53,20 @@ NOT_BY_HAND = "Ask for it in the console; another person confirms it, and then i
 AS_A_REQUEST = "it changes only through a request that another person confirms"
 
 
+_OF_APPS: list[Callable[[], Iterable[Guard]]] = []
+
+
+def add(guards: Callable[[], Iterable[Guard]]) -> None:
+    """Have an app's own guards installed and compared with the kernel's; it calls this when Django starts."""
+    _OF_APPS.append(guards)
+
+
 def every() -> list[Guard]:
-    """All guards, in the order of their names."""
+    """All guards, in the order of their names. Raises TypeError for two of one name."""
     found = [*_append_only(), *_chain(), *_operations(), *_targets(), *_console_rows(), *_bootstrap(), *_not_replaced()]
+    found += [guard for guards in _OF_APPS for guard in guards()]
+    if len({guard.name for guard in found}) < len(found):
+        raise TypeError("two guards have the same name")
     return sorted(found, key=lambda guard: guard.name)
 
 
@@ -63,26 +74,51 @@ def table_of(model: type[Model]) -> str:
     return model._meta.db_table
 
 
-def _guard(model: type[Model], event: str, what: str, condition: str, code: str, why: str, next_step: str) -> Guard:
+def guard_on(model: type[Model], event: str, what: str, condition: str, code: str, why: str, next_step: str) -> Guard:
     on = frozenset({"postgresql"}) if event == "TRUNCATE" else frozenset({"postgresql", "sqlite"})
     name = f"{model._meta.model_name}_{event.lower()}_{what}"
     return Guard(name=name, table=table_of(model), event=event, condition=condition, code=code, why=why,
                  next_step=next_step, on=on)  # fmt: skip
 
 
+def append_only(model: type[Model], events: Iterable[str] = ("UPDATE", "DELETE", "TRUNCATE")) -> Iterator[Guard]:
+    """Rows of the model are neither changed nor removed."""
+    for event in events:
+        yield guard_on(
+            model, event, "never", "1 = 1", "append_only",
+            f"{table_of(model)} is append-only: its rows are evidence and are neither changed nor removed.",
+            "Leave the row as it is and record what is true now as a new one.",
+        )  # fmt: skip
+
+
+def not_replaced(model: type[Model], keys: Iterable[Iterable[str]]) -> Guard:
+    """SQLite's INSERT OR REPLACE removes a row without asking its other triggers; a taken key is refused."""
+    taken = " OR ".join("(" + " AND ".join(f"t.{column} = NEW.{column}" for column in key) + ")" for key in keys)
+    return Guard(
+        name=f"{model._meta.model_name}_insert_replace", table=table_of(model), event="INSERT",
+        on=frozenset({"sqlite"}), code="replaced",
+        condition=f"EXISTS (SELECT 1 FROM {table_of(model)} t WHERE {taken})",
+        why=f"A row of {table_of(model)} with this key exists and cannot be replaced.", next_step="Add a new row.",
+    )  # fmt: skip
+
+
+def keys_of(model: type[Model]) -> list[list[str]]:
+    """The columns of each unique key that is made of plain columns."""
+    fields = model._meta.local_concrete_fields
+    single = [[str(field.column)] for field in fields if field.unique]
+    column = {field.name: str(field.column) for field in fields}
+    several = [[column[name] for name in each.fields] for each in model._meta.total_unique_constraints]
+    return single + several
+
+
 def _append_only() -> Iterator[Guard]:
     for model in APPEND_ONLY:
-        for event in ("UPDATE", "DELETE", "TRUNCATE"):
-            yield _guard(
-                model, event, "never", "1 = 1", "append_only",
-                f"{table_of(model)} is append-only: its rows are evidence and are neither changed nor removed.",
-                "Leave the row as it is and record what is true now as a new one.",
-            )  # fmt: skip
+        yield from append_only(model)
 
 
 def _chain() -> Iterator[Guard]:
     seals = table_of(AuditSeal)
-    yield _guard(
+    yield guard_on(
         AuditSeal, "INSERT", "next",
         f"NEW.seq <> COALESCE((SELECT max(s.seq) FROM {seals} s), 0) + 1 OR EXISTS "
         f"(SELECT 1 FROM {seals} s WHERE s.seq = NEW.seq - 1 AND s.hash <> NEW.previous)",
@@ -92,35 +128,35 @@ def _chain() -> Iterator[Guard]:
 
 def _operations() -> Iterator[Guard]:
     follow = "Ask for a new operation; a retry points back to this one."
-    yield _guard(
+    yield guard_on(
         Operation, "INSERT", "planned", "NEW.state <> 'planned' OR (NEW.gated AND NEW.votes_needed < 1)", "edge",
         "An operation begins as planned, and one that needs approval asks for at least one vote.",
         "Ask for operations in the console or with manage.py operate.",
     )  # fmt: skip
-    yield _guard(
+    yield guard_on(
         Operation, "UPDATE", "ended", f"OLD.state IN ({_quoted(TERMINAL)})", "terminal",
         "This operation has ended; how it ended is never changed.", follow,
     )  # fmt: skip
-    yield _guard(
+    yield guard_on(
         Operation, "UPDATE", "edge", _no_edge(), "edge", "An operation cannot go from its state to that one.",
         "Look at the operation's page: it shows what can be done with it now.",
     )  # fmt: skip
-    yield _guard(
-        Operation, "UPDATE", "sealed", _differs(SEALED_COLUMNS), "sealed",
+    yield guard_on(
+        Operation, "UPDATE", "sealed", differs(SEALED_COLUMNS), "sealed",
         "The plan of an operation, its digest and what it asks of people are sealed when it is made.", follow,
     )  # fmt: skip
-    yield _guard(
+    yield guard_on(
         Operation, "UPDATE", "run",
-        f"({_differs(RUN_COLUMNS)}) AND OLD.state NOT IN ({_quoted(ACTIVE)}) AND NEW.state NOT IN ({_quoted(ACTIVE)})",
+        f"({differs(RUN_COLUMNS)}) AND OLD.state NOT IN ({_quoted(ACTIVE)}) AND NEW.state NOT IN ({_quoted(ACTIVE)})",
         "not_running", "Only an operation that runs has a lease and makes progress.", "Let a worker claim it.",
     )  # fmt: skip
-    yield _guard(
+    yield guard_on(
         Operation, "UPDATE", "votes", _votes_missing(), "votes_missing",
         "This operation needs approvals for exactly its plan, and they are not there.",
         "Have it approved on its page by people other than its requester.",
     )  # fmt: skip
     for event in ("DELETE", "TRUNCATE"):
-        yield _guard(
+        yield guard_on(
             Operation, event, "never", "1 = 1", "append_only", "Operations are history and are never removed.",
             "Cancel it if it has not run yet.",
         )  # fmt: skip
@@ -128,18 +164,18 @@ def _operations() -> Iterator[Guard]:
 
 def _targets() -> Iterator[Guard]:
     active = f"(SELECT o.state FROM {table_of(Operation)} o WHERE o.id = NEW.operation_id) IN ({_quoted(ACTIVE)})"
-    yield _guard(
+    yield guard_on(
         OperationTarget, "INSERT", "idle", f"NEW.active AND NOT {active}", "target",
         "Only an operation that runs holds its target.", "Let a worker claim it.",
     )  # fmt: skip
-    yield _guard(
-        OperationTarget, "UPDATE", "held", f"({_differs(('operation_id', 'database_id', 'identity', 'role'))})"
+    yield guard_on(
+        OperationTarget, "UPDATE", "held", f"({differs(('operation_id', 'database_id', 'identity', 'role'))})"
         f" OR (NEW.active AND NOT {active}) OR (OLD.active AND NOT NEW.active AND {active})", "target",
         "An operation holds its targets as long as it is active, and no longer; which they are never changes.",
         "Cancel or settle the operation; its targets are then free.",
     )  # fmt: skip
     for event in ("DELETE", "TRUNCATE"):
-        yield _guard(
+        yield guard_on(
             OperationTarget, event, "never", "1 = 1", "append_only", "What an operation touched is history.",
             "Cancel or settle the operation; its targets are then free.",
         )  # fmt: skip
@@ -147,31 +183,31 @@ def _targets() -> Iterator[Guard]:
 
 def _console_rows() -> Iterator[Guard]:
     """Rows that decide who may do what, and to what: they change within a confirmed change only."""
-    confirmed, any_change = _confirmed("NEW.changed_by_id"), _confirmed(None)
+    by_it, any_change = confirmed("NEW.changed_by_id"), confirmed(None)
     deciding = f"NEW.role IN {PEOPLE_WHO_DECIDE}", f"OLD.role IN {PEOPLE_WHO_DECIDE}"
     rows: tuple[tuple[type[Model], str, str, str, str], ...] = (
-        (Membership, "INSERT", deciding[0], confirmed, "Who approves and who administers is guarded"),
-        (Membership, "UPDATE", " OR ".join(deciding), confirmed, "Who approves and who administers is guarded"),
+        (Membership, "INSERT", deciding[0], by_it, "Who approves and who administers is guarded"),
+        (Membership, "UPDATE", " OR ".join(deciding), by_it, "Who approves and who administers is guarded"),
         (Membership, "DELETE", deciding[1], any_change, "Who approves and who administers is guarded"),
-        (Policy, "INSERT", "1 = 1", confirmed, "A policy is guarded"),
-        (CredentialSeal, "INSERT", "NEW.how <> 'self'", confirmed, "A password that somebody else sets is guarded"),
-        (Database, "INSERT", "1 = 1", confirmed, "A database is guarded"),
-        (Database, "UPDATE", _differs(TARGET_COLUMNS), confirmed, "Where a database is, and who owns it, is guarded"),
+        (Policy, "INSERT", "1 = 1", by_it, "A policy is guarded"),
+        (CredentialSeal, "INSERT", "NEW.how <> 'self'", by_it, "A password that somebody else sets is guarded"),
+        (Database, "INSERT", "1 = 1", by_it, "A database is guarded"),
+        (Database, "UPDATE", differs(TARGET_COLUMNS), by_it, "Where a database is, and who owns it, is guarded"),
         (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),
-        (Environment, "INSERT", "1 = 1", confirmed, "An environment is guarded"),
-        (Environment, "UPDATE", _differs(("protected",)), confirmed, "The protection of an environment is guarded"),
+        (Environment, "INSERT", "1 = 1", by_it, "An environment is guarded"),
+        (Environment, "UPDATE", differs(("protected",)), by_it, "The protection of an environment is guarded"),
         (Environment, "DELETE", "1 = 1", any_change, "An environment is guarded"),
         (
             Person,
             "UPDATE",
-            _differs(("email", "is_service", "owner_id")),
-            confirmed,
+            differs(("email", "is_service", "owner_id")),
+            by_it,
             "The e-mail address that identifies a person is guarded",
         ),
-        (Account, "UPDATE", _differs(("person_id",)), confirmed, "Whose login it is, is guarded"),
+        (Account, "UPDATE", differs(("person_id",)), by_it, "Whose login it is, is guarded"),
     )
     for model, event, when, allowed, what in rows:
-        yield _guard(
+        yield guard_on(
             model,
             event,
             "confirmed",
@@ -181,7 +217,7 @@ def _console_rows() -> Iterator[Guard]:
             NOT_BY_HAND,
         )
     for model in (Membership, Database, Environment):
-        yield _guard(
+        yield guard_on(
             model,
             "TRUNCATE",
             "never",
@@ -194,35 +230,21 @@ def _console_rows() -> Iterator[Guard]:
 
 def _bootstrap() -> Iterator[Guard]:
     told = ("bootstrap", "The console has been set up once, and that never opens again.", NOT_BY_HAND)
-    yield _guard(Bootstrap, "INSERT", "once", f"EXISTS (SELECT 1 FROM {table_of(Bootstrap)})", *told)
-    yield _guard(Bootstrap, "UPDATE", "once", f"OLD.closed_at IS NOT NULL AND ({_differs(('id', 'closed_at'))})", *told)
-    yield _guard(Bootstrap, "DELETE", "never", "1 = 1", *told)
-    yield _guard(Bootstrap, "TRUNCATE", "never", "1 = 1", *told)
+    yield guard_on(Bootstrap, "INSERT", "once", f"EXISTS (SELECT 1 FROM {table_of(Bootstrap)})", *told)
+    yield guard_on(
+        Bootstrap, "UPDATE", "once", f"OLD.closed_at IS NOT NULL AND ({differs(('id', 'closed_at'))})", *told
+    )
+    yield guard_on(Bootstrap, "DELETE", "never", "1 = 1", *told)
+    yield guard_on(Bootstrap, "TRUNCATE", "never", "1 = 1", *told)
 
 
 def _not_replaced() -> Iterator[Guard]:
-    """SQLite's INSERT OR REPLACE removes a row without asking its other triggers; a taken key is refused."""
     for model in GUARDED:
-        keys = _keys(model) if model in APPEND_ONLY else [[str(model._meta.pk.column)]]
-        taken = " OR ".join("(" + " AND ".join(f"t.{column} = NEW.{column}" for column in key) + ")" for key in keys)
-        yield Guard(
-            name=f"{model._meta.model_name}_insert_replace", table=table_of(model), event="INSERT",
-            on=frozenset({"sqlite"}), code="replaced",
-            condition=f"EXISTS (SELECT 1 FROM {table_of(model)} t WHERE {taken})",
-            why=f"A row of {table_of(model)} with this key exists and cannot be replaced.", next_step="Add a new row.",
-        )  # fmt: skip
+        yield not_replaced(model, keys_of(model) if model in APPEND_ONLY else [[str(model._meta.pk.column)]])
 
 
-def _keys(model: type[Model]) -> list[list[str]]:
-    """The columns of each unique key that is made of plain columns."""
-    fields = model._meta.local_concrete_fields
-    single = [[str(field.column)] for field in fields if field.unique]
-    column = {field.name: str(field.column) for field in fields}
-    several = [[column[name] for name in each.fields] for each in model._meta.total_unique_constraints]
-    return single + several
-
-
-def _differs(columns: Iterable[str]) -> str:
+def differs(columns: Iterable[str]) -> str:
+    """SQL that is true when an UPDATE changes one of the columns."""
     return " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns)
 
 
@@ -258,7 +280,7 @@ def _votes_missing() -> str:
     )
 
 
-def _confirmed(column: str | None) -> str:
+def confirmed(column: str | None) -> str:
     """While the console is being set up, or within a running change (the one that the column names)."""
     named = f"o.id = {column} AND " if column else ""
     return (

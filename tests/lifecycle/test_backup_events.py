@@ -9,6 +9,7 @@ from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.models import Database, Environment, Operation, OwnerGroup
 from opsconsole.plans import Plan
+from tests.opsconsole.triggers.test_append_only import refused
 from tests.support.console import Console
 from tests.support.people import assemble
 from tests.support.rows import DIGEST, SUMMARY, operation_of
@@ -62,8 +63,13 @@ def test_a_backup_that_points_to_another_manifest_is_found(operation: Operation)
     assert [finding.code for finding in audit.verify().findings] == ["backup"]
 
 
-def test_a_backup_whose_time_was_over_leaves_only_its_event(operation: Operation) -> None:
+def test_a_backup_whose_time_was_over_leaves_its_record_and_its_event(operation: Operation) -> None:
     backup = backup_of(operation, 1)
     publish(operation, backup)
-    backup.delete()
-    assert audit.verify().findings == []
+    backup_of(operation, 2)
+    at = {"trashed_at": now(), "trash_until": now(), "deleting_at": now()}
+    type(backup).objects.filter(pk=backup.pk).update(**at)
+    type(backup).objects.filter(pk=backup.pk).update(state="expired", expired_at=now())
+    with refused("record"):
+        backup.delete()
+    assert [finding.code for finding in audit.verify().findings] == ["backup"]  # that the second one has no event

@@ -7,7 +7,6 @@ from typing import Any
 
 import humanize
 from django.core.management.base import CommandParser
-from django.db.models import QuerySet
 
 from lifecycle import choices, drills
 from lifecycle.archives import manifest_of
@@ -15,6 +14,7 @@ from lifecycle.management import looking
 from lifecycle.management.fetching import add_arguments, fetch
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
+from lifecycle.models.backups import Backups
 from opsconsole.exceptions import Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
@@ -66,7 +66,7 @@ class Command(ConsoleCommand):
     def inspect(self, options: Options) -> Exit:
         return looking.look(self, options)
 
-    def visible(self) -> QuerySet[Backup]:
+    def visible(self) -> Backups:
         """The backups of databases that the actor may see; all of them at a shell without a token."""
         rows = Backup.objects.select_related("database__environment", "database__owner_group", "operation")
         return rows if self.account is None else rows.filter(database__in=visible_databases(self.account))

@@ -1,0 +1,108 @@
+"""What the console's own database refuses about backups, holds and rules of retention, whoever asks.
+
+Backstops, like those of the kernel: `retention` decides the same in words, and never tries what they refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lifecycle.models import Backup, Hold, RetentionPass, RetentionRule
+from opsconsole.triggers.guards import Guard
+from opsconsole.triggers.rules import (
+    AS_A_REQUEST,
+    NOT_BY_HAND,
+    append_only,
+    confirmed,
+    differs,
+    guard_on,
+    keys_of,
+    not_replaced,
+    table_of,
+)
+
+HELD = ("database_id", "backup_id", "reason", "until", "set_at", "operation_id")
+PRESENT = "b.database_id = OLD.database_id AND b.trashed_at IS NULL AND b.state = 'good'"
+NEWER = "(b.started_at > OLD.started_at OR (b.started_at = OLD.started_at AND b.id > OLD.id))"
+
+
+def every() -> Iterator[Guard]:
+    """The guards of this app's tables."""
+    yield from _backups()
+    yield from append_only(RetentionRule)
+    yield not_replaced(RetentionRule, keys_of(RetentionRule))
+    yield _confirmed(RetentionRule, "INSERT", "1 = 1", "NEW.operation_id", "How long backups are kept is guarded")
+    yield from _holds()
+    resumed = "OLD.paused_at IS NOT NULL AND NEW.paused_at IS NULL"
+    yield _confirmed(RetentionPass, "UPDATE", resumed, "NEW.operation_id", "Going on with deleting is guarded")
+    yield from append_only(RetentionPass, ("DELETE", "TRUNCATE"))
+    yield not_replaced(RetentionPass, [["id"]])
+
+
+def _backups() -> Iterator[Guard]:
+    into_trash = "NEW.trashed_at IS NOT NULL AND OLD.trashed_at IS NULL"
+    begins = "NEW.deleting_at IS NOT NULL AND OLD.deleting_at IS NULL"
+    ends = "NEW.state = 'expired' AND OLD.state <> 'expired'"
+    goes = f"(({into_trash}) OR ({begins}) OR ({ends}))"
+    yield guard_on(
+        Backup, "UPDATE", "pinned",
+        f"{goes} AND OLD.pinned_at IS NOT NULL AND (OLD.pinned_until IS NULL OR OLD.pinned_until > CURRENT_TIMESTAMP)",
+        "pinned", "This backup is pinned, and is not deleted.", "Unpin it first, on its page.",
+    )  # fmt: skip
+    yield guard_on(
+        Backup, "UPDATE", "held",
+        f"{goes} AND EXISTS (SELECT 1 FROM {table_of(Hold)} h WHERE h.database_id = OLD.database_id "
+        "AND (h.backup_id IS NULL OR h.backup_id = OLD.id) AND h.lifted_at IS NULL "
+        "AND (h.until IS NULL OR h.until > CURRENT_TIMESTAMP))",
+        "on_hold", "A legal hold is on this backup, and it is not deleted.", "Ask for the hold to be lifted.",
+    )  # fmt: skip
+    yield guard_on(
+        Backup, "UPDATE", "last", f"{goes} AND OLD.state = 'good' AND ({_is_last_good()})", "last_good",
+        "This is the last good backup of its database, or the last that a drill has restored; it is not deleted.",
+        "Take a fresh backup and let a drill restore it; then this one may go.",
+    )  # fmt: skip
+    yield guard_on(
+        Backup, "UPDATE", "steps", f"{ends} AND (OLD.trashed_at IS NULL OR OLD.deleting_at IS NULL)",
+        "steps", "A backup is deleted by way of the trash only.", "Ask for it to expire.",
+    )  # fmt: skip
+    yield guard_on(
+        Backup, "UPDATE", "deleted", f"OLD.state = 'expired' AND ({differs(('state', 'trashed_at', 'deleting_at'))})",
+        "deleted", "This backup is deleted; only the record of it is left.", "Choose another backup.",
+    )  # fmt: skip
+    for event in ("DELETE", "TRUNCATE"):
+        yield guard_on(
+            Backup, event, "never", "1 = 1", "record", "The record of a backup stays, whatever becomes of its data.",
+            "Ask for the backup to expire: its data goes then.",
+        )  # fmt: skip
+    yield not_replaced(Backup, [["id"], ["key"]])
+
+
+def _is_last_good() -> str:
+    """Of one that is present: no newer good one of its sort. Of one in the trash: no good one is left at all."""
+    table = table_of(Backup)
+    none_newer = f"NOT EXISTS (SELECT 1 FROM {table} b WHERE {PRESENT} AND {NEWER}"
+    asked_for = f"OLD.purpose <> 'safety' AND {none_newer} AND b.purpose <> 'safety')"
+    safety = (
+        f"OLD.purpose = 'safety' AND {none_newer}) AND NOT EXISTS "
+        f"(SELECT 1 FROM {table} b WHERE {PRESENT} AND b.purpose <> 'safety')"
+    )
+    drilled = f"OLD.drilled_at IS NOT NULL AND {none_newer} AND b.drilled_at IS NOT NULL)"
+    alone = f"OLD.trashed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} b WHERE {PRESENT})"
+    return f"(OLD.trashed_at IS NULL AND (({asked_for}) OR ({safety}) OR ({drilled}))) OR ({alone})"
+
+
+def _holds() -> Iterator[Guard]:
+    what = "A legal hold is guarded"
+    yield _confirmed(Hold, "INSERT", "1 = 1", "NEW.operation_id", what)
+    yield _confirmed(Hold, "UPDATE", "1 = 1", "NEW.lifted_by_id", what)
+    yield guard_on(
+        Hold, "UPDATE", "lifted", f"({differs(HELD)}) OR OLD.lifted_at IS NOT NULL", "sealed",
+        "A hold is lifted once, and otherwise stays as it was set.", "Lift it, and set another one.",
+    )  # fmt: skip
+    yield from append_only(Hold, ("DELETE", "TRUNCATE"))
+    yield not_replaced(Hold, [["id"]])
+
+
+def _confirmed(model: type, event: str, when: str, column: str, what: str) -> Guard:
+    condition = f"({when}) AND NOT ({confirmed(column)})"
+    return guard_on(model, event, "confirmed", condition, "not_confirmed", f"{what}: {AS_A_REQUEST}.", NOT_BY_HAND)

@@ -1,0 +1,103 @@
+"""What is being done with a backup now, or may be done at any moment, so that it must stay. The one place that says so.
+
+A backup is used by every operation that is open and names it in its plan (a restore, a verification, an undo with it,
+a change request about it), by the operation that took it until that has ended, by an undo that is still possible, and
+by a download that was granted and not begun.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lifecycle.models import Backup, DownloadGrant, KeptCopy
+from opsconsole import kinds
+from opsconsole.clock import now
+from opsconsole.exceptions import Refused
+from opsconsole.models import Operation
+from opsconsole.plans import Plan
+from opsconsole.states import OPEN
+
+BINDING = frozenset({"backup", "manifest"})  # probes whose subject is the number of a backup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """`words` say who uses it and what for; `until` is when that ends by itself (None: with an operation)."""
+
+    words: str
+    code: str = "use"
+    until: datetime | None = None
+
+
+def uses_of(backups: Collection[int], *, besides: int = 0) -> dict[int, list[Use]]:
+    """By backup, everything that uses it now; `besides` is an operation whose own use does not count."""
+    found: dict[int, list[Use]] = defaultdict(list)
+    wanted = frozenset(backups)
+    opened = _opened(besides)
+    for number, use in (*_named(wanted, opened), *_made(wanted, opened), *_undos(wanted), *_downloads(wanted)):
+        found[number].append(use)
+    return found
+
+
+def refuse_absent(backup: Backup) -> None:
+    """Raise Refused when a backup is in the trash, or deleted: nothing is done with it then."""
+    if backup.state == Backup.State.EXPIRED:
+        when = f" on {backup.expired_at:%Y-%m-%d}" if backup.expired_at else ""
+        raise Refused(
+            "backup_deleted",
+            f"Backup {backup.id} was deleted{when}: {backup.trash_reason or 'only its record is left'}.",
+            "Choose another backup.",
+        )
+    if backup.trashed_at is not None:
+        until = f" until {backup.trash_until:%Y-%m-%d %H:%M} UTC" if backup.trash_until else ""
+        raise Refused(
+            "backup_in_trash",
+            f"Backup {backup.id} is in the trash{until}: {backup.trash_reason}.",
+            f"Take it out of the trash on its page ({backup.get_absolute_url()}), or choose another backup.",
+        )
+
+
+def named_in(plan: Plan) -> set[int]:
+    """The numbers of the backups that a plan is about."""
+    named = {str(plan.parameters.get("backup", ""))}
+    named |= {condition.subject for condition in plan.preconditions if condition.probe in BINDING}
+    return {int(text) for text in named if text.isdecimal()}
+
+
+def _opened(besides: int) -> list[Operation]:
+    """Every open operation, asked for state by state: of all at once, a planner would read a million rows for them."""
+    first, *others = (Operation.objects.filter(state=state).order_by() for state in sorted(OPEN))
+    return sorted((row for row in first.union(*others, all=True) if row.pk != besides), key=lambda row: row.pk)
+
+
+def _named(wanted: frozenset[int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
+    for row in opened:
+        for number in sorted(named_in(row.plan) & wanted):
+            what = kinds.noun(row.kind) if row.kind != "change" else "a request"
+            yield number, Use(words=f"operation {row.pk} ({what}, {row.face.word}) is about it")
+
+
+def _made(wanted: frozenset[int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
+    rows = Backup.objects.filter(operation_id__in=[row.pk for row in opened]).order_by()
+    for number, operation in rows.values_list("id", "operation_id"):
+        if number in wanted:
+            yield number, Use(words=f"operation {operation}, which took it, has not ended")
+
+
+def _undos(wanted: frozenset[int]) -> Iterator[tuple[int, Use]]:
+    rows = KeptCopy.objects.filter(state=KeptCopy.State.KEPT, expires_at__gt=now()).exclude(backup=None)
+    for row in rows.order_by("id"):
+        if row.backup_id in wanted:
+            words = f"operation {row.operation_id} can be undone with it until {row.expires_at:%Y-%m-%d %H:%M} UTC"
+            yield row.backup_id, Use(code="undo", words=words, until=row.expires_at)
+
+
+def _downloads(wanted: frozenset[int]) -> Iterator[tuple[int, Use]]:
+    rows = DownloadGrant.objects.filter(used_at=None, expires_at__gt=now()).exclude(backup=None)
+    for row in rows.select_related("account__person").order_by("id"):
+        if row.backup_id in wanted:
+            words = f"{row.account.person.name} may download it until {row.expires_at:%H:%M} UTC"
+            yield row.backup_id, Use(words=words, until=row.expires_at)

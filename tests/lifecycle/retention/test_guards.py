@@ -1,0 +1,125 @@
+"""What the console's own database refuses about backups, holds and rules, whoever asks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from lifecycle.models import Backup, Hold, RetentionPass, RetentionRule
+from lifecycle.retention.deciding import last_good_of
+from lifecycle.retention.facts import candidates_of
+from opsconsole.clock import now
+from opsconsole.models import Database, Operation
+from opsconsole.states import State
+from tests.lifecycle.retention.conftest import DAY, nightly, taken
+from tests.opsconsole.triggers.test_append_only import refused
+from tests.support.people import Cast, close_bootstrap
+from tests.support.rows import bring, operation_of
+
+both = pytest.mark.parametrize("console_backend", ["sqlite", "postgresql"])
+
+
+def move(backup: Backup, **values: Any) -> int:
+    return Backup.objects.filter(pk=backup.pk).update(**values)
+
+
+def trash(backup: Backup) -> int:
+    return move(backup, trashed_at=now(), trash_until=now() + 7 * DAY)
+
+
+def running_change(cast: Cast) -> Operation:
+    return bring(operation_of(cast.ada, kind="change"), State.QUEUED, State.RUNNING)
+
+
+@both
+def test_nobody_moves_the_last_good_backup_away(shop: Database, cast: Cast) -> None:
+    newest, drilled, third, oldest = nightly(shop, cast, 4)
+    move(drilled, drilled_at=now())
+    safety = taken(shop, cast, purpose=Backup.Purpose.SAFETY)
+    for row in (newest, drilled):
+        with refused("last_good"):
+            trash(row)
+        with refused("last_good"):
+            move(row, deleting_at=now())
+    assert last_good_of(candidates_of(shop)) == {newest.pk, drilled.pk}  # the same answer in words
+    assert (trash(third), trash(oldest), trash(safety)) == (1, 1, 1)
+    move(newest, state=Backup.State.BAD)  # it turns out to be damaged: the next one counts now
+    assert trash(newest) == 1
+    with refused("last_good"):
+        trash(drilled)
+
+
+@both
+def test_a_backup_in_the_trash_is_not_deleted_once_it_is_the_only_good_one(shop: Database, cast: Cast) -> None:
+    newest, older = nightly(shop, cast, 2)
+    trash(older)
+    move(newest, state=Backup.State.BAD)
+    with refused("last_good"):
+        move(older, deleting_at=now())
+
+
+@both
+def test_nobody_moves_a_pinned_or_held_backup_away(shop: Database, cast: Cast) -> None:
+    _, pinned, held, ended = nightly(shop, cast, 4)
+    hour = timedelta(hours=1)
+    move(pinned, pinned_at=now(), pinned_by=cast.ada, pin_reason="before the audit", pinned_until=now() + hour)
+    move(ended, pinned_at=now(), pinned_by=cast.ada, pin_reason="before the audit", pinned_until=now() - hour)
+    common = {"database": shop, "reason": "case 12", "set_at": now(), "operation": held.operation}
+    Hold.objects.create(backup=held, until=now() + hour, **common)
+    Hold.objects.create(backup=ended, until=now() - hour, **common)
+    for row, code in ((pinned, "pinned"), (held, "on_hold")):
+        with refused(code):
+            trash(row)
+    assert trash(ended) == 1
+    Hold.objects.create(**common)  # on every backup of the database
+    with refused("on_hold"):
+        move(ended, deleting_at=now())
+
+
+def test_a_backup_is_deleted_by_way_of_the_trash_and_never_comes_back(shop: Database, cast: Cast) -> None:
+    _, older = nightly(shop, cast, 2)
+    with refused("steps"):
+        move(older, state=Backup.State.EXPIRED)
+    trash(older)
+    with refused("steps"):
+        move(older, state=Backup.State.EXPIRED)
+    move(older, deleting_at=now())
+    assert move(older, state=Backup.State.EXPIRED, expired_at=now()) == 1
+    with refused("deleted"):
+        move(older, state=Backup.State.GOOD)
+    with refused("record"):
+        Backup.objects.filter(pk=older.pk)._raw_delete("default")
+
+
+def test_rules_and_holds_change_only_within_a_confirmed_change(shop: Database, cast: Cast) -> None:
+    (backup,) = nightly(shop, cast, 1)
+    close_bootstrap()
+    rule = {"scope": "default", "version": 1, "last": 1, "effective_at": now(), "created_at": now()}
+    hold = {"database": shop, "backup": backup, "reason": "case 12", "set_at": now()}
+    for model, values in ((RetentionRule, rule), (Hold, hold)):
+        with refused("not_confirmed"):
+            model.objects.create(operation=backup.operation, **values)
+    change = running_change(cast)
+    row = Hold.objects.create(operation=change, **hold)
+    RetentionRule.objects.create(operation=change, **rule)
+    bring(change, State.SUCCEEDED)
+    with refused("not_confirmed"):
+        Hold.objects.update(lifted_at=now())
+    with refused("append_only"):
+        RetentionRule.objects.update(last=0)
+    lifting = running_change(cast)
+    with refused("sealed"):
+        Hold.objects.update(until=now(), lifted_by=lifting)
+    assert Hold.objects.filter(pk=row.pk).update(lifted_at=now(), lifted_by=lifting) == 1
+    with refused("append_only"):
+        Hold.objects.all()._raw_delete("default")
+
+
+def test_a_pause_ends_only_within_a_confirmed_change(shop: Database, cast: Cast) -> None:
+    close_bootstrap()
+    RetentionPass.objects.update(paused_at=now(), paused_why="the clock went back")
+    with refused("not_confirmed"):
+        RetentionPass.objects.update(paused_at=None)
+    assert RetentionPass.objects.update(paused_at=None, operation=running_change(cast)) == 1
