@@ -219,7 +219,7 @@ def _told(lines: Sequence[bytes], total: int, run: Watch | None) -> dict[str, An
         except (ValueError, TypeError):
             continue
         if run is not None and isinstance(done := message.get("progress"), int):
-            run.progress(min(done, total), total, "bytes", step="reading")
+            run.progress(min(done, total), total, "bytes", step="Reading the files")
     return message
 
 

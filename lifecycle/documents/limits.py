@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Limits:
     """Sizes are bytes. What goes beyond one of these is refused with its name, while it streams."""
 
-    files: int = 200
+    files: int = 500  # given, or in a tar
     unpacked: int = 64 << 30  # of all files together, once unwrapped
     ratio: int = 200  # unpacked to packed of one wrapping, beyond `ratio_from`; gzip itself cannot go over 1032
     ratio_from: int = 32 << 20

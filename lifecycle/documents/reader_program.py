@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lifecycle.documents.base import Summary
+from lifecycle.documents.base import Problem, Summary
 from lifecycle.documents.known import reader_of
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.normalised import Normaliser, write_summary
@@ -28,6 +28,8 @@ from opsconsole.exceptions import OperationFailed, OpsError
 REPORT_SECONDS = 0.3
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PR_SET_NO_NEW_PRIVS = 38
+DISK_FULL = ["disk_full", "The disk is full, or a file grew beyond its limit.", "Free space, try again."]
+MOST_PROBLEMS = 500
 BUG = "Report it, with the file if it holds no secret; nothing was taken over."
 
 
@@ -61,15 +63,7 @@ def main() -> None:
         say({"failed": ["too_deep", "A value is nested deeper than is read.", "No honest backup holds such a value."]})
     except Exception as error:  # the boundary of this program: what a foreign file broke is told, without its content
         if isinstance(error, OSError) and error.errno in FULL:
-            say(
-                {
-                    "failed": [
-                        "disk_full",
-                        "The disk is full, or a file grew beyond its limit.",
-                        "Free space, try again.",
-                    ]
-                }
-            )
+            say({"failed": DISK_FULL})
         else:
             say({"failed": ["reader_failed", f"The reader failed over the content ({type(error).__name__}).", BUG]})
     else:
@@ -82,6 +76,8 @@ def restrain(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 5))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.unpacked, limits.unpacked))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # every file that is unwrapped is one more
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
@@ -92,8 +88,8 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
     files, sources = [], []
     for item in order["files"]:
         digest = _digest(item["descriptor"], report)
-        file, wrappings = unwrapper.source(item["name"], item["descriptor"])
-        files.append(file)
+        found, wrappings = unwrapper.sources(item["name"], item["descriptor"])
+        files += found
         sources.append({"name": item["name"], "sha256": digest, "size": _size(item), "wrappings": list(wrappings)})
     reader = reader_of(files)
     findings = Findings()
@@ -110,9 +106,19 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
     summary = Summary(
         format=reader.name, label=reader.label, tables=tables, version=heading.version,
         version_name=heading.version_name, exported_at=heading.exported_at, engine=heading.engine,
-        problems=tuple(findings.problems),
+        problems=_told(findings.problems),
     )  # fmt: skip
     write_summary(Path(), summary, table_files, sources)
+
+
+def _told(problems: list[Problem]) -> tuple[Problem, ...]:
+    """The gravest first, and not so many that a summary of them would be none."""
+    ordered = sorted(problems, key=lambda problem: ("error", "warning", "note").index(problem.level))
+    if len(ordered) <= MOST_PROBLEMS:
+        return tuple(ordered)
+    level = ordered[MOST_PROBLEMS].level
+    rest = Problem(level=level, code="more_problems", text=f"There are {len(ordered) - MOST_PROBLEMS} more problems.")
+    return (*ordered[:MOST_PROBLEMS], rest)
 
 
 def say(message: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """The bytes of the files that a reader is given: plain, seekable and bounded, whatever they were wrapped in.
 
-This runs in the child. A wrapped file (gz, zst, age) is unwrapped into a file without a name before anybody looks at
-it, so that its checksums have held by then, and so that its disk is returned however the child ends.
+This runs in the child. A wrapped file (gz, zst, age, tar) is unwrapped into files without names before anybody looks
+at it, so that its checksums have held by then, and so that their disk is returned however the child ends.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import tempfile
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 import pyrage
 from backports import zstd
 
+from lifecycle.documents import tarballs
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.reading import SourceFile
 from opsconsole.exceptions import OperationFailed
@@ -73,13 +74,44 @@ class Unwrapper:
     identities: Sequence[str] = ()  # age secret keys, one a line of an identity file
     told: Told = lambda count: None
     unpacked: int = 0
+    files: int = 0
     _kept: list[Any] = field(default_factory=list)  # spools live as long as this does
 
-    def source(self, name: str, descriptor: int) -> tuple[SourceFile, tuple[str, ...]]:
-        """The file without its wrappings, and what these were, the outermost first.
+    def sources(self, name: str, descriptor: int) -> tuple[list[SourceFile], tuple[str, ...]]:
+        """The file without its wrappings, or the files of a tar, and what the wrappings were, the outermost first.
 
-        Raises OperationFailed: damaged_wrapping, too_big, wrapped_too_often, identity_needed, wrong_identity.
+        Raises OperationFailed: damaged_wrapping, too_big, too_dense, wrapped_too_often, too_many_files, bad_member,
+        identity_needed, not_decrypted.
         """
+        bare, wrappings = self._unwrapped(name, descriptor)
+        if not tarballs.is_tar(bare):
+            return [self._file(_without(name, wrappings), bare)], tuple(wrappings)
+        files = []
+        for inner_name, content in tarballs.members(self._stream(bare)):
+            with content:
+                spool = self._spooled(content)
+            inner, inside = self._unwrapped(inner_name, spool)
+            files.append(self._file(_without(inner_name, inside), inner))
+        if len({file.name for file in files}) != len(files):
+            raise OperationFailed("bad_member", "Two files in the tar have one name.", "Give one backup at a time.")
+        return files, (*wrappings, "tar")
+
+    def _file(self, name: str, descriptor: int) -> SourceFile:
+        self.files += 1
+        if self.files > self.limits.files:
+            raise OperationFailed(
+                "too_many_files", f"There are more than {self.limits.files} files.", "Give one backup at a time."
+            )
+        size = os.fstat(descriptor).st_size
+        return SourceFile(
+            name=name, size=size, open=lambda: self._stream(descriptor), path=f"/proc/self/fd/{descriptor}"
+        )
+
+    def _stream(self, descriptor: int) -> BinaryIO:
+        return io.BufferedReader(Positioned(descriptor, self.told), BUFFER)
+
+    def _unwrapped(self, name: str, descriptor: int) -> tuple[int, list[str]]:
+        """A descriptor of the bytes inside, which is the given one where they are not wrapped."""
         wrappings: list[str] = []
         while wrapping := _wrapping(descriptor):
             if len(wrappings) == MOST_WRAPPINGS:
@@ -88,21 +120,26 @@ class Unwrapper:
                 )
             descriptor = self._unwrap(name, wrapping, descriptor)
             wrappings.append(wrapping)
-        size = os.fstat(descriptor).st_size
         if not wrappings:
-            self._count(size)
-        for wrapping in wrappings:
-            name = name.removesuffix(f".{wrapping}")
-        opened = self._opener(descriptor)
-        return SourceFile(name=name, size=size, open=opened, path=f"/proc/self/fd/{descriptor}"), tuple(wrappings)
+            self._count(os.fstat(descriptor).st_size)
+        return descriptor, wrappings
 
-    def _opener(self, descriptor: int) -> Callable[[], BinaryIO]:
-        return lambda: io.BufferedReader(Positioned(descriptor, self.told), BUFFER)
-
-    def _unwrap(self, name: str, wrapping: str, descriptor: int) -> int:
+    def _spool(self) -> IO[bytes]:
         spool = tempfile.TemporaryFile(dir=".")  # noqa: SIM115 - it lives as long as the source does
         self._kept.append(spool)
-        packed = io.BufferedReader(Positioned(descriptor, self.told), BUFFER)
+        return spool
+
+    def _spooled(self, content: IO[bytes]) -> int:
+        """A descriptor of a copy, because readers want a file of its own."""
+        spool = self._spool()
+        while data := content.read(PIECE):
+            spool.write(data)
+        spool.flush()
+        return spool.fileno()
+
+    def _unwrap(self, name: str, wrapping: str, descriptor: int) -> int:
+        spool = self._spool()
+        packed = self._stream(descriptor)
         sink = _Sink(spool, self._ceiling(name, os.fstat(descriptor).st_size))
         try:
             if wrapping == "age":
@@ -184,6 +221,12 @@ class _Sink:
         self._spool.flush()
 
 
+def _without(name: str, wrappings: Sequence[str]) -> str:
+    for wrapping in wrappings:
+        name = name.removesuffix(f".{wrapping}")
+    return name
+
+
 def _wrapping(descriptor: int) -> str:
     start = os.pread(descriptor, 64, 0)
     if start.startswith(_GZIP):
@@ -208,5 +251,5 @@ def _too_big(limit: int) -> OperationFailed:
     return OperationFailed(
         "too_big",
         f"The files unpack to more than {limit >> 20} MiB, the limit.",
-        "Give fewer tables, or raise the limit if this is expected.",
+        "Give fewer tables at a time.",
     )

@@ -52,7 +52,7 @@ def source_files(paths: Iterable[Path], identities: Sequence[str] = ()) -> Itera
     descriptors = {path.name: os.open(path, os.O_RDONLY) for path in paths}
     unwrapper = Unwrapper(limits=Limits(), identities=identities)
     try:
-        yield [unwrapper.source(name, descriptor)[0] for name, descriptor in descriptors.items()]
+        yield [file for given in descriptors.items() for file in unwrapper.sources(*given)[0]]
     finally:
         for descriptor in descriptors.values():
             os.close(descriptor)

@@ -139,7 +139,7 @@ def _revived(row: Row, table: str) -> Row:
 
 
 def _is_version(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int  # and no bool
 
 
 def _listed(tables: Sequence[str]) -> str:

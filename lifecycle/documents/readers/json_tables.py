@@ -61,7 +61,7 @@ def _of_object(file: SourceFile, findings: Findings) -> Iterator[tuple[str, Row 
                 said[key] = text.value()
         text.finish()
     version = said.pop("version", None)
-    findings.heading = Heading(version=version if isinstance(version, int) else None)
+    findings.heading = Heading(version=version if type(version) is int else None)
     if said:
         findings.warn("left_out", f"Left out, because they are no rows: {', '.join(list(said)[:20])}.")
 

@@ -26,8 +26,7 @@ class Portable(Reader):
     label = "Portable JSON of this console"
 
     def recognises(self, files: Sequence[SourceFile]) -> bool:
-        documents = [file for file in files if _head(file) is not None]
-        return bool(documents) and all(file in documents or file.name in COMPANIONS for file in files)
+        return any(_head(file) is not None for file in files)
 
     def rows(self, files: Sequence[SourceFile], findings: Findings) -> Iterator[tuple[str, Row | None]]:
         documents = [(file, head) for file in files if (head := _head(file)) is not None]
@@ -35,6 +34,9 @@ class Portable(Reader):
         if len(heads) > 1:
             findings.refuse("several_sets", "The documents are not of one backup.", "Give the files of one of them.")
             return
+        read = {file.name for file, _ in documents}
+        if others := sorted(file.name for file in files if file.name not in read | COMPANIONS):
+            findings.warn("left_out", f"Not of this backup, and left out: {', '.join(others[:20])}.")
         promised = _promised(files)
         findings.heading = _heading(documents[0][1])
         findings.types.update({table: told["columns"] for table, told in promised.items()})
@@ -55,7 +57,7 @@ class Portable(Reader):
 def _heading(head: Mapping[str, Any]) -> Heading:
     version = head.get("version")
     return Heading(
-        version=version if isinstance(version, int) else None,
+        version=version if type(version) is int else None,
         version_name=str(head.get("versionName") or ""),
         exported_at=str(head.get("exportedAt") or ""),
     )

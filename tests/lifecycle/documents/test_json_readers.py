@@ -101,6 +101,11 @@ def test_the_folder_of_a_portable_backup_is_read_with_its_types(tmp_path: Path) 
     assert found.types == {"users": {"id": "bigint"}, "empty": {"x": "text"}}
 
 
+def test_what_lies_beside_a_portable_backup_is_told(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear all")
+    assert read(*_portable(tmp_path)).codes == [("warning", "left_out")]
+
+
 def test_a_portable_backup_that_is_not_its_summary_cannot_be_used(tmp_path: Path) -> None:
     paths = _portable(tmp_path, rows=2)
     assert read(*paths).codes == [("error", "counts_differ")]
