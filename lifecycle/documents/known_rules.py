@@ -1,4 +1,4 @@
-"""Ready rules of known projects, by the format of their documents. Data only; see `upgrades` for the form.
+"""Ready rules of known projects, by the project. Data only; see `upgrades` for the form.
 
 Source: what Ignition's own restore fills in by version, its documented move of progress to wallets at version 20, and
 the names of Tasklets' schema, which are camelCase in its code and snake_case in its database.
@@ -36,9 +36,3 @@ IGNITION: Mapping[str, Any] = {
     ],
 }
 TASKLETS: Mapping[str, Any] = {"names": "camel_to_snake"}
-
-BY_FORMAT: Mapping[str, Mapping[str, Any]] = {
-    "ignition-json": IGNITION,
-    "tasklets-json": TASKLETS,
-    "tasklets-folder": TASKLETS,
-}

@@ -23,6 +23,7 @@ from lifecycle.documents.normalised import Normaliser, opened
 from lifecycle.documents.portable import DocumentWriter
 from lifecycle.documents.reading import Findings
 from opsconsole.exceptions import Cancelled, OperationFailed, OpsError, Refused
+from tests.support.adversity import may_mount, small_disk
 from tests.support.fake_run import FakeRun
 
 ROWS: list[dict[str, Any]] = [{"id": 1, "name": "Ada"}, {"id": 2, "raw": b"\x00\xff"}]
@@ -179,6 +180,16 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     assert peak(15_000) < peak(5_000) + (1 << 19)
+
+
+@pytest.mark.skipif(not may_mount(), reason="a small disk has to be mounted")
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["while it is written", "while it is unpacked"])
+def test_a_full_disk_is_told_and_given_back(tmp_path: Path, pack: Pack) -> None:
+    content = pack(portable({"t": [{"x": os.urandom(1000)} for _ in range(1500)]}))
+    with small_disk(tmp_path / "work", "1m"):
+        free = os.statvfs(tmp_path / "work").f_bfree
+        assert refused(tmp_path, content).code == "disk_full"
+        assert os.statvfs(tmp_path / "work").f_bfree == free
 
 
 def test_it_stops_when_somebody_cancels(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from lifecycle.documents.base import Document, DocumentTable, Row, Summary
-from lifecycle.documents.known_rules import BY_FORMAT
+from lifecycle.documents.known_rules import IGNITION as IGNITION_DATA
+from lifecycle.documents.known_rules import TASKLETS as TASKLETS_DATA
 from lifecycle.documents.upgrades import UpgradedDocument, rules_from, upgraded
 from opsconsole.exceptions import Refused, Usage
 from tests.support.documents import IGNITION, TASKLETS, read
@@ -38,7 +39,7 @@ def all_of(document: UpgradedDocument) -> dict[str, list[Row]]:
     return found
 
 
-IGNITION_RULES = rules_from(BY_FORMAT["ignition-json"])
+IGNITION_RULES = rules_from(IGNITION_DATA)
 
 
 def ignition(name: str, version: int | None) -> UpgradedDocument:
@@ -102,7 +103,7 @@ def test_without_a_declared_version_nothing_is_upgraded_and_that_is_told() -> No
 
 def test_camel_case_becomes_snake_case_by_rule() -> None:
     whole = read(TASKLETS / "backup-2026-01-08T14-30-45-123Z.json")
-    document = upgraded(Held(whole.tables), rules_from(BY_FORMAT["tasklets-json"]), version=None)
+    document = upgraded(Held(whole.tables), rules_from(TASKLETS_DATA), version=None)
     found = all_of(document)
     assert {"client_products", "dev_tasks", "ai_configs", "api_keys", "mystery_table"} <= found.keys()
     assert found["users"][0]["password_hash"] == "$2a$10$synthetic"
