@@ -10,6 +10,8 @@ from lifecycle.documents.readers.portable import Portable
 from lifecycle.documents.readers.postgresql.custom import PgDumpCustom
 from lifecycle.documents.readers.postgresql.dump import PgDumpSql
 from lifecycle.documents.readers.solana import SolanaSet, SolanaSingle
+from lifecycle.documents.readers.sqlite.exports import D1Export, SqliteDump
+from lifecycle.documents.readers.sqlite.file import SqliteFile
 from lifecycle.documents.readers.tasklets_folder import TaskletsFolder
 from lifecycle.documents.reading import Reader, SourceFile
 from opsconsole.exceptions import OperationFailed
@@ -23,6 +25,9 @@ READERS: tuple[Reader, ...] = (
     SolanaSingle(),
     PgDumpSql(),
     PgDumpCustom(),
+    D1Export(),
+    SqliteDump(),
+    SqliteFile(),
     JsonTables(),  # a guess, so the last
 )
 

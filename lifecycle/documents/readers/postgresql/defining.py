@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lifecycle.documents.readers.postgresql.lexer import Piece
 from lifecycle.documents.readers.postgresql.tokens import END, Speech, Tokens
+from lifecycle.documents.readers.text import Piece
 
 _CONSTRAINTS = ("CONSTRAINT", "CHECK", "UNIQUE", "PRIMARY", "FOREIGN", "LIKE")
 _BEHIND_A_TYPE = (

@@ -11,11 +11,12 @@ from typing import BinaryIO
 from lifecycle.documents.base import Row
 from lifecycle.documents.readers.postgresql.defining import Defined, defined
 from lifecycle.documents.readers.postgresql.encodings import encoding_named
-from lifecycle.documents.readers.postgresql.lexer import Command, Comment, Script, Statement
+from lifecycle.documents.readers.postgresql.lexer import Command, Comment, Script
 from lifecycle.documents.readers.postgresql.rows import Target, copied, inserted, row_of
 from lifecycle.documents.readers.postgresql.statements import Role, verdict_on
 from lifecycle.documents.readers.postgresql.tokens import Speech
 from lifecycle.documents.readers.refusals import unreadable
+from lifecycle.documents.readers.text import Statement
 from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
 
 BEGINNING = 1 << 16  # bytes in which a dump shows what it is

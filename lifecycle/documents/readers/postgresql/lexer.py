@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from lifecycle.documents.readers.refusals import unreadable
+from lifecycle.documents.readers.text import LONGEST_DEFINITION, LONGEST_INSERT, Piece, Text
 
-LONGEST_INSERT = 32 << 20  # bytes
-LONGEST_DEFINITION = 2 << 20  # bytes of any other statement, and of a comment
 MOST_ODD = 10_000  # tokens of an INSERT that pg_dump does not write there: comments, dollar quotes, operators
 LONGEST_LINE = 256 << 20  # bytes of one row of COPY data, as in our own documents
-BLOCK = 1 << 18
 _TEXT = rb"(?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+'"
 _ESCAPED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'"
 _REST = rb"""
@@ -64,18 +61,6 @@ def closing(data: bytes, mark: bytes, here: int) -> int:
     return -1
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of a script with the line on which it begins (from 1)."""
-
-    line: int
-    text: bytes
-
-
-class Statement(Piece):
-    """Without comments before it, with its semicolon."""
-
-
 class Comment(Piece):
     """A `--` comment between statements."""
 
@@ -84,15 +69,13 @@ class Command(Piece):
     """A line of psql's own, from its backslash on."""
 
 
-class Script:
+class Script(Text):
     """`pieces` goes through a script; after a COPY statement, `data` gives its lines before `pieces` goes on."""
 
+    advice = "Dump the table with COPY (pg_dump without --inserts), where only a row has to fit."
+
     def __init__(self, stream: BinaryIO, *, standard_strings: bool = True) -> None:
-        self._stream = stream
-        self._data = b""
-        self._at = 0  # where the present piece begins
-        self._ended = False
-        self.line = 1
+        super().__init__(stream)
         self.standard_strings = standard_strings  # whether backslashes in '...' stand for themselves
 
     def pieces(self) -> Iterator[Piece]:
@@ -145,7 +128,7 @@ class Script:
                     yield self._command(here)
                     return
                 if sign == b";" and not depth and not blocks:
-                    yield Statement(self.line, self._take(end))
+                    yield self._statement_to(end, LONGEST_DEFINITION)
                     return
             here = end
 
@@ -165,7 +148,7 @@ class Script:
             elif self._data[here:end] == b"\\":
                 return self._command(here)
             elif self._data[here:end] == b";":
-                return Statement(self.line, self._take(end))
+                return self._statement_to(end, LONGEST_INSERT)
             here = end
         raise unreadable(f"The INSERT on line {self.line} is none that pg_dump writes.")
 
@@ -189,7 +172,7 @@ class Script:
                     raise unreadable(f"A quote that opens in the statement of line {self.line} does not close.")
                 return "", 0
             here -= self._at
-            self._more(most, "statement")
+            self._more(most)
             here += self._at
 
     def _end_of_opened(self, start: int, inside: int) -> int:
@@ -200,7 +183,7 @@ class Script:
             if self._ended:
                 what = "comment" if mark == b"/*" else f"quote {mark.decode(errors='replace')}"
                 raise unreadable(f"A {what} that opens in the statement of line {self.line} does not close.")
-            self._more(LONGEST_DEFINITION, "statement")
+            self._more(LONGEST_DEFINITION)
         return end
 
     def _command(self, here: int) -> Command:
@@ -218,14 +201,14 @@ class Script:
         while row.endswith(b"\\") and (len(row) - len(row.rstrip(b"\\"))) % 2:
             row += b"\n" + self._line()
             if len(row) > LONGEST_LINE:
-                raise self._too_long("line of data", LONGEST_LINE)
+                raise self._too_long(LONGEST_LINE)
         return row
 
     def _line(self) -> bytes:
         while (end := self._data.find(b"\n", self._at)) < 0:
             if self._ended:
                 return self._last_line()
-            self._more(LONGEST_LINE, "line of data")
+            self._more(LONGEST_LINE)
         line = self._data[self._at : end]
         self._at = end + 1
         self.line += 1
@@ -237,29 +220,3 @@ class Script:
         line = self._data[self._at :]
         self._at = len(self._data)
         return line
-
-    # -- bytes ---------------------------------------------------------------------------------------------------
-
-    def _take(self, end: int) -> bytes:
-        taken = self._data[self._at : end]
-        self.line += taken.count(b"\n")
-        self._at = end
-        return taken
-
-    def _more(self, most: int, what: str) -> None:
-        """Read on, each time as much as is held, so that a long piece is not looked at again and again."""
-        held = len(self._data) - self._at
-        if held > most:
-            raise self._too_long(what, most)
-        read = self._stream.read(max(BLOCK, held))
-        if b"\0" in read:
-            raise unreadable(f"There is a byte 0 after line {self.line}, which no text of PostgreSQL holds.")
-        self._ended = not read
-        self._data = self._data[self._at :] + read
-        self._at = 0
-
-    def _too_long(self, what: str, most: int) -> Exception:
-        return unreadable(
-            f"The {what} that begins on line {self.line} is longer than {most >> 20} MiB.",
-            "Dump the table with COPY (pg_dump without --inserts), where only a row has to fit.",
-        )

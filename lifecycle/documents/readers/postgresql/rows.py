@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from lifecycle.documents.base import Row
 from lifecycle.documents.readers.postgresql.encodings import Encoding
-from lifecycle.documents.readers.postgresql.lexer import Piece
 from lifecycle.documents.readers.postgresql.tokens import Speech, Tokens
 from lifecycle.documents.readers.refusals import unreadable
+from lifecycle.documents.readers.text import Piece
 
 NULL = "\\N"
 _FIELD = re.compile(r"(?:[^\t\\]|\\.)*", re.DOTALL)

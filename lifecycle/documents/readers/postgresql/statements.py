@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from lifecycle.documents.readers.postgresql.encodings import Encoding
-from lifecycle.documents.readers.postgresql.lexer import Piece
 from lifecycle.documents.readers.postgresql.tokens import END, Speech, Tokens
+from lifecycle.documents.readers.text import Piece
 
 SAFE_LANGUAGES = {"sql", "plpgsql"}
 # The extensions that PostgreSQL itself calls trusted, and well-known ones of data types and statistics.

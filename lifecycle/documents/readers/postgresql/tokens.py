@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lifecycle.documents.readers.postgresql.encodings import Encoding
-from lifecycle.documents.readers.postgresql.lexer import Piece, closing, pattern
+from lifecycle.documents.readers.postgresql.lexer import closing, pattern
 from lifecycle.documents.readers.refusals import unreadable
+from lifecycle.documents.readers.text import Piece
 from opsconsole.exceptions import OperationFailed
 
 Token = tuple[str, str]  # kind as in `lexer`, or `quote` for $$...$$; text as written

@@ -1,0 +1,1 @@
+"""What SQLite and Cloudflare D1 write: dumps as SQL, and the file itself."""
