@@ -31,9 +31,15 @@ UPLOAD = Parameter(name="upload", label="Upload", help="the number of an upload,
 FILE = Parameter(
     name="file", label="File", local=True, help="a file or folder of this machine, which is brought as an upload first"
 )
-DOCUMENT_PARAMETERS = (UPLOAD, FILE, MODE, ACCEPT)
-OF_UPLOADS = ("upload", "mode", "accept")
-OF_DOCUMENTS = ("mode", "accept")
+REJECTS = Parameter(
+    name="rejects",
+    label="Rows that do not fit",
+    choices=(("", "stop: nothing is changed"), ("file", "file: leave them out, and keep them in a file")),
+    help="stop, or file: they are counted, kept with the reason, and can be downloaded",
+)
+DOCUMENT_PARAMETERS = (UPLOAD, FILE, MODE, REJECTS, ACCEPT)
+OF_DOCUMENTS = ("mode", "rejects", "accept")
+OF_UPLOADS = ("upload", *OF_DOCUMENTS)
 OF_BACKUPS = ("backup", "source", "method", "overwrite", "patch")
 
 

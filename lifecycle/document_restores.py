@@ -10,14 +10,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lifecycle import archives, declared, document_losses, document_sources, kept, loading, loss, replacing, taking
+from lifecycle import (
+    declared,
+    document_losses,
+    document_rejects,
+    document_sources,
+    kept,
+    loading,
+    loss,
+    patches,
+    replacing,
+    taking,
+)
 from lifecycle.declared import Declared
 from lifecycle.document_questions import accepted, refuse_unanswered, told
 from lifecycle.document_requests import refuse_whole
 from lifecycle.document_sources import Source
 from lifecycle.documents.upgrades import UpgradedDocument, upgraded
 from lifecycle.formats import formats_for
-from lifecycle.formats.base import Archive
 from lifecycle.loading import Options, Survey
 from lifecycle.loss import LossPreview
 from lifecycle.loss.values import grouped
@@ -70,9 +80,9 @@ def plan(request: Request, source: Source) -> Plan:
         targets=_targets(plan_target(destination, identity), source.database, destination),
         parameters={
             "backup": "", "upload": "", **source.parameters, "source": source.database.name, "mode": mode,
-            "accept": request.parameters["accept"],
+            "accept": request.parameters["accept"], "rejects": options.on_reject,
         },
-        steps=_steps(source, survey, document),
+        steps=_steps(source, survey, document, options),
         effects=document_losses.effects(survey, preview),
         preconditions=(
             Precondition(probe="identity", subject="target", value=identity.key),
@@ -102,7 +112,9 @@ def run(run: Run) -> Result:
     run.look_again()
     survey = loading.survey(engine, document, options)
     run.log(f"Loading {grouped(sum(table.rows for table in survey.tables))} rows into {len(survey.tables)} tables.")
-    facts = loading.load(engine, run.lock(), document, survey, options, run)
+    place = patches.Place(database, run.operation_id, run.fence)
+    rejects = document_rejects.place_for(place)
+    facts = loading.load(engine, run.lock(), document, survey, options, run, rejects=rejects)
     return _conclude(run.plan, (run.operation_id, run.fence), engine, facts, safety)
 
 
@@ -114,22 +126,12 @@ def witness(recovery: Recovery) -> tuple[Witness, Result | None]:
     if verdict is not Witness.DONE:
         return verdict, None
     safety, who = replacing.safety_of(recovery), (recovery.operation_id, recovery.fence)
-    return verdict, _conclude(recovery.plan, who, engine, {}, safety)
+    return verdict, _conclude(recovery.plan, who, engine, recovery.witness["loaded"], safety)
 
 
 def moved(plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
     """Whether more would be lost by now than was approved."""
     return loss.moved(plan, _preview(plan, engines["target"]), growth)
-
-
-def clean_up(recovery: Recovery) -> None:
-    """Remove the rejected rows of a run that changed nothing. (Its safety backup is the caller's to sweep.)"""
-    database = Database.objects.get(pk=recovery.plan.target().database_id)
-    place = _place(database, recovery.operation_id, recovery.fence)
-    place.store.sweep(place.folder, part=place.part)
-    for key in place.store.keys(place.folder):
-        place.store.delete(key)
-    place.store.remove_folder(place.folder)
 
 
 def probe(name: str, subject: str) -> str:
@@ -154,6 +156,7 @@ def _options(parameters: Mapping[str, Any], database: Database) -> Options:
     return Options(
         mode=str(parameters["mode"]),
         accept=accepted(str(parameters["accept"])),
+        on_reject=loading.FILE if parameters["rejects"] == loading.FILE else loading.STOP,
         masked=tuple(database.masked_columns),
     )
 
@@ -171,9 +174,14 @@ def _targets(target: Target, source: Database, destination: Database) -> tuple[T
     return (target,) if source.pk == destination.pk else (target, plan_target(source, None, role="shared"))
 
 
-def _steps(source: Source, survey: Survey, document: UpgradedDocument) -> tuple[Step, ...]:
+def _steps(source: Source, survey: Survey, document: UpgradedDocument, options: Options) -> tuple[Step, ...]:
     order = ", ".join(table.table for table in survey.tables)
     upgrades = (Step(title="Bring the rows to the declared version", detail="; ".join(document.applied)),)
+    misfits = (
+        f"Up to {grouped(options.reject_limit)} rows that do not fit go to a file, each with the reason."
+        if options.on_reject == loading.FILE
+        else "A row that does not fit stops everything."
+    )
     how = "emptied and filled" if survey.mode == loading.REPLACE else "added to, or updated by key,"
     return (
         Step(title="Take a safety backup of what is there now", detail="Read through in full before anything else."),
@@ -181,8 +189,8 @@ def _steps(source: Source, survey: Survey, document: UpgradedDocument) -> tuple[
         Step(
             title=f"Load {source.name} in one transaction",
             artifact=source.digest,
-            detail=f"Tables are {how} in this order: {order}. Applications wait for them meanwhile. A row that does "
-            "not fit stops everything; counts are compared, and sequences advanced, before it commits.",
+            detail=f"Tables are {how} in this order: {order}. Applications wait for them meanwhile. {misfits} Counts "
+            "are compared, and sequences advanced, before it commits.",
             commit_point=True,
         ),
     )
@@ -222,28 +230,25 @@ def _preview(plan: Plan, engine: Engine) -> LossPreview:
 def _conclude(
     plan: Plan, who: tuple[int, int], engine: Engine, facts: Mapping[str, Any], safety: Backup | None
 ) -> Result:
-    """List the way back, and tell what went in. `who` is (operation, fence); `facts` are {} after a crash."""
+    """List the way back and the rows that did not fit, and tell what went in. `who` is (operation, fence)."""
     database = Database.objects.get(pk=plan.target().database_id)
     kept.keep(database, who[0], facts={}, safety=safety, live=engine.identity().incarnation)
     databases.probe(database)
+    rejects = document_rejects.keep(patches.Place(database, *who), engine, facts)
     name = "upload" if plan.parameters["upload"] else "backup"
-    named = f"{name} {plan.parameters[name]}"
-    counted = (
-        f"{grouped(facts['rows'])} rows of {named} went into {len(facts['tables'])} tables, counted before they counted"
-        if facts
-        else f"the rows of {named} are in, as planned"
-    )
+    left = f" {grouped(rejects.rows)} rows did not fit and are in a file of their own." if rejects else ""
     return Result(
-        summary=f"{database.name}: {counted}.",
+        summary=f"{database.name} has {grouped(facts['rows'])} rows of {name} {plan.parameters[name]} in "
+        f"{len(facts['tables'])} tables, counted before it was final.{left}",
         data={
             name: int(plan.parameters[name]),
-            "rows": facts.get("rows"),
-            "tables": dict(facts.get("tables", {})),
+            "rows": facts["rows"],
+            "tables": dict(facts["tables"]),
             "safety_backup": safety.pk if safety else None,
+            **(
+                {"rejects": {"manifest": rejects.manifest_sha256, "rows": rejects.rows, "tables": rejects.tables}}
+                if rejects
+                else {}
+            ),
         },
     )
-
-
-def _place(database: Database, operation_id: int, fence: int) -> Archive:
-    folder = f"rejects/{database.name}/{operation_id}-{fence}"
-    return Archive(store=archives.store(), folder=folder, part=f"{operation_id}.{fence}")

@@ -77,7 +77,9 @@ EVENTS: tuple[EventType, ...] = (
     event(
         "patch.kept",
         "The rows that a restore of {database} took away are kept as {object}",
-        "patch manifest rows bytes expires_at",
+        "patch holds manifest rows bytes expires_at",
+        by="holds",
+        rejected="The rows that did not fit into {database} are kept as {object}",
     ),
     event("patch.downloaded", "{who} downloaded {object} of {database}", "patch bytes manifest"),
     event("patch.download_granted", "{who} was given one download of {object} of {database}", "patch expires_at"),

@@ -26,6 +26,8 @@ def rows_of(operation: Operation) -> tuple[Afterwards, ...]:
     row = Patch.objects.filter(operation=operation).first()
     if row is None:
         return ()
+    if row.holds == Patch.Holds.REJECTED:
+        return (_rejected(row),)
     if row.state != Patch.State.KEPT:
         return (Afterwards(sentence=f"Its patch, {held(row)}, was kept until {clock(row.expires_at)}."),)
     offer = Afterwards(
@@ -39,6 +41,18 @@ def rows_of(operation: Operation) -> tuple[Afterwards, ...]:
         icon="settings_backup_restore",
     )
     return (offer,)
+
+
+def _rejected(row: Patch) -> Afterwards:
+    """The rows of a document that did not fit, and where they are."""
+    until = clock(row.expires_at)
+    if row.state != Patch.State.KEPT:
+        return Afterwards(sentence=f"The file of the rows that did not fit, {held(row)}, was kept until {until}.")
+    return Afterwards(
+        sentence=f"{held(row)} did not fit and are in a file of their own until {until}, each with the reason.",
+        link=row.get_absolute_url(),
+        link_text="Look at the rows that did not fit, or download them",
+    )
 
 
 def held(row: Patch) -> str:

@@ -36,7 +36,7 @@ def patch_page(request: HttpRequest, patch: Patch) -> HttpResponse:
     above, rights = header(request, patch.database), rights_of(request)
     name = patch.database.name
     context: dict[str, Any] = {
-        "title": f"Patch {patch.pk} of {name}",
+        "title": f"{'Rows that did not fit' if patch.holds == Patch.Holds.REJECTED else 'Patch'} {patch.pk} of {name}",
         "crumb": f"Patch {patch.pk}",
         "crumbs": [
             ("Databases", "/databases/"),
@@ -49,7 +49,7 @@ def patch_page(request: HttpRequest, patch: Patch) -> HttpResponse:
         "is_kept": patch.state == Patch.State.KEPT,
         "held": offers.held(patch),
         "tables": sorted(patch.tables.items(), key=lambda each: (-each[1], each[0])),
-        "can_reapply": rights.can("request", patch.database) and patch.rows,
+        "can_reapply": rights.can("request", patch.database) and patch.rows and patch.holds == Patch.Holds.LOST,
         **handing_out.card(request, patch),
         **_contents(patch),
     }

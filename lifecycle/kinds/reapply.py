@@ -152,13 +152,13 @@ def _moment(at: str) -> str:
 
 def _offered(database: Database) -> QuerySet[Patch]:
     """The patches of a database that hold rows to put back, newest first."""
-    return listing.of_database(database).filter(rows__gt=0)
+    return listing.of_database(database).filter(rows__gt=0, holds=Patch.Holds.LOST)
 
 
 def _wanted(database: Database, wanted: str) -> Patch:
     """The patch of a restore by its number, or the latest. Raises Usage."""
     number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-    rows = Patch.objects.filter(database=database, pk=number, rows__gt=0)
+    rows = Patch.objects.filter(database=database, pk=number, rows__gt=0, holds=Patch.Holds.LOST)
     found = (_offered(database) if wanted == "latest" else rows).first()
     if found is None:
         raise Usage(

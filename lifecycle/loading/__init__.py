@@ -68,7 +68,8 @@ def load(
 
     Gives back facts for the result: `tables` (rows, inserted, updated, unchanged, rejected, before, after of each),
     `rows`, `rejected`, `rejects` (the published object, or None), `witness`. Right before the tables are locked:
-    `run.recheck()`; before the commit `run.before_commit(witness=...)`; right after it `run.after_commit()`.
+    `run.recheck()`; before the commit `run.before_commit(witness=...)`, which holds the same facts as `loaded`; right
+    after it `run.after_commit()`.
 
     Failpoints: load.half, load.before_commit, load.committed. Raises Refused when the survey has refusals or open
     questions, OperationFailed when a row does not fit, counts differ or the tables stay locked; nothing was changed.

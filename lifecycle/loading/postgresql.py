@@ -110,7 +110,7 @@ def load(
         lock.confirm()
         witness = in_place.own_number(session)
         run.failpoint("load.before_commit")
-        run.before_commit(witness=witness)
+        run.before_commit(witness={**witness, "loaded": proving.facts(loaded, stored, {})})
         in_place.commit(session)
     run.after_commit()
     run.failpoint("load.committed")

@@ -179,6 +179,8 @@ class Filling:
 
     def _refuse_doubled(self, part: _Part) -> None:
         """In a merge no row may come twice, or it would depend on their order which one stays."""
+        if not part.table.key:
+            return  # it has no rows, or the survey would have refused it
         rows = []
         for row, first in matching.doubled(self._session, part.staged, part.table.key):
             self._rejects.add(part.table.table, row, f"its key is that of row {first} too")

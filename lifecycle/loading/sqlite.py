@@ -87,7 +87,7 @@ def load(
         staging.mark_beside(connection, run.operation_id, run.fence, witness["token"])
         lock.confirm()
         run.failpoint("load.before_commit")
-        run.before_commit(witness=witness)
+        run.before_commit(witness={**witness, "loaded": proving.facts(loaded, stored, {})})
         connection.execute("COMMIT")
     run.after_commit()
     run.failpoint("load.committed")

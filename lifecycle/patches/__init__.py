@@ -29,7 +29,7 @@ from opsconsole.keys import SigningKey, public_keys
 from opsconsole.kinds import Run
 from opsconsole.models import Database
 
-FORMAT = "patch"
+FORMAT, REJECTED = "patch", "rejects"
 WITHOUT_LIMIT = loss.Limits(exact_rows=1 << 62, sample_rows=0, seconds=6 * 3600.0)
 
 
@@ -137,7 +137,6 @@ class _Writing:
 
 
 def _publish(run: Run, place: Place, engine: Engine, source: Manifest, writing: _Writing) -> None:
-    who, at = engine.identity(), rfc3339(datetime.now(UTC))
     contents = Contents(
         format=FORMAT,
         format_version=1,
@@ -151,6 +150,13 @@ def _publish(run: Run, place: Place, engine: Engine, source: Manifest, writing: 
             "besides": source.backup,
         },
     )
+    run.check_cancel()
+    seal(place, engine, contents)
+
+
+def seal(place: Place, engine: Engine, contents: Contents) -> None:
+    """Publish the signed manifest of what lies in a place."""
+    who, at = engine.identity(), rfc3339(datetime.now(UTC))
     made = Manifest(
         backup=place.archive.folder, operation_id=place.operation_id, fence=place.fence, console=instance_id(),
         database=place.database.name, environment=place.database.environment.name, target_identity=who.key,
@@ -160,5 +166,4 @@ def _publish(run: Run, place: Place, engine: Engine, source: Manifest, writing: 
     data = manifests.sign(made, SigningKey.load(settings.OPSCONSOLE_HOME, "manifest"))
     with place.archive.store.create(place.archive.key(MANIFEST_NAME), part=place.archive.part) as writer:
         writer.write(data)
-        run.check_cancel()
         writer.publish()

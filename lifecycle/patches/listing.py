@@ -25,7 +25,7 @@ _FOLDER = re.compile(r"patches/[^/]+/(?P<operation>\d+)-(?P<fence>\d+)")
 
 
 def of_database(database: Database) -> QuerySet[Patch]:
-    """The patches of a database that are kept, newest first."""
+    """The patches of a database that are kept, newest first, those of rows that did not fit included."""
     return Patch.objects.filter(database=database, state=Patch.State.KEPT).select_related("database", "operation")
 
 
@@ -46,16 +46,18 @@ def enlist(place: Place) -> Patch | None:
     made = None if found else patches.published(place)
     if made is None:
         return found
+    holds = Patch.Holds.REJECTED if made.contents.format == patches.REJECTED else Patch.Holds.LOST
     row = Patch.objects.create(
         operation_id=place.operation_id,
         database=place.database,
+        holds=holds,
         key=made.backup,
         manifest_sha256=made.digest,
         tables={table.name: table.rows for table in made.contents.tables},
         rows=made.rows,
         stored_bytes=made.stored_bytes,
         taken_at=datetime.fromisoformat(made.finished_at),
-        expires_at=now() + timedelta(hours=settings.OLD_DATABASE_HOURS),
+        expires_at=now() + _kept_for(holds),
     )
     audit.record(
         "patch.kept",
@@ -64,6 +66,7 @@ def enlist(place: Place) -> Patch | None:
         subject=f"patch {row.pk}",
         data={
             "patch": row.pk,
+            "holds": str(holds),
             "manifest": made.digest,
             "rows": made.rows,
             "bytes": made.stored_bytes,
@@ -71,6 +74,13 @@ def enlist(place: Place) -> Patch | None:
         },
     )
     return row
+
+
+def _kept_for(holds: str) -> timedelta:
+    """Lost rows can come back as long as an undo can; those that did not fit are for somebody who mends them."""
+    if holds == Patch.Holds.REJECTED:
+        return timedelta(days=settings.UPLOAD_DAYS)
+    return timedelta(hours=settings.OLD_DATABASE_HOURS)
 
 
 def sweep(place: Place) -> None:

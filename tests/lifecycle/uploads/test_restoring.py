@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,17 +15,22 @@ import psycopg
 import pytest
 from django.db import connections
 
-from lifecycle.models import Upload
+from lifecycle import declared, downloads
+from lifecycle.models import Patch, Upload
 from lifecycle.uploads import bringing
 from opsconsole import operations
+from opsconsole.audit.reconciliation import reconcile
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Operation
 from opsconsole.states import State
 from opsconsole.tasks import be_seen
+from opsconsole.verify_audit import Report
+from tests.lifecycle.uploads.test_bringing import at
+from tests.opsconsole.approvals.scenes import approve
 from tests.support.cases import start_worker, work
 from tests.support.commands import speaker
 from tests.support.console import Console
-from tests.support.documents import TASKLETS
+from tests.support.documents import IGNITION, TASKLETS
 from tests.support.people import Cast
 from tests.support.registering import register
 from tests.support.waiting import wait_until
@@ -140,3 +147,86 @@ def one_inspection(console: Console) -> Iterator[None]:
     serving.start()
     yield
     serving.join()
+
+
+@pytest.fixture
+def ignition(console: Console, cast: Cast) -> tuple[Desk, Path]:
+    """A D1-shaped file with a user of today, a market, and no declared version."""
+    path = console.files / "ignition.sqlite"
+    with sqlite3.connect(path) as db:
+        db.executescript((SCHEMAS / "ignition.sql").read_text())
+        db.execute("INSERT INTO users (id, name, email) VALUES ('today', 'Today', 'today@example.test')")
+        db.execute("INSERT INTO market_items VALUES ('m1', 'Tea')")
+    db.close()
+    return Desk(console, cast, register("ignition", f"sqlite:///{path}", environment="development")), path
+
+
+def rows_in(path: Path, query: str) -> list[Any]:
+    with sqlite3.connect(path) as db:
+        found = db.execute(query).fetchall()
+    db.close()
+    return found
+
+
+def declare(desk: Desk, version: str) -> None:
+    given = {"database": desk.database.pk, "version": version, "name": "", "rules": "ignition"}
+    asked = operations.request_change(declared.ACTION, given, account=desk.cast.ada, reason="as the migrations say")
+    assert approve(desk.cast.grace, asked).state == State.SUCCEEDED
+
+
+def test_an_ignition_backup_with_orphans_stops_or_leaves_them_in_a_file_that_can_be_fetched(
+    ignition: tuple[Desk, Path],
+) -> None:
+    desk, path = ignition
+    upload = desk.bring(IGNITION / "passion-os-backup-v14-2026-01-05.json")
+    given = {"upload": str(upload.pk), "mode": "replace", "accept": "uncovered,columns,emptied"}
+    stopped = work(desk.console, desk.ask(**given))
+    assert (stopped.state, stopped.failure_code) == (State.FAILED, "row_refused")
+    assert rows_in(path, "SELECT id FROM users") == [("today",)]
+    done = desk.restore(**given, rejects="file")
+    assert "rows did not fit" in done.result["summary"]
+    rejected = Patch.objects.get(operation=done)
+    assert rejected.tables == {"accounts": 1, "sessions": 1} == done.result["rejects"]["tables"]
+    document = json.loads((IGNITION / "passion-os-backup-v14-2026-01-05.json").read_text())["tables"]
+    assert rows_in(path, "SELECT id, email, emailVerified, created_at FROM users ORDER BY id") == [
+        tuple(row[name] for name in ("id", "email", "emailVerified", "created_at"))
+        for row in sorted(document["users"], key=lambda row: row["id"])
+    ]
+    assert rows_in(path, "SELECT description FROM quests") == [('r; "x"',)]
+    assert rows_in(path, "SELECT * FROM market_items") == [("m1", "Tea")]
+    stream = b"".join(downloads.stream_tar(rejected))
+    assert b"rejected.jsonl.zst" in stream
+    page = at("ada").get(rejected.get_absolute_url()).content.decode()
+    assert "that did not fit" in page and f"Download patch {rejected.pk}" in page and "Reapply" not in page
+    assert reapply_refused(desk).code == "unknown_patch"
+    report = Report()
+    reconcile(report)
+    assert report.findings == []
+
+
+def reapply_refused(desk: Desk) -> OpsError:
+    with pytest.raises(OpsError) as refusal:
+        operations.draft("reapply", desk.database, {}, account=desk.cast.ada)
+    return refusal.value
+
+
+def test_an_old_backup_is_brought_to_the_declared_version_and_a_newer_one_refused(
+    ignition: tuple[Desk, Path],
+) -> None:
+    desk, path = ignition
+    old = desk.bring(IGNITION / "old-v3.json")
+    given = {"mode": "merge", "accept": "uncovered,columns", "rejects": "file"}
+    declare(desk, "14")
+    asked = desk.ask(upload=str(old.pk), **given)
+    assert "below 4: users gets approved = 0, denial_reason = NULL where absent" in asked.plan.evidence["upgrades"]
+    assert asked.plan.evidence["database's version"].startswith("version 14, rules of ignition is declared")
+    declare(desk, "13")
+    assert work(desk.console, asked).state == State.STALE
+    declare(desk, "14")
+    desk.restore(upload=str(old.pk), **given)
+    assert rows_in(path, "SELECT count(*), min(approved), max(age_verified), min(role) FROM users") == [
+        (3, 0, 0, "user")
+    ]
+    new = desk.bring(IGNITION / "documented-v20.json")
+    refusal = desk.refused(upload=str(new.pk), **given)
+    assert (refusal.code, "version 20" in refusal.why) == ("newer_document", True)
