@@ -16,7 +16,6 @@ SHAPES = 500  # different sets of columns that the rows of one table may name
 TICK = 2000  # rows
 Packed = TypeVar("Packed")
 Shape = frozenset[int]  # places of the columns that a row leaves out
-_ABSENT = object()
 _NOTHING: Shape = frozenset()
 
 
@@ -95,10 +94,10 @@ class Fitting(ABC, Generic[Packed]):
         values: list[Any] = []
         left_out = []
         for place, (source, form, kept) in enumerate(self._forms):
-            value = row.get(source, _ABSENT)
-            if value is None or value is _ABSENT:
+            value = row.get(source)
+            if value is None:
                 values.append(None)
-                if value is _ABSENT and kept:
+                if kept and source not in row:
                     left_out.append(place)
                 continue
             try:

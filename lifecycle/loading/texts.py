@@ -26,6 +26,7 @@ _TIME = re.compile(
 _EPOCH_TEXT = re.compile(r"-?\d{9,16}(?:\.\d+)?")
 _INFINITE = frozenset({"infinity", "-infinity"})
 _NO_ZONE = frozenset({None, "Z", "+00", "+00:00", "+0000", "-00:00"})
+_QUICK = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
@@ -36,11 +37,15 @@ def form_of(field: Field, *, is_json: bool) -> Form:
 
 def line(texts: Sequence[str | None]) -> bytes:
     """One row for COPY in its text form. Raises Unfit for what is no text."""
-    joined = "\t".join(NULL if text is None else text.translate(_ESCAPES) for text in texts) + "\n"
+    nulls = texts.count(None)
+    joined = "\t".join([NULL if text is None else text for text in texts] if nulls else texts)  # type: ignore[arg-type]
+    plain = joined.count("\\") == nulls and joined.count("\t") == max(0, len(texts) - 1)
+    if not plain or "\n" in joined or "\r" in joined:
+        joined = "\t".join(NULL if text is None else text.translate(_ESCAPES) for text in texts)
     if "\0" in joined:
         raise Unfit("a text of PostgreSQL cannot hold a zero byte")
     try:
-        return joined.encode()
+        return joined.encode() + b"\n"
     except UnicodeEncodeError:
         raise Unfit("a text is not valid UTF-8") from None
 
@@ -96,34 +101,26 @@ def _of_buffer(data: list[Any]) -> str:
 
 def _moment(value: Any) -> str:
     """For timestamptz. A text without a zone is UTC, as the session's time zone is."""
-    if isinstance(value, str) and not _EPOCH_TEXT.fullmatch(value):
-        return value if value in _INFINITE else _time(value)[0]
+    if isinstance(value, str) and (_TIME.fullmatch(value) or value in _INFINITE):
+        return value
     return _since_epoch(value).isoformat(sep=" ")
 
 
 def _plain_moment(value: Any) -> str:
     """For timestamp, of which the server would ignore the zone."""
     text = _moment(value)
-    if text in _INFINITE or _time(text)[1] in _NO_ZONE:
+    match = _TIME.fullmatch(text)
+    if match is None or match["zone"] in _NO_ZONE:
         return text
     return _in_utc(text).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _date(value: Any) -> str:
     text = _moment(value)
-    if text in _INFINITE:
-        return text
-    match = _TIME.fullmatch(text)
-    assert match is not None  # _moment has seen to it
-    return match["day"] + (match["bc"] or "") if match["zone"] in _NO_ZONE else str(_in_utc(text).date())
-
-
-def _time(text: str) -> tuple[str, str | None]:
-    """A text that is a time, and its zone. Words like `now`, which the server would take, are none."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise Unfit("it is no time (2026-01-05T12:00:00Z is one)")
-    return text, match["zone"]
+        return text  # infinity
+    return match["day"] + (match["bc"] or "") if match["zone"] in _NO_ZONE else str(_in_utc(text).date())
 
 
 def _in_utc(text: str) -> datetime:
@@ -134,9 +131,13 @@ def _in_utc(text: str) -> datetime:
 
 
 def _since_epoch(value: Any) -> datetime:
-    """Seconds, milliseconds or microseconds since 1970: their size tells which (until the year 5138)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
-        raise Unfit("it is no time")
+    """Seconds, milliseconds or microseconds since 1970: their size tells which (until the year 5138).
+
+    Words like `now`, which the server would take, are no time.
+    """
+    plain = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if not plain and not (isinstance(value, str) and _EPOCH_TEXT.fullmatch(value)):
+        raise Unfit("it is no time (2026-01-05T12:00:00Z is one)")
     number = Decimal(str(value))
     if not number.is_finite():
         raise Unfit("it is no time")
@@ -152,7 +153,10 @@ def _json(value: Any) -> str:
         raise Unfit("bytes are no JSON")
     if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
         raise Unfit("JSON has no word for this number")
-    return json_text(value)
+    try:
+        return _QUICK.encode(value)
+    except (TypeError, ValueError):  # decimal numbers, which keep their digits
+        return json_text(value)
 
 
 def _json_or_its_text(value: Any) -> str:
@@ -181,12 +185,14 @@ def _element(item: Any, inner: Form, nested: bool) -> str:
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, bytes):
         try:
             value = value.decode()
         except UnicodeDecodeError:
             raise Unfit("its bytes are no text") from None
-    return value if isinstance(value, str) else _other(value)
+    return _other(value)
 
 
 def _other(value: Any) -> str:

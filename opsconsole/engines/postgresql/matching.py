@@ -86,4 +86,7 @@ def newest(session: Connection, relation: Relation, column: str) -> str | None:
 
 def _comparable(relation: Relation, column: str, value: sql.Composable) -> sql.Composable:
     """Something that is equal when two values are; not every type has a comparison of its own."""
-    return sql.SQL("{}::jsonb::text" if relation.field(column).family == "json" else "{}::text").format(value)
+    form = {"json": "{}::jsonb::text", "other": "{}::text", "array": "{}::text"}.get(
+        relation.field(column).family, "{}"
+    )
+    return sql.SQL(form).format(value)
