@@ -58,16 +58,15 @@ def revive(row: Row, *, plain: frozenset[str] = frozenset()) -> dict[str, Value]
 def _parsed(line: bytes) -> Any:
     """JSON with every digit. Whole numbers are looked at one by one only where that can matter."""
     special = any(sign in line for sign in _MINUS_ZERO)
+    text = line.decode("utf-8", "surrogatepass")
     try:
-        return json.loads(
-            line, parse_float=Decimal, parse_int=whole_number if special else None, parse_constant=_no_constant
-        )
+        return (_SLOW if special else _QUICK).decode(text)
     except InvalidOperation as error:
         raise ValueError("a number is beyond all bounds") from error
     except ValueError:
         if special or len(line) <= _MOST_DIGITS:
             raise
-        return json.loads(line, parse_float=Decimal, parse_int=whole_number, parse_constant=_no_constant)
+        return _SLOW.decode(text)
 
 
 def whole_number(digits: str) -> int | Decimal:
@@ -157,3 +156,7 @@ def _special(kind: str, inner: Any) -> Value:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+_QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+_SLOW = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, parse_int=whole_number)
