@@ -67,7 +67,7 @@ def fields(every: tuple[Parameter, ...], database: Database, given: Mapping[str,
     """Those that fit what is to be restored: an upload, or a backup, among which may be portable ones."""
     if given.get("upload"):
         wanted: tuple[str, ...] = OF_UPLOADS
-    elif Backup.objects.filter(database=database, format=PORTABLE).exists():
+    elif Backup.objects.present().filter(database=database, format=PORTABLE).exists():
         wanted = OF_BACKUPS + OF_DOCUMENTS
     else:
         wanted = OF_BACKUPS

@@ -1,4 +1,4 @@
-"""What backups, drills and kept copies say about how a database stands: age, damage, what can be undone."""
+"""What backups, drills, kept copies and retention say about how a database, and the console, stands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Max, OuterRef, Subquery
 
 from lifecycle import drills, kept, offers
-from lifecycle.models import Backup, KeptCopy
+from lifecycle.models import Backup, KeptCopy, RetentionPass, RetentionStop
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.posture import Level, Line
@@ -105,6 +105,32 @@ def _damaged(databases: Sequence[Database]) -> dict[int, tuple[datetime, datetim
 def _newest(databases: Sequence[Database]) -> dict[int, datetime]:
     rows = Backup.objects.good().filter(database__in=databases)
     return dict(rows.order_by().values_list("database").annotate(newest=Max("started_at")))
+
+
+def read_retention(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """Of which database so many backups would go at once that none does."""
+    rows = RetentionStop.objects.filter(database__in=databases).select_related("database")
+    return {row.database_id: [_stopped(row)] for row in rows}
+
+
+def _stopped(row: RetentionStop) -> Line:
+    sentence = f"{row.going} of {row.of} backups would go at once by its rule, so none does until somebody agrees."
+    link = f"/retention/?database={row.database.name}"
+    return Line(topic="retention", level=Level.WATCH, sentence=sentence, at=row.since, link=link, link_text="Look")
+
+
+def retention_of_console() -> list[Line]:
+    """Whether retention goes on."""
+    state = RetentionPass.objects.first()
+    if state is None or state.paused_at is None:
+        return []
+    sentence = f"Retention is paused, and nothing is deleted: {state.paused_why}"
+    return [
+        Line(
+            topic="retention", level=Level.WATCH, sentence=sentence, at=state.paused_at, link="/retention/",
+            link_text="Look at retention",
+        )
+    ]  # fmt: skip
 
 
 def _link(database: Database) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
 from lifecycle.uploads import listing as uploads
 from lifecycle.version_changes import DeclareVersion
-from opsconsole import kinds, tasks
+from opsconsole import kinds, system, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
 from opsconsole.dashboard import register_panel
@@ -50,6 +50,8 @@ def register_all() -> None:
         register_change(change)
     register_reader(posture.read)
     register_reader(posture.read_kept)
+    register_reader(posture.read_retention)
+    system.register_reader(posture.retention_of_console)
     register_panel(dashboard.PANEL)
     _declare_pages()
 

@@ -160,7 +160,7 @@ def _totals(seen: list[Database], in_force: dict[str, rules.Scoped]) -> list[dic
     )  # fmt: skip
     by_database = {row["database"]: row for row in counted}
     return [
-        {"database": row, "scope": rules.scoped_for(row, in_force).scope, **by_database.get(row.pk, {})} for row in seen
+        {**by_database.get(row.pk, {}), "database": row, "scope": rules.scoped_for(row, in_force).scope} for row in seen
     ]
 
 

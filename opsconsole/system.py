@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from django.conf import settings
@@ -27,7 +27,7 @@ LITTLE_SPACE = 5 << 30  # bytes free in the store below which somebody should lo
 
 def lines() -> list[Line]:
     """Everything worth knowing, worst first."""
-    found = [line for reader in _READERS for line in reader()]
+    found = [line for reader in (*_READERS, *_ADDED) for line in reader()]
     return sorted(found, key=lambda line: -line.level)
 
 
@@ -176,6 +176,14 @@ def _settings() -> Iterator[Line]:
         yield Line(topic="settings", level=Level.UNKNOWN, sentence=sentence)
     elif not messages:
         yield Line(topic="settings", level=Level.GOOD, sentence="The settings are fit for production.")
+
+
+_ADDED: list[Callable[[], Iterable[Line]]] = []
+
+
+def register_reader(reader: Callable[[], Iterable[Line]]) -> None:
+    """Add what an app knows about how the console stands; it calls this when Django starts."""
+    _ADDED.append(reader)
 
 
 _READERS: tuple[Callable[[], Iterator[Line]], ...] = (

@@ -1,5 +1,5 @@
 """Admin classes, thin and read-only: one noun a module."""
 
-from lifecycle.admin import backups
+from lifecycle.admin import backups, retention
 
-__all__ = ["backups"]
+__all__ = ["backups", "retention"]

@@ -53,6 +53,15 @@ class BackupAdmin(OfDatabaseAdmin):
         "pinned_at",
         "pinned_by",
         "pin_reason",
+        "pinned_until",
+        "accepted_at",
+        "trashed_at",
+        "trash_until",
+        "trash_reason",
+        "trashed_by",
+        "deleting_at",
+        "expired_at",
+        "delete_problem",
     )
 
 

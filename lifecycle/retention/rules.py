@@ -81,4 +81,4 @@ def where(scope: str) -> str:
     if noun == "environment":
         label = Environment.objects.filter(name=name).values_list("label", flat=True).first()
         return f"In {label or name}"
-    return f"Of {name}" if name else "Everywhere else"
+    return f"Of {name}" if name else "Where nothing else is set"

@@ -20,6 +20,7 @@ PAGES = {
         "/databases/ignition/request/restore/",
         "/databases/savings/request/undo/", "/databases/savings/data/?table=public.users", "/tokens/", "/password/",
         "/people/1/", "/policies/", "/policies/default/", "/environments/", "/system/", "/nowhere/",
+        "/retention/?database=savings", "/retention/simulator/",
     ],
     "grace": ["/", "/approvals/?show=all", "/policies/", "/people/"],
     "admin": [

@@ -15,6 +15,7 @@ from lifecycle.management.fetching import add_arguments, fetch
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.models.backups import Backups
+from lifecycle.uses import refuse_absent
 from opsconsole.exceptions import Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
@@ -45,6 +46,8 @@ class Command(ConsoleCommand):
 
     def show(self, options: Options) -> Exit:
         row = self.backup(options["id"])
+        if row.deleting_at is not None:
+            refuse_absent(row)
         manifest = manifest_of(row)
         facts = {**backup_facts(row), "manifest": manifest_facts(manifest)}
         size = humanize.naturalsize(row.stored_bytes, binary=True)
@@ -93,7 +96,8 @@ def backup_facts(row: Backup) -> dict[str, Any]:
         "finished_at": row.finished_at, "tables": row.tables, "rows": row.rows, "stored_bytes": row.stored_bytes,
         "plain_bytes": row.plain_bytes, "manifest_sha256": row.manifest_sha256, "checks": row.checks,
         "drilled_at": row.drilled_at, "restore_seconds": row.restore_seconds,
-        "pinned": row.pinned_at is not None, "operation": row.operation_id, "url": address_of(row.get_absolute_url()),
+        "pinned": row.pinned_at is not None, "trash_until": row.trash_until,
+        "operation": row.operation_id, "url": address_of(row.get_absolute_url()),
     }  # fmt: skip
 
 
@@ -120,4 +124,5 @@ def _check_line(check: Mapping[str, Any], engine: str) -> str:
 def _cells(row: Backup) -> tuple[object, ...]:
     taken, size = f"{row.started_at:%Y-%m-%d %H:%M:%S}", humanize.naturalsize(row.stored_bytes, binary=True)
     pinned = "yes" if row.pinned_at else ""
-    return (row.id, taken, row.format, row.get_state_display(), row.tables, row.rows, size, pinned)
+    state = "in the trash" if row.trashed_at and row.state != Backup.State.EXPIRED else row.get_state_display()
+    return (row.id, taken, row.format, state, row.tables, row.rows, size, pinned)

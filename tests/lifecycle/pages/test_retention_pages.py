@@ -27,9 +27,10 @@ def test_the_page_says_of_each_backup_why_it_stays_or_goes_and_what_goes_next(fo
     trash.put_in(rows[10], "somebody asked for it")
     text = founding.at("ada").get("/retention/?database=sandbox").content.decode()
     for words in (
-        "Everywhere else: keep the last 3 backups, and the newest of 7 days, 4 weeks and 12 months (UTC).",
+        "Where nothing else is set: keep the last 3 backups, and the newest of 7 days, 4 weeks and 12 months (UTC).",
         "It is the last good backup of its database.", "Newer ones fill the last 3, the 7 daily",
-        f"Backup {rows[10].pk}</a> of", "If backups go on being taken as in the last 30 days", "go at the next pass",
+        f"Backup {rows[10].pk}</a> of", '<a href="?database=savings">savings</a>',
+        "If backups go on being taken as in the last 30 days", "go at the next pass",
     ):  # fmt: skip
         assert words in text, words
     listed = founding.at("ada").get("/databases/sandbox/backups/").content.decode()

@@ -18,6 +18,7 @@ from opsconsole.models import AuditEvent, Database
 from opsconsole.states import State
 from tests.lifecycle.retention.conftest import DAY, nightly, taken
 from tests.opsconsole.approvals.scenes import approve
+from tests.support.console import Console
 from tests.support.people import Cast, close_bootstrap
 
 Later = Callable[..., None]
@@ -99,6 +100,22 @@ def test_a_deletion_that_was_cut_short_is_finished_and_never_taken_back(
     later(minutes=6)
     assert trash.delete_due() == 1
     assert states([older]) == ["expired"]
+
+
+def test_a_ticker_that_is_killed_between_manifest_and_objects_leaves_the_rest_to_the_next(
+    console: Console, shop: Database, cast: Cast
+) -> None:
+    _, older = nightly(shop, cast, 2)
+    trash.put_in(older, "by hand")
+    Backup.objects.filter(pk=older.pk).update(trash_until=now())
+    done = console.run("retention", "run", env={"OPSCONSOLE_FAILPOINT": "retention.object_removed:kill9"})
+    assert done.returncode == -9
+    assert store().keys(older.key) == [f"{older.key}/data/rows.zst"]
+    with pytest.raises(Refused):
+        trash.put_back(older, "we want it")
+    assert trash.delete_due() == 1
+    assert states([older]) == ["expired"]
+    assert events("backup.unlisted", "backup.expired") == ["backup.unlisted", "backup.expired"]
 
 
 def test_nothing_goes_when_more_than_half_would_until_another_person_agrees(
