@@ -54,6 +54,7 @@ class Summary:
     version_name: str = ""
     exported_at: str = ""  # RFC 3339, or "" where nobody says
     engine: str = ""  # postgresql, sqlite, or "" where the format does not tell
+    texts: bool = False  # every value is the text that its database writes for it, that of JSON included (pg_dump)
     problems: tuple[Problem, ...] = ()
 
     @property

@@ -105,7 +105,7 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
     heading = findings.heading
     summary = Summary(
         format=reader.name, label=reader.label, tables=tables, version=heading.version,
-        version_name=heading.version_name, exported_at=heading.exported_at, engine=heading.engine,
+        version_name=heading.version_name, exported_at=heading.exported_at, engine=heading.engine, texts=heading.texts,
         problems=_told(findings.problems),
     )  # fmt: skip
     write_summary(Path(), summary, table_files, sources)

@@ -37,6 +37,7 @@ class Heading:
     version_name: str = ""
     exported_at: str = ""
     engine: str = ""
+    texts: bool = False  # as in Summary
 
 
 @dataclass

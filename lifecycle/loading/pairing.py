@@ -54,10 +54,10 @@ def tables(summary: Summary, structure: Structure, renames: Mapping[str, str]) -
 
 
 def columns(
-    table: DocumentTable, relation: Relation, renames: Mapping[str, str], *, source_engine: str
+    table: DocumentTable, relation: Relation, renames: Mapping[str, str], *, source_engine: str, texts: bool
 ) -> tuple[Pair, ...]:
     """The columns that have a partner, generated ones included. JSON of a source that tells no types is JSON when a
-    database that knows such columns wrote it; what SQLite wrote is the text of it."""
+    database that knows such columns wrote it; what SQLite wrote is the text of it, and so is a dump's (`texts`)."""
     wanted: dict[str, str] = {}  # by the name that is looked for, so that no two columns go into one
     for name in table.columns:
         wanted.setdefault(renames.get(f"{table.name}.{name}", name), name)
@@ -67,7 +67,7 @@ def columns(
     def is_json(name: str, target: str) -> bool:
         kind = table.types.get(name)
         untold = source_engine == "postgresql" and families[target] == "json"
-        return untold if kind is None else kind.lower() in JSON_TYPES
+        return not texts and (untold if kind is None else kind.lower() in JSON_TYPES)
 
     pairs = ((name, found[alias]) for alias, name in wanted.items() if alias in found)
     return tuple(Pair(source=name, target=target, is_json=is_json(name, target)) for name, target in pairs)

@@ -52,7 +52,7 @@ class Dump:
         self._counted: dict[Role, Counter[str]] = {Role.TOLD: Counter(), Role.LOST: Counter(), Role.REFUSED: Counter()}
         self._restricted = b""
         self._whole = True  # whether the end that the beginning promises has come
-        findings.heading = Heading(engine="postgresql")
+        findings.heading = Heading(engine="postgresql", texts=True)
 
     def rows(self, stream: BinaryIO) -> Found:
         """As `Reader.rows`. It stops at the first thing that no dump holds, with an error among the findings."""
