@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from lifecycle.documents.base import Row
@@ -14,6 +15,7 @@ from lifecycle.documents.reading import SourceFile
 from opsconsole.exceptions import OperationFailed
 
 LONGEST_SAMPLE = 8 << 20  # characters of the first row of a file, when its format is looked for
+MOST_SAID = 100  # keys of an object before its first list or object
 LONGEST_SUMMARY = 16 << 20  # characters of a file that tells of others
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d)-(\d{3})Z")
 
@@ -30,6 +32,7 @@ class Shape:
     is_empty: bool = False  # of a list
 
 
+@lru_cache(maxsize=1024)  # every reader asks
 def shape_of(file: SourceFile) -> Shape | None:
     """The shape of a file, None when it does not begin as JSON does."""
     with file.open() as stream:
@@ -99,12 +102,14 @@ def _descend(text: JsonStream, keys: tuple[str, ...], table: str) -> Iterator[Ro
                 text.skip()
 
 
-def _of_object(text: JsonStream) -> Shape:
+def _of_object(text: JsonStream) -> Shape | None:
     said: dict[str, Any] = {}
     for key in text.fields():
         if (opens := text.peek()) in ("{", "["):
             return Shape(is_list=False, said=said, first=key, opens=opens)
         said[key] = text.value()
+        if len(said) > MOST_SAID:
+            return None
     return Shape(is_list=False, said=said)
 
 
