@@ -60,8 +60,10 @@ def manifest_of(item: Stored) -> Manifest:
 
 
 def previous_of(backup: Backup) -> Backup | None:
-    """The backup of the same database that was started before this one."""
-    rows = Backup.objects.present().filter(database_id=backup.database_id, started_at__lt=backup.started_at)
+    """The backup of the same database, and of the same part of it, that was started before this one."""
+    rows = Backup.objects.present().filter(
+        database_id=backup.database_id, part=backup.part, started_at__lt=backup.started_at
+    )
     return rows.order_by("-started_at", "-id").first()
 
 

@@ -41,8 +41,8 @@ def choose(source: Database, wanted: str) -> Backup:
 
 
 def latest(rows: Backups) -> Backup | None:
-    """The newest good one that somebody asked for; a safety backup, which holds what was replaced, only without one."""
-    good = rows.good()
+    """The newest good one of everything that somebody asked for; a safety backup, of what was replaced, without one."""
+    good = rows.good().filter(part="")
     return good.filter(purpose=Backup.Purpose.REQUESTED).first() or good.first()
 
 
@@ -59,5 +59,6 @@ def numbered(database: Database, *, bad: bool = True) -> tuple[tuple[str, str], 
 
 
 def _label(row: Backup) -> str:
-    taken = f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {row.rows} rows, {row.get_purpose_display()}"
+    what = f"{row.rows} rows{f' ({row.part})' if row.part else ''}{', portable' if row.format == 'json' else ''}"
+    taken = f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {what}, {row.get_purpose_display()}"
     return taken if row.state == Backup.State.GOOD else f"{taken}, damaged"

@@ -7,7 +7,7 @@ whatever happens to this process. Used by the kind `backup` and for the safety c
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from django.db import transaction
 from lifecycle import manifest as manifests
 from lifecycle.archives import store
 from lifecycle.formats import format_of
-from lifecycle.formats.base import Archive, Format
+from lifecycle.formats.base import PART, TWIN, WHOLE, Archive, Contents, Format, Scope
 from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
 from lifecycle.models import Backup
 from lifecycle.uses import refuse_absent
@@ -30,7 +30,9 @@ from opsconsole.kinds import Run
 from opsconsole.models import Database, Operation
 from opsconsole.states import TERMINAL
 
-_FOLDER = re.compile(r"backups/(?P<database>[^/]+)/(?P<operation>\d+)-(?P<fence>\d+)(?P<safety>-safety)?")
+_FOLDER = re.compile(
+    r"backups/(?P<database>[^/]+)/(?P<operation>\d+)-(?P<fence>\d+)(?P<safety>-safety)?(?P<twin>-twin)?"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Spot:
     operation_id: int
     fence: int
     purpose: str = Backup.Purpose.REQUESTED
+    twin: bool = False  # the second of two backups of one moment
 
     @property
     def part(self) -> str:
@@ -49,7 +52,7 @@ class Spot:
     @property
     def folder(self) -> str:
         suffix = "-safety" if self.purpose == Backup.Purpose.SAFETY else ""
-        return f"backups/{self.database.name}/{self.operation_id}-{self.fence}{suffix}"
+        return f"backups/{self.database.name}/{self.operation_id}-{self.fence}{suffix}{'-twin' * self.twin}"
 
     @property
     def archive(self) -> Archive:
@@ -71,18 +74,25 @@ def room_for(engine: Engine, chosen: Format) -> int:
     return needed
 
 
-def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target") -> Backup:
+def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target", scope: Scope = WHOLE) -> Backup:
     """Write, read through, publish and list one backup. Raises OperationFailed, Cancelled, FenceLost."""
     engine = run.engine(role)
     room_for(engine, chosen)
-    identity = engine.identity()
     started = now()
-    contents = chosen.write(engine, spot.archive, run)
+    contents = chosen.write(engine, spot.archive, run, scope)
+    made = prove(run, spot, engine, started, contents)
+    publish(run, spot, made)
+    return enlist(made, spot)
+
+
+def prove(run: Run, spot: Spot, engine: Engine, started: datetime, contents: Contents) -> Manifest:
+    """Read back in full what was written, and say what it is."""
     run.log(f"Reading the backup back: {len(contents.objects)} objects, {len(contents.tables)} tables.")
     format_of(engine.name, contents.format).read_through(spot.archive, contents, run)
     finished = now()
     last = Backup.objects.present().filter(database=spot.database).order_by("-started_at").first()
-    made = Manifest(
+    identity = engine.identity()
+    return Manifest(
         backup=spot.folder,
         operation_id=spot.operation_id,
         fence=spot.fence,
@@ -102,13 +112,12 @@ def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target") -> Backu
         verified_at=rfc3339(finished),
         previous=last.key if last else "",
     )
-    _publish(run, spot, made)
-    return enlist(made, spot)
 
 
-def _publish(run: Run, spot: Spot, made: Manifest) -> None:
+def publish(run: Run, spot: Spot, made: Manifest) -> None:
+    """Write the manifest: the commit point of a backup that was asked for. Of twins it is that of the first."""
     data = manifests.sign(made, SigningKey.load(settings.OPSCONSOLE_HOME, "manifest"))
-    requested = spot.purpose == Backup.Purpose.REQUESTED
+    requested = spot.purpose == Backup.Purpose.REQUESTED and not spot.twin
     with spot.archive.store.create(spot.archive.key(MANIFEST_NAME), part=spot.part) as writer:
         writer.write(data)
         writer.sync()
@@ -124,10 +133,12 @@ def _publish(run: Run, spot: Spot, made: Manifest) -> None:
 
 @transaction.atomic
 def enlist(made: Manifest, spot: Spot) -> Backup:
-    """The row and the event of a published backup; the same row when it is already listed."""
+    """The row and the event of a published backup, together with its twin; the same row when it is already listed."""
     found = Backup.objects.filter(key=made.backup).first()
     if found is not None:
         return found
+    beside = _beside(made, spot)
+    twin = enlist(*beside) if beside and spot.twin is False else None
     check = {
         "level": made.verified,
         "at": made.verified_at,
@@ -153,7 +164,11 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
         started_at=datetime.fromisoformat(made.started_at),
         finished_at=datetime.fromisoformat(made.finished_at),
         checks=[check],
+        part=made.contents.source.get(PART, ""),
+        twin=twin,
     )
+    if twin:
+        Backup.objects.filter(pk=twin.pk).update(twin=row)
     audit.record(
         "backup.published",
         operation=Operation.objects.get(pk=spot.operation_id),
@@ -180,10 +195,24 @@ def published(spot: Spot) -> Manifest | None:
     return manifests.read(data, public_keys(settings.OPSCONSOLE_HOME, "manifest"))
 
 
+def _beside(made: Manifest, spot: Spot) -> tuple[Manifest, Spot] | None:
+    """The other of two twins, published; None where there is none."""
+    if not made.contents.source.get(TWIN):
+        return None
+    other = replace(spot, twin=not spot.twin)
+    found = published(other)
+    return (found, other) if found else None
+
+
 def sweep(spot: Spot) -> None:
-    """Remove what an unpublished backup left; adopt a published one that is not listed yet."""
+    """Remove what an unpublished backup left; adopt a published one that is not listed yet.
+
+    The second of two twins counts as published once the first one is.
+    """
     archive, made = spot.archive, published(spot)
     archive.store.sweep(archive.folder, part=archive.part)
+    if made is not None and spot.twin:
+        made, spot = _beside(made, spot) or (None, spot)
     if made is not None:
         enlist(made, spot)
         return
@@ -214,7 +243,7 @@ def _spot_of(folder: str) -> Spot | None:
     if match is None or database is None:
         return None
     purpose = Backup.Purpose.SAFETY if match["safety"] else Backup.Purpose.REQUESTED
-    return Spot(database, int(match["operation"]), int(match["fence"]), purpose)
+    return Spot(database, int(match["operation"]), int(match["fence"]), purpose, twin=bool(match["twin"]))
 
 
 def sound(backup: Backup) -> None:

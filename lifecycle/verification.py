@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lifecycle import archives, grounds, smoke, stored
+from lifecycle import archives, grounds, smoke, stored, twins
 from lifecycle.drills import OWN, SAME_SERVER
 from lifecycle.formats import format_of
-from lifecycle.formats.base import SCRATCH, Archive, Format
+from lifecycle.formats.base import PART, SCRATCH, Archive, Format
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from opsconsole.engines.base import Engine
@@ -26,7 +26,7 @@ MOST_NAMED = 3  # differences in one sentence
 # What says of a backup itself that it is not what it should be; everything else is an inability.
 DAMAGE = frozenset(
     {"backup_damaged", "backup_missing", "manifest_damaged", "manifest_signature", "manifest_swapped"}
-    | {"counts_differ", "schema_differs", "copy_differs", "smoke_failed", "not_restorable"}
+    | {"counts_differ", "schema_differs", "copy_differs", "smoke_failed", "not_restorable", "twins_differ"}
 )
 # Errors of a program or a server that tell of the place and not of the backup; names in quotes are left out before.
 _OF_THE_PLACE = re.compile(
@@ -70,7 +70,7 @@ def verify(
     if level == "V1":
         chosen.read_through(archive, contents, run)
         return Outcome(detail=f"All {len(contents.objects)} objects were read back, unpacked and parsed.")
-    return _drill(run, manifest, archive, chosen, where, statements)
+    return _drill(run, backup, manifest, archive, chosen, where, statements)
 
 
 def is_damage(error: OperationFailed) -> bool:
@@ -79,7 +79,13 @@ def is_damage(error: OperationFailed) -> bool:
 
 
 def _drill(
-    run: Run, manifest: Manifest, archive: Archive, chosen: Format, where: str, statements: Sequence[Mapping[str, str]]
+    run: Run,
+    backup: Backup,
+    manifest: Manifest,
+    archive: Archive,
+    chosen: Format,
+    where: str,
+    statements: Sequence[Mapping[str, str]],
 ) -> Outcome:
     contents = manifest.contents
     with _place(run, manifest, where) as engine:
@@ -94,20 +100,23 @@ def _drill(
             run.log(f"The copy was built in {seconds} s. Comparing every row of it with the backup.")
             _require_equal(chosen.differences(engine, archive, contents, prepared, run))
             run.failpoint("verify.compared")
+            beside = twins.beside(run, backup, engine, prepared)
             if statements:
                 run.log(f"Asking {len(statements)} statements of the database's own.")
                 asked = [given["statement"] for given in statements]
                 smoke.judge(statements, chosen.ask(engine, prepared, asked, seconds=smoke.SECONDS))
         finally:
             chosen.clean_up(engine, run.operation_id, run.fence)
-    return Outcome(detail=_words(manifest, statements), where=where, restore_seconds=seconds)
+    return Outcome(detail=_words(manifest, statements, beside), where=where, restore_seconds=seconds)
 
 
-def _words(manifest: Manifest, statements: Sequence[Mapping[str, str]]) -> str:
+def _words(manifest: Manifest, statements: Sequence[Mapping[str, str]], beside: str) -> str:
     asked = f", and {len(statements)} of its own statements held" if statements else ""
+    contents, part = manifest.contents, manifest.contents.source.get(PART, "")
+    also = f"equal the backup, which is of a part ({part})" if part else "definitions and foreign keys equal the backup"
     return (
-        f"It was restored into a scratch database; {manifest.rows} rows in {len(manifest.contents.tables)} tables, "
-        f"{len(manifest.contents.sequences)} sequences, definitions and foreign keys equal the backup{asked}."
+        f"It was restored into a scratch database; {manifest.rows} rows in {len(contents.tables)} tables, "
+        f"{len(contents.sequences)} sequences, {also}{beside}{asked}."
     )
 
 

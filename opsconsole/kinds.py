@@ -192,6 +192,10 @@ class Kind(ABC):
         """What somebody may be looking for instead, told below the form."""
         return ()
 
+    def choices(self, parameter: Parameter, database: Database) -> tuple[tuple[str, str], ...]:
+        """Those of a parameter's choices that can do anything for that database, for a form."""
+        return parameter.choices
+
     def heading(self, database: Database) -> str:
         """Above the form in which it is asked for."""
         return f"{self.label} {database.name}"

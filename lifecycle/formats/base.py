@@ -19,6 +19,7 @@ from opsconsole.exceptions import Refused
 from opsconsole.storage import Store
 
 PART = "part"  # in Contents.source: what a backup that is not of everything leaves out, in words
+TWIN = "twin"  # in Contents.source: the folder of another backup, in another format, of the very same moment
 SCRATCH = "scratch"  # the method of a copy that is built only to be compared, and never published
 
 
@@ -213,6 +214,12 @@ class Format(ABC):
 
         Compares counts, contents, sequences, definitions and foreign keys. Raises OperationFailed("backup_damaged").
         """
+
+    @abstractmethod
+    def rows_beside(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        """How the rows of this backup differ from those of a copy that its twin prepared, in words."""
 
     @abstractmethod
     def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:

@@ -150,14 +150,28 @@ class PostgresCustom(PostgresFormat):
         self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
     ) -> list[str]:
         target = Staging(connector_of(engine), prepared.name, contents)
-        size = contents.objects[0].plain_size
         with self.archive_file(archive, contents, run) as file:
-            with archives.rows_as_sql(target.tools, file) as rows:
-                task = Task(name="the archive", size=size, open=lambda: _output(rows), order={"do": "digest_dump"})
-                archived = Archived(tasks=[task], encoding=ENCODING)
-                found = row_differences(target, contents, run, archived)
-                rows.finish(run.check_cancel)
-            return found + fact_differences(target, contents, run, file)
+            return self._row_differences(target, contents, file, run) + fact_differences(target, contents, run, file)
+
+    def rows_beside(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        target = Staging(connector_of(engine), prepared.name, contents)
+        with self.archive_file(archive, contents, run) as file:
+            return self._row_differences(target, contents, file, run)
+
+    def _row_differences(self, target: Staging, contents: Contents, file: int, run: Progress) -> list[str]:
+        with archives.rows_as_sql(target.tools, file) as rows:
+            task = Task(
+                name="the archive",
+                size=contents.objects[0].plain_size,
+                open=lambda: _output(rows),
+                order={"do": "digest_dump"},
+            )
+            archived = Archived(tasks=[task], encoding=ENCODING)
+            found = row_differences(target, contents, run, archived)
+            rows.finish(run.check_cancel)
+        return found
 
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         tick = ticker(run, "Loading rows", contents.objects[0].plain_size)

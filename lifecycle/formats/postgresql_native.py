@@ -120,6 +120,12 @@ class PostgresNative(PostgresFormat):
         """How the tables of a copy differ from the archive, in words."""
         return row_differences(target, contents, run, archived_rows(target, archive, contents))
 
+    def rows_beside(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        target = Staging(connector_of(engine), prepared.name, contents)
+        return self.row_differences(target, archive, contents, run)
+
     def refill(self, target: Staging, session: Connection, archive: Archive, contents: Contents, run: Progress) -> None:
         self.load_in_place(session, archive, contents, run)
         set_sequences(session, contents)

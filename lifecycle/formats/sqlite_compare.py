@@ -31,6 +31,16 @@ def differences(found: Examination, contents: Contents) -> list[str]:
     return [word for word in words if word]
 
 
+def row_differences(found: Examination, other: Examination) -> list[str]:
+    """How the tables of one file differ from those of another, in words."""
+    there, wanted = ({table.name: table for table in each.tables} for each in (found, other))
+    words = []
+    for name in sorted({**there, **wanted}):
+        rows, digest = (wanted[name].rows, wanted[name].digest) if name in wanted else (None, "")
+        words.append(_difference(name, rows, digest, there.get(name)))
+    return [word for word in words if word]
+
+
 def _difference(name: str, rows: int | None, digest: str, there: TableFacts | None) -> str:
     if there is None or rows is None or there.rows != rows:
         has = there.rows if there else "no"

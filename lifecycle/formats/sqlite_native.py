@@ -32,7 +32,7 @@ from lifecycle.formats.base import (
     StoredObject,
     TableContent,
 )
-from lifecycle.formats.sqlite_refusals import require_space
+from lifecycle.formats.sqlite_refusals import copy_bytes, require_space
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter, plain_bytes
 from opsconsole.engines.base import Answer, Engine, TargetLock
 from opsconsole.engines.labels import Label
@@ -138,6 +138,23 @@ class SqliteNative(Format):
             examine.examining(path, full=True, digests=True) as examiner,
         ):
             return sqlite_compare.differences(examiner.result(paced(run, "tables", "compare")), contents)
+
+    def rows_beside(
+        self, engine: Engine, archive: Archive, contents: Contents, prepared: Prepared, run: Progress
+    ) -> list[str]:
+        other = run.workdir / f"{run.operation_id}.{run.fence}.twin"
+        require_space(run.workdir, copy_bytes(contents), "unpack the twin of the backup")
+        try:
+            self.unpack(archive, contents, other, os.open(other, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), run)
+            with (
+                _staged(engine, prepared) as path,
+                examine.examining(path, full=False, digests=True) as copy,
+                examine.examining(other, full=False, digests=True) as twin,
+            ):
+                step = paced(run, "tables", "compare with the twin")
+                return sqlite_compare.row_differences(twin.result(step), copy.result(step))
+        finally:
+            other.unlink(missing_ok=True)
 
     def ask(self, engine: Engine, prepared: Prepared, statements: Sequence[str], *, seconds: int) -> list[Answer]:
         with _staged(engine, prepared) as path:

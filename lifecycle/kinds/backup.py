@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from lifecycle import taking
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from lifecycle import taking, twins
 from lifecycle.formats import format_of, formats_for
+from lifecycle.formats.base import WHOLE, Format, Scope
 from lifecycle.models import Backup
 from lifecycle.taking import Spot
 from opsconsole.databases import engine_for
+from opsconsole.exceptions import Refused
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database
 from opsconsole.plans import Effect, Plan, Precondition, Step
 from opsconsole.targets import plan_target
+
+NO_YES = (("", "no"), ("yes", "yes"))
 
 
 class BackupKind(Kind):
@@ -29,6 +37,30 @@ class BackupKind(Kind):
             ),
             help="native, json (portable), or custom (PostgreSQL only: an archive that pg_restore reads by itself)",
         ),
+        Parameter(
+            name="twin",
+            label="Both, from one moment",
+            choices=NO_YES,
+            help="yes for a native and a portable backup of the very same moment, which prove each other in a drill",
+        ),
+        Parameter(
+            name="tables",
+            label="Only these tables",
+            help="names with commas between them; empty for all (json only)",
+        ),
+        Parameter(name="without", label="Without these tables", help="names with commas between them (json only)"),
+        Parameter(
+            name="schema_only",
+            label="The schema alone",
+            choices=NO_YES,
+            help="yes for the definitions without any row (json only)",
+        ),
+        Parameter(
+            name="layout",
+            label="Files",
+            choices=(("", "one file"), ("tables", "one file a table, and a summary")),
+            help="tables for one file a table plus a summary with counts, instead of one file (json only)",
+        ),
     )
     mutates = False
     repeatable = True
@@ -36,29 +68,18 @@ class BackupKind(Kind):
 
     def plan(self, request: Request) -> Plan:
         engine = engine_for(request.database)
-        chosen = format_of(engine.name, request.parameters["format"])
+        formats, scope = _asked(engine.name, request.parameters)
         identity = engine.identity()
-        needed = taking.room_for(engine, chosen)
+        needed = sum(taking.room_for(engine, chosen) for chosen in formats)
         tables = engine.tables()
+        wanted = set(scope.of([table.full_name for table in tables]))
+        chosen = [table for table in tables if table.full_name in wanted]
         return Plan(
             kind=self.name,
-            summary=f"The store holds a complete copy of {request.database.name} at one moment, read through, signed.",
+            summary=_summary(request.database, len(chosen), len(tables), scope, twin=len(formats) > 1),
             targets=(plan_target(request.database, identity),),
             parameters=dict(request.parameters),
-            steps=(
-                Step(
-                    title="Take the lock inside the database",
-                    detail="No restore or migration of ours runs meanwhile; applications go on working.",
-                ),
-                Step(title=f"Copy {len(tables)} tables from one snapshot", detail=chosen.label),
-                Step(
-                    title="Read the whole copy back",
-                    detail="Every byte is unpacked, parsed and compared with its hash.",
-                ),
-                Step(
-                    title="Publish the signed manifest", detail="From here on the backup is listed.", commit_point=True
-                ),
-            ),
+            steps=_steps(len(chosen), formats, scope),
             effects=tuple(
                 Effect(
                     object=t.full_name,
@@ -67,7 +88,7 @@ class BackupKind(Kind):
                     rows_after=t.rows,
                     note="" if t.exact else "estimated",
                 )
-                for t in tables
+                for t in chosen
             ),
             preconditions=(Precondition(probe="identity", subject="target", value=identity.key),),
             risk="low",
@@ -83,9 +104,17 @@ class BackupKind(Kind):
     def run(self, run: Run) -> Result:
         run.arm()
         database = run.database()
-        chosen = format_of(database.engine, str(run.plan.parameters["format"]))
-        row = taking.take(run, Spot(database, run.operation_id, run.fence), chosen)
-        return _result(row)
+        formats, scope = _asked(database.engine, run.plan.parameters)
+        spot = Spot(database, run.operation_id, run.fence)
+        if len(formats) > 1:
+            return _result(twins.take(run, spot, (formats[0], formats[1]), scope))
+        return _result(taking.take(run, spot, formats[0], scope=scope))
+
+    def choices(self, parameter: Parameter, database: Database) -> tuple[tuple[str, str], ...]:
+        if parameter.name != "format":
+            return parameter.choices
+        known = {chosen.name for chosen in formats_for(database.engine)}
+        return tuple(choice for choice in parameter.choices if choice[0] in known)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
         spot = _spot(recovery)
@@ -96,9 +125,75 @@ class BackupKind(Kind):
 
     def clean_up(self, recovery: Recovery) -> None:
         spot = _spot(recovery)
-        taking.sweep(spot)
+        for each in (spot, replace(spot, twin=True)):
+            taking.sweep(each)
         for chosen in formats_for(spot.database.engine):
             chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
+
+
+def _asked(engine: str, parameters: Mapping[str, Any]) -> tuple[tuple[Format, ...], Scope]:
+    """The formats to write, the native one of twins first, and what goes into them. Raises Refused.
+
+    Plans of an older console name the format alone.
+    """
+    said = {
+        name: str(parameters.get(name) or "")
+        for name in ("format", "twin", "tables", "without", "schema_only", "layout")
+    }
+    chosen = format_of(engine, said["format"])
+    scope = Scope(
+        tables=_names(said["tables"]),
+        without=_names(said["without"]),
+        rows=said["schema_only"] != "yes",
+        apart=said["layout"] == "tables",
+    )
+    if said["twin"] != "yes":
+        if scope != WHOLE and not chosen.divides:
+            raise Refused(
+                "whole_only",
+                f"A backup in the format {chosen.name} is of everything, in files of its own.",
+                "Use format=json for a part of the tables, the schema alone, or one file a table.",
+            )
+        return (chosen,), scope
+    if scope != Scope(apart=scope.apart):
+        raise Refused("twins_whole", "Twins are both of everything.", "Leave out tables, without and schema_only.")
+    first = format_of(engine, "native") if chosen.divides else chosen
+    return (first, format_of(engine, "json")), scope
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name for name in (part.strip() for part in given.split(",")) if name)
+
+
+def _summary(database: Database, chosen: int, of: int, scope: Scope, *, twin: bool) -> str:
+    if not scope.rows:
+        return f"The store holds the definitions of {database.name}, without a row, read through, signed."
+    if chosen < of:
+        return (
+            f"The store holds the rows of {chosen} of {of} tables of {database.name} at one moment, and its"
+            " definitions, read through, signed."
+        )
+    copies = "two complete copies" if twin else "a complete copy"
+    also = ", one native and one portable" if twin else ""
+    return f"The store holds {copies} of {database.name} at one moment{also}, read through, signed."
+
+
+def _steps(tables: int, formats: tuple[Format, ...], scope: Scope) -> tuple[Step, ...]:
+    return (
+        Step(
+            title="Take the lock inside the database",
+            detail="No restore or migration of ours runs meanwhile; applications go on working.",
+        ),
+        *(
+            Step(
+                title=f"Copy {tables} tables from one snapshot" if scope.rows else "Copy the definitions",
+                detail=chosen.label,
+            )
+            for chosen in formats
+        ),
+        Step(title="Read the whole copy back", detail="Every byte is unpacked, parsed and compared with its hash."),
+        Step(title="Publish the signed manifest", detail="From here on the backup is listed.", commit_point=True),
+    )
 
 
 def _spot(recovery: Recovery) -> Spot:
@@ -107,10 +202,11 @@ def _spot(recovery: Recovery) -> Spot:
 
 
 def _result(row: Backup) -> Result:
+    beside = f" Its twin in the format {row.twin.format} is backup {row.twin.id}." if row.twin else ""
     return Result(
         summary=(
-            f"Backup {row.id} of {row.database.name} is complete: "
-            f"{row.tables} tables, {row.rows} rows, read through in full."
+            f"Backup {row.id} of {row.database.name} is complete{f' ({row.part})' if row.part else ''}: "
+            f"{row.tables} tables, {row.rows} rows, read through in full.{beside}"
         ),
         data={
             "backup": row.id,
@@ -120,5 +216,6 @@ def _result(row: Backup) -> Result:
             "plain_bytes": row.plain_bytes,
             "format": row.format,
             "manifest": row.manifest_sha256,
+            **({"twin": row.twin.id} if row.twin else {}),
         },
     )

@@ -30,7 +30,8 @@ class Backup(models.Model):
 
     `key` is the folder of its objects in the store. `checks` lists what was proven: [{"level": "V1", "at": ...,
     "ok": true, "detail": ..., "operation": ..., "seconds": ..., "where": ..., "restore_seconds": ...}], newest last;
-    what a drill proved last, and when damage was found, stand in columns too.
+    what a drill proved last, and when damage was found, stand in columns too. `twin` is another one, in another
+    format, of the very same moment; both name each other.
     """
 
     class Purpose(models.TextChoices):
@@ -48,6 +49,8 @@ class Backup(models.Model):
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="backups")
     purpose = models.CharField(max_length=20, choices=Purpose.choices, default=Purpose.REQUESTED)
     state = models.CharField(max_length=10, choices=State.choices, default=State.GOOD)
+    part = models.CharField(max_length=200, blank=True, default="", db_default="")  # what it leaves out, in words
+    twin = models.OneToOneField("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     key = models.CharField(max_length=200, unique=True)
     format = models.CharField(max_length=20)
     engine = models.CharField(max_length=20)

@@ -209,7 +209,7 @@ def _field(
     if parameter.several:
         return forms.MultipleChoiceField(choices=parameter.choices, widget=forms.CheckboxSelectMultiple, **shared)
     if parameter.choices:
-        return forms.ChoiceField(choices=parameter.choices, **shared)
+        return forms.ChoiceField(choices=kind.choices(parameter, database), **shared)
     if suggested := kind.suggestions(parameter.name, database, visible):
         return SuggestedField(suggested=suggested, **shared)
     return forms.CharField(max_length=300, widget=forms.TextInput(attrs={"autocomplete": "off"}), **shared)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,21 @@ def test_the_backup_of_sqlite_is_the_file_itself(console, cast, sqlite_shop, tmp
     copy = tmp_path / "copy.sqlite"
     copy.write_bytes(zstd.decompress((folder / "database.sqlite.zst").read_bytes()))
     assert count_orders(copy) == 200
+
+
+def test_a_portable_backup_is_read_by_any_json_reader(console, cast, sqlite_shop):
+    shop, row = sqlite_shop
+    with sqlite3.connect(shop.path) as db:
+        db.execute("CREATE TABLE photos (id INTEGER PRIMARY KEY, image)")
+        db.execute("INSERT INTO photos VALUES (1, x'00ff')")
+    db.close()
+    folder, contents = folder_of_a_backup(console, row, cast, "json")
+    tables = json.loads(zstd.decompress((folder / "document.json.zst").read_bytes()))["tables"]
+    assert {name: len(rows) for name, rows in tables.items()} == {"customers": 10, "orders": 200, "photos": 1}
+    assert tables["orders"][6] == {"id": 7, "customer_id": 8, "cents": 35}
+    assert base64.b64decode(tables["photos"][0]["image"]["$bytes"]) == b"\x00\xff"
+    types = {table["name"]: table["types"] for table in contents["source"]["document"]["tables"]}
+    assert types["orders"] == {"id": "INTEGER", "customer_id": "INTEGER", "cents": "INTEGER"}
 
 
 def test_the_rows_of_a_patch_are_read_by_the_recipe(console, cast, postgres_shop):

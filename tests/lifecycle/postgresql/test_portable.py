@@ -11,6 +11,7 @@ from backports import zstd
 
 from lifecycle.formats import format_of
 from lifecycle.formats.base import SCRATCH, Contents, Scope
+from opsconsole.exceptions import Refused
 from tests.lifecycle.postgresql.test_corpus import dumped
 from tests.support import postgres_worker as worker
 
@@ -60,3 +61,33 @@ def test_every_value_comes_back_bit_for_bit(postgres: Any, awkward: str, base: P
         prepared = PORTABLE.prepare(engine, archive, contents, run, method="swap")
         PORTABLE.publish(engine, lock, archive, contents, prepared, run)
     assert dumped(postgres, awkward) == before
+
+
+def test_a_part_is_proven_without_the_keys_that_lead_out_of_it(ledger: Any, base: Path) -> None:
+    contents = taken(ledger.url, base, Scope(tables=("entries",)))
+    assert [(table.name, table.rows) for table in contents.tables] == [("public.entries", 5000)]
+    assert contents.source["part"] == "1 of 2 tables"
+    assert proven(ledger.url, base, contents) == []
+    (refused,) = PORTABLE.refusals(worker.engine(ledger.url), contents, method="swap", overwrite=True)
+    assert refused[0] == "part"
+    with pytest.raises(Refused) as unknown:
+        taken(ledger.url, base, Scope(without=("nowhere",)))
+    assert unknown.value.code == "unknown_table"
+
+
+def test_a_document_is_what_any_json_reader_expects(ledger: Any, base: Path) -> None:
+    ledger.server.run("CREATE SCHEMA audit; CREATE TABLE audit.log (id int, at timestamptz, data jsonb)", ledger.name)
+    ledger.server.run(
+        "INSERT INTO audit.log VALUES (1, '2026-01-05 12:00:00.000001+01', '{\"a\": [1.50]}')", ledger.name
+    )
+    contents = taken(ledger.url, base, Scope())
+    whole = stored(base, "document.json.zst")
+    assert (whole["version"], whole["exportedAt"][-1], list(whole["tables"])) == (
+        None,
+        "Z",
+        ["audit.log", "entries", "people"],
+    )
+    assert whole["tables"]["audit.log"] == [{"id": 1, "at": "2026-01-05T11:00:00.000001+00:00", "data": {"a": [1.5]}}]
+    assert whole["tables"]["people"][0] == {"id": 1, "name": "person 1"}
+    types = contents.source["document"]["tables"][0]["types"]
+    assert types == {"id": "integer", "at": "timestamp with time zone", "data": "jsonb"}
