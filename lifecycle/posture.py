@@ -38,7 +38,9 @@ def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
 
 
 def target_age(database: Database) -> timedelta:
-    """How old its newest good backup may become before somebody should look."""
+    """How old its newest good backup may become: what its people set, else what its environment has."""
+    if database.target_hours:
+        return timedelta(hours=database.target_hours)
     return TARGET_AGE if database.environment.protected else TARGET_AGE_OTHERS
 
 
@@ -49,8 +51,9 @@ def _age(database: Database, newest: datetime | None, at: datetime) -> Line:
         sentence = "There is no good backup of it, so nothing could bring its data back."
         return Line(topic="backup", level=level, sentence=sentence, **_link(database))
     if at - newest > allowed:
+        level = Level.BAD if database.environment.protected or database.target_hours else Level.WATCH
         sentence = f"Its newest good backup is older than the {_span(allowed)} it should be at most."
-        return Line(topic="backup", level=Level.WATCH, sentence=sentence, at=newest, **_link(database))
+        return Line(topic="backup", level=level, sentence=sentence, at=newest, **_link(database))
     return Line(topic="backup", level=Level.GOOD, sentence="It has a good backup that is young enough.", at=newest)
 
 
@@ -138,8 +141,8 @@ def _link(database: Database) -> dict[str, Any]:
 
 
 def _span(length: timedelta) -> str:
-    days = length.days
-    return f"{days} days" if days > 1 else "24 hours"
+    hours = round(length.total_seconds() / 3600)
+    return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hour{'s' * (hours != 1)}"
 
 
 def read_kept(databases: Sequence[Database]) -> dict[int, list[Line]]:

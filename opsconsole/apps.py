@@ -12,9 +12,11 @@ class OpsConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from opsconsole import checks, signals  # noqa: F401 - importing checks registers them
+        from opsconsole import checks, posture, signals  # noqa: F401 - importing checks registers them
+        from opsconsole.scheduling import standing
 
         signals.connect()
+        posture.register_reader(standing.read)
 
 
 class ConsoleAdminConfig(admin.AdminConfig):

@@ -17,6 +17,7 @@ from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.dispatch import RUN_OPERATION, is_unreachable, publish
 from opsconsole.models import Operation, WorkerHost
+from opsconsole.scheduling import due
 from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
 
@@ -111,6 +112,7 @@ def be_seen() -> None:
 _OWN_CHORES: dict[str, Callable[[], object]] = {
     "be seen": be_seen,
     "expire": expire,
+    "schedules": _spaced(due.start_in_background, 5.0),
     "republish": republish,
     "reap": lambda: recovery.reap(settings.WORKER_QUEUES),
     "sweep": recovery.sweep,

@@ -738,6 +738,7 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "membership.added": {"membership.add", "person.add"},
     "membership.removed": {"membership.remove"},
     "policy.changed": {"policy.set", "policy.disable"},
+    "schedule.changed": {"schedule.set", "schedule.off"},
     "environment.added": {"environment.add"},
     "environment.changed": {"environment.edit"},
     "database.added": {"database.add"},
@@ -1019,7 +1020,7 @@ class Approvals:
 
     def _on_database_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self.databases[subject["database"]] = {
-            "guarded_tables": [], "masked_columns": [], "name": subject["name"], **data,
+            "guarded_tables": [], "masked_columns": [], "target_hours": 0, "name": subject["name"], **data,
         }  # fmt: skip
 
     def _on_database_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ class DatabaseAdmin(DatabaseTables, ReadOnlyAdmin):
         "tags",
         "guarded_tables",
         "masked_columns",
+        "target_hours",
         "identity",
         "incarnation",
         "server_version",

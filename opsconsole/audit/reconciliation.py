@@ -12,12 +12,16 @@ from django.db.models import QuerySet
 
 from opsconsole.audit import operation_rows
 from opsconsole.audit.told import UNTOLD, as_told, data_of
-from opsconsole.models import AuditEvent, Policy
+from opsconsole.models import AuditEvent, Policy, Schedule
 from opsconsole.verify_audit import Report
 
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
 POLICY_LATER = frozenset({"title", "effective_at", "loss_growth_percent", "loss_growth_rows"})
+SCHEDULE_FIELDS = (
+    "name", "version", "title", "kind", "parameters", "match", "cron", "timezone", "missed", "late_minutes",
+    "blackouts", "enabled",
+)  # fmt: skip
 VOTE_FIELDS = (
     ("person_id", "person"), ("decision", "decision"), ("digest", "digest"), ("id", "vote"), ("account_id", "account"),
     ("auth_at", "auth_at"), ("policy_digest", "policy_digest"), ("at", "at"),
@@ -60,6 +64,7 @@ def reconcile(report: Report) -> None:
     """Add a finding for every row that its events do not account for, and the other way round."""
     operation_rows.compare(report)
     _policies(report)
+    _schedules(report)
     for rule in _RULES:
         _witnessed(report, rule)
 
@@ -67,22 +72,31 @@ def reconcile(report: Report) -> None:
 def _policies(report: Report) -> None:
     """Every version of a policy is word for word what its event says."""
     names = (*POLICY_FIELDS, *sorted(POLICY_LATER))
-    events = AuditEvent.objects.filter(type__in=("policy.shipped", "policy.changed")).order_by("id")
-    told = [_told(payload, names, POLICY_LATER) for payload in events.values_list("payload", flat=True)]
-    rows = Policy.objects.order_by("id")
-    if not AuditEvent.objects.filter(type="console.started").exists():
+    _versions(report, Policy, ("policy.shipped", "policy.changed"), names, POLICY_LATER)
+
+
+def _schedules(report: Report) -> None:
+    """So is every version of a schedule."""
+    _versions(report, Schedule, ("schedule.shipped", "schedule.changed"), SCHEDULE_FIELDS, frozenset())
+
+
+def _versions(
+    report: Report, model: type[Policy] | type[Schedule], types: tuple[str, str], names: tuple[str, ...],
+    later: frozenset[str],
+) -> None:  # fmt: skip
+    noun = model.__name__.lower()
+    events = AuditEvent.objects.filter(type__in=types).order_by("id")
+    told = [_told(payload, names, later) for payload in events.values_list("payload", flat=True)]
+    rows = model._default_manager.order_by("id")
+    if not AuditEvent.objects.filter(type=types[0]).exists():
         rows = rows.exclude(changed_by=None)  # a console that never started has not told of what it was shipped with
     there = [(row["id"], _facts(row, names)) for row in rows.values("id", *names)]
-    for policy_id, facts in there:
+    for number, facts in there:
         if not _is_told(facts, told):
-            report.add(
-                "policy", f"policy {policy_id}", f"No event tells of {facts[0]} version {facts[1]} as it stands."
-            )
+            report.add(noun, f"{noun} {number}", f"No event tells of {facts[0]} version {facts[1]} as it stands.")
     for facts in told:
         if not any(_is_told(other, [facts]) for _, other in there):
-            report.add(
-                "policy", f"policy {facts[0]}", f"Its version {facts[1]} is gone, or is not what its event says."
-            )
+            report.add(noun, f"{noun} {facts[0]}", f"Its version {facts[1]} is gone, or is not what its event says.")
 
 
 def _witnessed(report: Report, rule: Witnessed) -> None:

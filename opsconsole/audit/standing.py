@@ -112,5 +112,5 @@ def _facts(row: Database) -> dict[str, Any]:
         "name": row.name, "engine": row.engine, "display": as_told(row.display), "url_env": row.url_env,
         "queue": row.queue, "environment": row.environment.name, "owner_group": row.owner_group.name,
         "tags": as_told(row.tags), "guarded_tables": as_told(row.guarded_tables),
-        "masked_columns": as_told(row.masked_columns), "address": row.address,
+        "masked_columns": as_told(row.masked_columns), "target_hours": row.target_hours, "address": row.address,
     }  # fmt: skip

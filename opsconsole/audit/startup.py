@@ -11,11 +11,11 @@ from django.db import DatabaseError, connections, transaction
 
 from opsconsole import kinds, triggers
 from opsconsole.audit.actors import Actor, acting_as
-from opsconsole.audit.reconciliation import POLICY_FIELDS, POLICY_LATER
+from opsconsole.audit.reconciliation import POLICY_FIELDS, POLICY_LATER, SCHEDULE_FIELDS
 from opsconsole.audit.record import record
 from opsconsole.audit.sentences import payload_of
 from opsconsole.audit.told import as_told
-from opsconsole.models import AuditEvent, Environment, Policy
+from opsconsole.models import AuditEvent, Environment, Policy, Schedule
 
 log = logging.getLogger(__name__)
 STARTED, CHANGED, INSTALLED = "console.started", "console.guards_changed", "console.guards_installed"
@@ -29,6 +29,8 @@ def console_started(part: str) -> list[str]:
     """
     if not AuditEvent.objects.filter(type=STARTED).exists():
         _tell_shipped_rows()
+    elif not AuditEvent.objects.filter(type="schedule.shipped").exists():
+        _tell_shipped_schedules()
     problems, found = triggers.problems(), triggers.fingerprint()
     told = {
         "fingerprint": found, "expected": triggers.expected_fingerprint(), "problems": problems,
@@ -73,13 +75,23 @@ def _tell_what_changed(using: str) -> None:
 
 
 def _tell_shipped_rows() -> None:
-    """The policies and environments that a console begins with, in its first events."""
+    """The policies, environments and schedules that a console begins with, in its first events."""
     for row in Policy.objects.filter(changed_by=None).order_by("id"):
         data = {name: as_told(getattr(row, name)) for name in (*POLICY_FIELDS, *sorted(POLICY_LATER))}
         record("policy.shipped", subject=f"{row.name} version {row.version}", data=data)
     for environment in Environment.objects.filter(changed_by=None).order_by("id"):
         told = {"environment": environment.pk, "protected": environment.protected}
         record("environment.shipped", subject=environment.name, data=told)
+    _tell_shipped_schedules()
+
+
+def _tell_shipped_schedules() -> None:
+    """The schedules that came with the console; a console that is older than they are tells of them later."""
+    for row in Schedule.objects.filter(changed_by=None).order_by("id"):
+        subject = f"{row.name} version {row.version}"
+        record(
+            "schedule.shipped", subject=subject, data={name: as_told(getattr(row, name)) for name in SCHEDULE_FIELDS}
+        )
 
 
 def _put_back() -> None:

@@ -14,6 +14,7 @@ from opsconsole.changes.memberships import AddMembership, RemoveMembership
 from opsconsole.changes.operations import Settle
 from opsconsole.changes.people import AddPerson, ChangeEmail
 from opsconsole.changes.policies import DisablePolicy, SetPolicy
+from opsconsole.changes.schedules import SetSchedule, SwitchScheduleOff
 from opsconsole.changes.secrets import Reencrypt
 
 __all__ = ["Change", "Draft", "every_change", "get_change", "register_change"]
@@ -21,6 +22,6 @@ __all__ = ["Change", "Draft", "every_change", "get_change", "register_change"]
 for _change in (
     AddPerson(), ChangeEmail(), AddMembership(), RemoveMembership(), ResetPassword(), Deactivate(), Activate(),
     AddDatabase(), EditDatabase(), RemoveDatabase(), AddEnvironment(), EditEnvironment(), SetPolicy(), DisablePolicy(),
-    Settle(), Reencrypt(),
+    Settle(), Reencrypt(), SetSchedule(), SwitchScheduleOff(),
 ):  # fmt: skip
     register_change(_change)

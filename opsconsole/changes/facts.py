@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opsconsole.ciphers import field_keys
-from opsconsole.models import Account, Environment, Membership, Operation, Person, Policy
+from opsconsole.models import Account, Environment, Membership, Operation, Person, Policy, Schedule
 from opsconsole.secrets import name_of
 
 ABSENT = "absent"
@@ -50,6 +50,11 @@ def _policy(name: str) -> str:
     return f"version {newest.version}" if newest else ABSENT
 
 
+def _schedule(name: str) -> str:
+    newest = Schedule.objects.filter(name=name).order_by("-version").first()
+    return f"version {newest.version}" if newest else ABSENT
+
+
 def _operation(number: str) -> str:
     found = Operation.objects.filter(pk=int(number)).first()
     return found.state if found else ABSENT
@@ -61,5 +66,5 @@ def _field_key(_: str) -> str:
 
 _READERS: dict[str, Callable[[str], str]] = {
     "person": _person, "account": _account, "membership": _membership, "environment": _environment, "policy": _policy,
-    "operation": _operation, "field_key": _field_key,
+    "schedule": _schedule, "operation": _operation, "field_key": _field_key,
 }  # fmt: skip

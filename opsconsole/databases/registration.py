@@ -25,7 +25,8 @@ from opsconsole.models import Database, Environment, Operation, OwnerGroup
 from opsconsole.models.databases import NAME
 from opsconsole.states import OPEN
 
-EDITABLE = ("environment", "owner_group", "queue", "tags", "guarded_tables", "masked_columns")
+EDITABLE = ("environment", "owner_group", "queue", "tags", "guarded_tables", "masked_columns", "target_hours")
+MOST_HOURS = 366 * 24
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,79}")
 _CONSOLE_VARIABLES = frozenset({"DATABASE_URL", "MIGRATE_DATABASE_URL", "BROKER_URL", "SECRET_KEY", "FIELD_KEYS"})
 
@@ -173,7 +174,7 @@ def settings_of(database: Database) -> dict[str, Any]:
     return {
         "environment": database.environment.name, "owner_group": database.owner_group.name, "queue": database.queue,
         "tags": list(database.tags), "guarded_tables": list(database.guarded_tables),
-        "masked_columns": list(database.masked_columns),
+        "masked_columns": list(database.masked_columns), "target_hours": database.target_hours,
     }  # fmt: skip
 
 
@@ -228,9 +229,20 @@ def _new_group(name: str) -> list[str]:
 def _checked(field: str, value: Any) -> Any:
     if field in ("tags", "guarded_tables", "masked_columns"):
         return _cleaned(value)
+    if field == "target_hours":
+        return _checked_hours(value)
     if field == "environment":
         return environment_called(str(value)).name
     return _checked_group(str(value)) if field == "owner_group" else _check_name(str(value), "queue")
+
+
+def _checked_hours(value: Any) -> int:
+    hours = int(value) if str(value).isdecimal() else -1
+    if not 0 <= hours <= MOST_HOURS:
+        raise Usage(
+            "bad_value", f"{value!r} is no number of hours.", f"Use 1 to {MOST_HOURS}, or 0 for the environment's own."
+        )
+    return hours
 
 
 def _checked_group(name: str) -> str:

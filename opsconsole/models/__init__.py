@@ -21,6 +21,7 @@ from opsconsole.models.people import (
     Role,
     Token,
 )
+from opsconsole.models.schedules import Schedule, ScheduleSlot
 
 __all__ = [
     "Account",
@@ -44,6 +45,8 @@ __all__ = [
     "Person",
     "Policy",
     "Role",
+    "Schedule",
+    "ScheduleSlot",
     "Token",
     "Vote",
     "WorkerHost",

@@ -58,6 +58,9 @@ class Database(models.Model):
     masked_columns = models.JSONField(
         default=list, blank=True, help_text="Columns (table.column or column) whose values are never shown."
     )
+    target_hours = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How old its newest good backup may become; 0: as its environment has it."
+    )
     identity = models.CharField(max_length=300, blank=True, editable=False, db_index=True)
     incarnation = models.CharField(max_length=300, blank=True, editable=False)
     server_version = models.CharField(max_length=60, blank=True, editable=False)

@@ -6,8 +6,9 @@ transaction; telling the workers happens after it.
 
 from opsconsole.operations.confirming import Typed
 from opsconsole.operations.ending import cancel, settle
-from opsconsole.operations.requesting import clean, draft, request, request_change, retry
+from opsconsole.operations.requesting import draft, prepare, request, request_change, retry, submit
 from opsconsole.operations.voting import approve, reject, withdraw
+from opsconsole.parameters import clean
 
 __all__ = [
     "Typed",
@@ -15,10 +16,12 @@ __all__ = [
     "cancel",
     "clean",
     "draft",
+    "prepare",
     "reject",
     "request",
     "request_change",
     "retry",
     "settle",
+    "submit",
     "withdraw",
 ]

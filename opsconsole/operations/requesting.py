@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +15,29 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Operation, OperationTarget, Person, Token
 from opsconsole.operations.rows import queue as enqueue
+from opsconsole.parameters import clean
 from opsconsole.permissions import can, visible_databases
 from opsconsole.plans import Plan
 from opsconsole.states import TERMINAL, State
 from opsconsole.transitions import move
 
 
-def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account) -> Plan:
-    """What the operation would do: reads the target, writes nothing. Raises Refused, Usage or TargetProblem."""
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan that was made and may be submitted: who asks for it (None: a schedule), and what people must agree to."""
+
+    plan: Plan
+    requirement: approvals.Requirement
+    database: Database
+    account: Account | None
+    self_confirmed: bool = False
+
+
+def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account | None) -> Plan:
+    """What the operation would do: reads the target, writes nothing. Raises Refused, Usage or TargetProblem.
+
+    `account` is None for a schedule that another person confirmed: then nobody's rights are asked.
+    """
     kind = kinds.get(kind_name)
     _may_request(account, database)
     if database.engine not in kind.engines:
@@ -34,43 +50,14 @@ def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, 
         kinds.Request(
             database=database,
             parameters=clean(kind, parameters),
-            requester=account.username,
-            visible=visible_databases(account),
+            requester=account.username if account else "a schedule",
+            visible=visible_databases(account) if account else None,
         )
     )
     for target in plan.targets:
         if target.database_id != database.id:
             _may_request(account, Database.objects.get(pk=target.database_id))
     return plan
-
-
-def clean(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:
-    """Parameters by name, with defaults. Raises Usage for an unknown name, a missing or an impossible value."""
-    known = {parameter.name: parameter for parameter in kind.parameters}
-    if unknown := sorted(set(given) - set(known)):
-        listed = ", ".join(sorted(known)) or "none"
-        raise Usage("unknown_parameter", f"{kind.label} has no setting called {unknown[0]}.", f"It has: {listed}.")
-    values = {}
-    for name, parameter in known.items():
-        value = str(given.get(name) or parameter.default)
-        _refuse_bad(parameter, value)
-        if parameter.required and not value:
-            raise Usage("missing_value", f"{kind.label} needs a value for {name}.", parameter.help)
-        if not parameter.local:
-            values[name] = value
-    return values
-
-
-def _refuse_bad(parameter: kinds.Parameter, value: str) -> None:
-    if parameter.local and value:
-        raise Usage(
-            "only_local", f"{parameter.name} is a path that only the command line reads.", "Bring the file on its page."
-        )
-    choices = [choice for choice, _ in parameter.choices]
-    wrong = [each for each in (value.split(",") if parameter.several else [value]) if each and each not in choices]
-    if choices and wrong:
-        listed = ", ".join(filter(None, choices))
-        raise Usage("bad_value", f"{wrong[0]!r} is no value of {parameter.name}.", f"Use one of: {listed}.")
 
 
 def request(
@@ -88,9 +75,23 @@ def request(
 
     `confirm` is the database's name, typed by the requester where no second person is asked for.
     """
+    prepared = prepare(kind_name, database, parameters, account=account, confirm=confirm)
+    return submit(prepared, token=token, reason=reason, retry_of=retry_of)
+
+
+def prepare(
+    kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account | None, confirm: str = ""
+) -> Prepared:
+    """The first half of a request: everything that reads the target. Raises Refused, Usage or TargetProblem."""
     kind = kinds.get(kind_name)
     plan = draft(kind_name, database, parameters, account=account)
     requirement = approvals.requirement_for(kind, plan.targets, at=now())
+    if kind.mutates and account is None:
+        raise Refused(
+            "nobody_asks",
+            f"{kind.label} changes {database.name}, and nobody in particular asks for it.",
+            "Have an engineer set the schedule anew, in the browser or with OPSCONSOLE_TOKEN.",
+        )
     confirmed = kind.mutates and not requirement.gated
     if confirmed and confirm != database.name:
         raise Refused(
@@ -98,16 +99,25 @@ def request(
             f"{kind.label} changes {database.name} and nobody else is asked, so its name must be typed.",
             f"Type {database.name} to confirm (on the command line: --confirm {database.name}).",
         )
+    return Prepared(
+        plan=plan, requirement=requirement, database=database, account=account, self_confirmed=confirmed
+    )  # fmt: skip
+
+
+def submit(
+    prepared: Prepared, *, token: Token | None = None, reason: str = "", retry_of: Operation | None = None
+) -> Operation:
+    """The second half: seal the plan and insert the operation. Writes the console's own database, reads no target."""
     return _submit(
-        plan,
-        requirement,
-        account=account,
-        database=database,
+        prepared.plan,
+        prepared.requirement,
+        account=prepared.account,
+        database=prepared.database,
         token=token,
         reason=reason,
-        self_confirmed=confirmed,
+        self_confirmed=prepared.self_confirmed,
         retry_of=retry_of,
-        queue=database.queue,
+        queue=prepared.database.queue,
     )
 
 
@@ -254,7 +264,9 @@ def _enough_people(requirement: approvals.Requirement) -> None:
         )
 
 
-def _may_request(account: Account, database: Database) -> None:
+def _may_request(account: Account | None, database: Database) -> None:
+    if account is None:
+        return
     if not visible_databases(account).filter(pk=database.pk).exists():
         raise Usage(
             "unknown_database",

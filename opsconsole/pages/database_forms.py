@@ -74,10 +74,17 @@ class EditForm(WhereForm):
     masked_columns = Names(
         label="Masked columns", help_text="Beside those masked by their names: column or table.column, never shown."
     )
+    target_hours = forms.IntegerField(
+        min_value=0,
+        max_value=registration.MOST_HOURS,
+        label="Its newest good backup is at most so old (hours)",
+        help_text="Beyond this the dashboard is red. 0: as its environment has it (24 hours where it is protected).",
+    )
     reason = ReasonField()
     read_warnings = forms.BooleanField(label="I have read the warnings and it is right as it stands", required=False)
     field_order = (
-        "environment", "owner_group", "queue", "tags", "guarded_tables", "masked_columns", "url", "url_env", "reason",
+        "environment", "owner_group", "queue", "tags", "guarded_tables", "masked_columns", "target_hours", "url",
+        "url_env", "reason",
     )  # fmt: skip
 
 

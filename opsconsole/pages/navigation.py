@@ -29,6 +29,7 @@ WORK = (
     Item(title="Approvals", icon="how_to_vote", link=INBOX),
     Item(title="Operations", icon="list_alt", link="/operations/"),
     Item(title="Databases", icon="database", link="/databases/"),
+    Item(title="Schedules", icon="schedule", link="/schedules/"),
 )
 TRUST = (
     Item(title="Audit history", icon="history_edu", link="/audit/", action="audit"),

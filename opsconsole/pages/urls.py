@@ -22,6 +22,7 @@ def patterns() -> list[URLPattern]:
         people,
         policies,
         requests,
+        schedules,
         system,
         tokens,
     )

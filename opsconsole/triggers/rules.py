@@ -25,6 +25,8 @@ from opsconsole.models import (
     OperationTarget,
     Person,
     Policy,
+    Schedule,
+    ScheduleSlot,
     Vote,
 )
 from opsconsole.states import ACTIVE, EDGES, TERMINAL, State
@@ -38,6 +40,8 @@ APPEND_ONLY: tuple[type[Model], ...] = (
     ExecutionGrant,
     CredentialSeal,
     Policy,
+    Schedule,
+    ScheduleSlot,
 )
 GUARDED: tuple[type[Model], ...] = (*APPEND_ONLY, Operation, OperationTarget, Membership, Database, Environment, Person,
                                     Account, Bootstrap)  # fmt: skip
@@ -47,7 +51,8 @@ SEALED_COLUMNS = (
     "digest", "plan_format", "gated", "votes_needed", "requirement", "created_at",
 )  # fmt: skip
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
-TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "removed_at")
+TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "target_hours",
+                  "removed_at")  # fmt: skip
 
 NOT_BY_HAND = "Ask for it in the console; another person confirms it, and then it is done."
 AS_A_REQUEST = "it changes only through a request that another person confirms"
@@ -189,10 +194,18 @@ def _console_rows() -> Iterator[Guard]:
         (Membership, "INSERT", deciding[0], by_it, "Who approves and who administers is guarded"),
         (Membership, "UPDATE", " OR ".join(deciding), by_it, "Who approves and who administers is guarded"),
         (Membership, "DELETE", deciding[1], any_change, "Who approves and who administers is guarded"),
+<<<<<<< HEAD
         (Policy, "INSERT", "1 = 1", by_it, "A policy is guarded"),
         (CredentialSeal, "INSERT", "NEW.how <> 'self'", by_it, "A password that somebody else sets is guarded"),
         (Database, "INSERT", "1 = 1", by_it, "A database is guarded"),
         (Database, "UPDATE", differs(TARGET_COLUMNS), by_it, "Where a database is, and who owns it, is guarded"),
+=======
+        (Policy, "INSERT", "1 = 1", confirmed, "A policy is guarded"),
+        (Schedule, "INSERT", "1 = 1", confirmed, "A schedule is guarded"),
+        (CredentialSeal, "INSERT", "NEW.how <> 'self'", confirmed, "A password that somebody else sets is guarded"),
+        (Database, "INSERT", "1 = 1", confirmed, "A database is guarded"),
+        (Database, "UPDATE", _differs(TARGET_COLUMNS), confirmed, "Where a database is, and who owns it, is guarded"),
+>>>>>>> 958085e (Start by itself what people have agreed on, and tell what did not start)
         (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),
         (Environment, "INSERT", "1 = 1", by_it, "An environment is guarded"),
         (Environment, "UPDATE", differs(("protected",)), by_it, "The protection of an environment is guarded"),

@@ -79,6 +79,7 @@ def started(home: Path, env: Mapping[str, str] | None = None, *, argv: list[str]
         MARK: str(home),
         "PORT": str(port),
         "PYTHONUNBUFFERED": "1",
+        "OPSCONSOLE_SCHEDULES": "no",
     }
     with output.open("wb") as sink:
         child = process.spawn(words, env=full | dict(env or {}), stdout=sink, stderr=sink, cwd=MANAGE.parent)

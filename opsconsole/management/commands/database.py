@@ -48,6 +48,9 @@ class Command(ConsoleCommand):
             "--mask", action="append", dest="masked_columns", metavar="COLUMN", help="never show its values"
         )
         editing.add_argument("--guard", action="append", dest="guarded_tables", metavar="TABLE")
+        editing.add_argument(
+            "--target-hours", help="how old its newest good backup may become; 0: as its environment has it"
+        )
         editing.add_argument("--reason", default="")
         removing = self.verb(verbs, "remove", self.remove, "stop managing it; its history stays")
         removing.add_argument("name")

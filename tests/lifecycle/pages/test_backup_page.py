@@ -139,5 +139,7 @@ def test_the_list_says_how_a_database_stands_by_its_backups(office: Office) -> N
     assert "There is no good backup of it" in read(office.at("ada"), "/databases/savings/")
     list_backup(office.savings, office.ada, age=timedelta(days=3))
     assert "older than the 24 hours" in read(office.at("ada"), "/databases/savings/")
+    office.savings.target_hours = 6
+    assert "older than the 6 hours" in posture.read([office.savings])[office.savings.pk][0].sentence
     list_backup(office.savings, office.ada)
     assert "young enough" in read(office.at("ada"), "/databases/savings/")

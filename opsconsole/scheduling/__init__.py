@@ -1,0 +1,1 @@
+"""Schedules: when something is due (`times`), which count (`standing`), and starting what is due (`due`)."""

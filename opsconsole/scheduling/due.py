@@ -1,0 +1,150 @@
+"""Starting what is due. Any number of tickers may do this at once: a row for each time, unique, decides between them.
+
+Planning reads the target and may take a while, so it happens outside the transaction that starts the operation; the
+chore has a thread of its own, so that a target that hangs holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from opsconsole import audit, kinds, operations
+from opsconsole.clock import now
+from opsconsole.exceptions import OpsError
+from opsconsole.models import Account, Database, Operation, Schedule, ScheduleSlot
+from opsconsole.permissions import can
+from opsconsole.scheduling import standing
+from opsconsole.states import OPEN
+
+log = logging.getLogger(__name__)
+ON_TIME = timedelta(minutes=15)  # something that could not be planned is tried again for so long, and is not late yet
+AGAIN_SECONDS = 60.0
+State = ScheduleSlot.State
+_working = threading.Lock()
+_again: dict[tuple[str, int, datetime], float] = {}
+
+
+def start_in_background() -> None:
+    """Start what is due in a thread, unless the last one still works."""
+    if settings.SCHEDULES and _working.acquire(blocking=False):
+        threading.Thread(target=_work, name="schedules", daemon=True).start()
+
+
+def _work() -> None:
+    try:
+        with audit.acting_as(audit.Actor(kind="system", name="schedule")):
+            start()
+    except Exception:
+        log.exception("what is due could not be started; the next tick tries again")
+    finally:
+        connection.close()
+        _working.release()
+
+
+def start() -> int:
+    """Start everything that is due now; gives back how many operations were made."""
+    started = 0
+    for schedule in standing.current():
+        last = standing.last_slots(schedule)
+        for database in standing.databases_of(schedule):
+            since = max(filter(None, (last.get(database.pk), schedule.created_at, database.created_at)))
+            started += _look(schedule, database, since)
+    return started
+
+
+def _look(schedule: Schedule, database: Database, since: datetime) -> int:
+    """One schedule on one database: of all times since then the last one may start, the others are told as missed."""
+    at = now()
+    times = standing.times_of(schedule)
+    due = times.due(since, at)
+    if not due or times.is_blacked_out(at):
+        return 0
+    *older, slot = due
+    late = at - slot
+    waits = late > ON_TIME and schedule.missed == Schedule.Missed.TELL
+    if waits or late > ON_TIME + timedelta(minutes=schedule.late_minutes):
+        return _tell(schedule, database, due, State.MISSED, "nothing could start it in time")
+    if older:
+        _tell(schedule, database, older, State.MISSED, f"it runs once, for {slot:%Y-%m-%d %H:%M} UTC")
+    if _is_open(schedule, database):
+        return _tell(schedule, database, [slot], State.SKIPPED, "the run before it was not over")
+    return _begin(schedule, database, slot, late)
+
+
+def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedelta) -> int:
+    key = (schedule.name, database.pk, slot)
+    if time.monotonic() < _again.get(key, 0.0):
+        return 0
+    try:
+        asker = _asker(schedule, database)  # who typed the database's name, in effect, when the schedule was confirmed
+        prepared = operations.prepare(
+            schedule.kind, database, schedule.parameters, account=asker, confirm=database.name
+        )
+    except OpsError as error:
+        if late <= ON_TIME:
+            _again[key] = time.monotonic() + AGAIN_SECONDS
+            return 0
+        return _tell(schedule, database, [slot], State.REFUSED, f"{error.why} {error.next_step}".strip())
+    _again.pop(key, None)
+    try:
+        with transaction.atomic():
+            operation = operations.submit(
+                prepared, reason=f"Schedule {schedule.name}, due at {slot:%Y-%m-%d %H:%M} UTC."
+            )
+            _keep(schedule, database, slot, State.STARTED, operation=operation)
+    except IntegrityError:
+        return 0  # another ticker was faster
+    return 1
+
+
+def _asker(schedule: Schedule, database: Database) -> Account | None:
+    """Whoever asked for the schedule, while they may; without them only what reads goes on.
+
+    What changes a database is asked for in that person's name, so that nobody approves their own request.
+    """
+    asker = schedule.changed_by.requester if schedule.changed_by else None
+    reads = not kinds.get(schedule.kind).mutates
+    if asker is not None and reads and not (asker.is_active and can(asker, "request", database)):
+        return None
+    return asker
+
+
+def _is_open(schedule: Schedule, database: Database) -> bool:
+    slots = ScheduleSlot.objects.filter(schedule=schedule.name, database=database)
+    return Operation.objects.filter(slots__in=slots, state__in=OPEN).exists()
+
+
+def _tell(schedule: Schedule, database: Database, slots: Iterable[datetime], state: str, why: str) -> int:
+    for slot in slots:
+        words = f"{schedule.title}, due at {slot:%Y-%m-%d %H:%M} UTC: {why}."
+        try:
+            with transaction.atomic():
+                _keep(schedule, database, slot, state, why=words.replace("..", "."))
+        except IntegrityError:
+            continue
+    return 0
+
+
+def _keep(
+    schedule: Schedule,
+    database: Database,
+    slot: datetime,
+    state: str,
+    *,
+    operation: Operation | None = None,
+    why: str = "",
+) -> None:
+    ScheduleSlot.objects.create(
+        schedule=schedule.name, version=schedule.version, database=database, slot=slot, state=state,
+        operation=operation, why=why, at=now(),
+    )  # fmt: skip
+    if state != State.STARTED:
+        told = {"schedule": schedule.name, "version": schedule.version, "slot": slot.isoformat(), "why": why}
+        audit.record(f"schedule.{state}", database=database, subject=schedule.name, outcome="failed", data=told)

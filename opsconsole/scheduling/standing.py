@@ -1,0 +1,96 @@
+"""Which schedules count, on which databases, and how their last times went. Reads rows, writes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Max, QuerySet, Window
+from django.db.models.functions import RowNumber
+
+from opsconsole import kinds
+from opsconsole.clock import now
+from opsconsole.models import Database, Schedule, ScheduleSlot
+from opsconsole.posture import Level, Line
+from opsconsole.scheduling.times import Times
+
+TOLD = timedelta(days=7)  # how long a time that went wrong is told of, unless a later one went well
+CLOCK_WENT_BACK = timedelta(hours=1)
+
+
+def newest() -> list[Schedule]:
+    """The newest version of every schedule, switched on or off, by name."""
+    ranked = Schedule.objects.annotate(rank=Window(RowNumber(), partition_by=[F("name")], order_by=F("version").desc()))
+    return list(ranked.filter(rank=1).select_related("changed_by__requester__person").order_by("name"))
+
+
+def current() -> list[Schedule]:
+    """The schedules that are switched on; none where the console is told to start nothing by itself."""
+    return [row for row in newest() if row.enabled] if settings.SCHEDULES else []
+
+
+def times_of(schedule: Schedule) -> Times:
+    """When it is due. Its values were checked when they were confirmed."""
+    return Times.of(schedule.cron, schedule.timezone, schedule.blackouts)
+
+
+def databases_of(schedule: Schedule, among: QuerySet[Database] | None = None) -> list[Database]:
+    """The managed databases that it concerns, and on whose engine its kind works."""
+    rows = Database.objects.all() if among is None else among
+    rows = rows.filter(removed_at=None, engine__in=kinds.get(schedule.kind).engines)
+    wanted = schedule.match
+    if wanted.get("databases"):
+        rows = rows.filter(name__in=wanted["databases"])
+    if wanted.get("environments"):
+        rows = rows.filter(environment__name__in=wanted["environments"])
+    found = rows.select_related("environment", "owner_group").order_by("name")
+    tags = set(wanted.get("tags") or ())
+    return [row for row in found if not tags or tags & set(row.tags)]
+
+
+def last_slots(schedule: Schedule) -> dict[int, datetime]:
+    """The last time of each database that something is known of, by database id."""
+    rows = ScheduleSlot.objects.filter(schedule=schedule.name).order_by()
+    return dict(rows.values_list("database").annotate(last=Max("slot")))
+
+
+def where(schedule: Schedule) -> str:
+    """`every database`, `savings and crm`, `every database in production`."""
+    match = schedule.match
+    if match.get("databases"):
+        return " and ".join(match["databases"])
+    parts = [f"in {' or '.join(match['environments'])}"] if match.get("environments") else []
+    parts += [f"tagged {' or '.join(match['tags'])}"] if match.get("tags") else []
+    return " ".join(["every database", *parts])
+
+
+def sentence(schedule: Schedule) -> str:
+    """`Back up every database at 02:00 (UTC)`."""
+    label = kinds.get(schedule.kind).label
+    return f"{label} {where(schedule)} {times_of(schedule).words}"
+
+
+def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """What was due on each database lately and did not start, unless a later time of the same schedule did."""
+    lines: dict[int, list[Line]] = {}
+    at = now()
+    for slot in _newest_slots(databases, since=at - TOLD):
+        if slot.slot > at + CLOCK_WENT_BACK:
+            until = f"{slot.slot:%Y-%m-%d %H:%M} UTC"
+            words = f"The clock went back: nothing of the schedule {slot.schedule} starts before {until}."
+        elif slot.state in (ScheduleSlot.State.MISSED, ScheduleSlot.State.REFUSED):
+            words = slot.why
+        else:
+            continue
+        level = Level.BAD if slot.database.environment.protected else Level.WATCH
+        line = Line(topic="schedule", level=level, sentence=words, at=slot.slot,
+                    link=f"/schedules/{slot.schedule}/", link_text=f"Look at {slot.schedule}")  # fmt: skip
+        lines.setdefault(slot.database_id, []).append(line)
+    return lines
+
+
+def _newest_slots(databases: Iterable[Database], *, since: datetime) -> list[ScheduleSlot]:
+    rows = ScheduleSlot.objects.filter(database__in=[database.pk for database in databases], slot__gte=since)
+    rank = Window(RowNumber(), partition_by=[F("schedule"), F("database")], order_by=F("slot").desc())
+    return list(rows.annotate(rank=rank).filter(rank=1).select_related("database__environment"))
