@@ -194,18 +194,11 @@ def _console_rows() -> Iterator[Guard]:
         (Membership, "INSERT", deciding[0], by_it, "Who approves and who administers is guarded"),
         (Membership, "UPDATE", " OR ".join(deciding), by_it, "Who approves and who administers is guarded"),
         (Membership, "DELETE", deciding[1], any_change, "Who approves and who administers is guarded"),
-<<<<<<< HEAD
         (Policy, "INSERT", "1 = 1", by_it, "A policy is guarded"),
+        (Schedule, "INSERT", "1 = 1", by_it, "A schedule is guarded"),
         (CredentialSeal, "INSERT", "NEW.how <> 'self'", by_it, "A password that somebody else sets is guarded"),
         (Database, "INSERT", "1 = 1", by_it, "A database is guarded"),
         (Database, "UPDATE", differs(TARGET_COLUMNS), by_it, "Where a database is, and who owns it, is guarded"),
-=======
-        (Policy, "INSERT", "1 = 1", confirmed, "A policy is guarded"),
-        (Schedule, "INSERT", "1 = 1", confirmed, "A schedule is guarded"),
-        (CredentialSeal, "INSERT", "NEW.how <> 'self'", confirmed, "A password that somebody else sets is guarded"),
-        (Database, "INSERT", "1 = 1", confirmed, "A database is guarded"),
-        (Database, "UPDATE", _differs(TARGET_COLUMNS), confirmed, "Where a database is, and who owns it, is guarded"),
->>>>>>> 958085e (Start by itself what people have agreed on, and tell what did not start)
         (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),
         (Environment, "INSERT", "1 = 1", by_it, "An environment is guarded"),
         (Environment, "UPDATE", differs(("protected",)), by_it, "The protection of an environment is guarded"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from django.test import Client
 
+from lifecycle import posture
 from lifecycle.archives import differences, manifest_of, store
 from lifecycle.models import Backup
 from opsconsole.models import AuditEvent

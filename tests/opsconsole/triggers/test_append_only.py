@@ -9,9 +9,17 @@ from django.db import IntegrityError, connection, transaction
 from opsconsole import audit, triggers
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
-from opsconsole.models import AuditEvent, AuditSeal, CredentialSeal, ExecutionGrant, Policy, ScheduleSlot, Vote
+from opsconsole.models import (
+    AuditEvent,
+    AuditSeal,
+    CredentialSeal,
+    Database,
+    ExecutionGrant,
+    Policy,
+    ScheduleSlot,
+    Vote,
+)
 from opsconsole.triggers import rules
-from tests.opsconsole.approvals.scenes import add_database
 from tests.support.console import Console
 from tests.support.people import Cast
 from tests.support.rows import DIGEST, only_on_postgresql, only_on_sqlite, operation_of, sql, vote
@@ -33,7 +41,12 @@ def evidence(cast: Cast) -> list[str]:
     vote(operation, cast.grace)
     ExecutionGrant.objects.create(operation=operation, digest=DIGEST, fence=1, at=now())
     ScheduleSlot.objects.create(
-        schedule="nightly-backup", version=1, database=add_database("savings"), slot=now(), state="started", at=now()
+        schedule="nightly-backup",
+        version=1,
+        database=Database.objects.get(name="savings"),
+        slot=now(),
+        state="started",
+        at=now(),
     )
     audit.record("auth.login")
     audit.checkpoint(force=True)
