@@ -65,8 +65,10 @@ class Content:
             names.append("sqlite_sequence")
         if not names:
             return
-        counted = ", ".join(f"{name} ({self._database.count(name)} rows)" for name in names)
-        self._findings.note("left_out", f"These belong to the runtime and are not taken over: {counted}.")
+        counted = ", ".join(f"{name} ({_rows(self._database.count(name))})" for name in names)
+        self._findings.note(
+            "runtime_tables", f"These belong to the runtime or to an index and are not taken over: {counted}."
+        )
         if LEDGER in names:
             newest = self._newest_migration()
             heading = self._findings.heading
@@ -82,6 +84,10 @@ class Content:
         for (name,) in self._database.rows(LEDGER, ["name"]):
             newest = str(name) if name else newest
         return newest[:200]
+
+
+def _rows(number: int) -> str:
+    return f"{number} row{'' if number == 1 else 's'}"
 
 
 def _shadows(schema: list[Defined]) -> set[str]:

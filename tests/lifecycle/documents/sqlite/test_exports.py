@@ -36,7 +36,7 @@ def test_an_export_of_either_style_is_read(style: str) -> None:
     }
     assert found.findings.types["Odd Name"] == {"a b": "INTEGER", "r": "REAL", "t": "TEXT", "b": "BLOB"}
     assert found.findings.heading.engine == "sqlite" and found.findings.heading.version_name == "0001_init.sql"
-    assert "d1_migrations (1 rows)" in found.told("left_out") and "triggers (1)" in found.told("definitions")
+    assert "d1_migrations (1 row)" in found.told("runtime_tables") and "triggers (1)" in found.told("definitions")
 
 
 def test_a_real_dump_of_the_shell_and_of_python_is_read_equal_to_the_file() -> None:

@@ -61,8 +61,8 @@ def test_texts_of_other_encodings_are_the_same_texts(tmp_path: Path, encoding: s
 def test_what_belongs_to_the_runtime_is_told_and_left_out(tmp_path: Path) -> None:
     found = read(sqlite_files.d1(tmp_path / "d1.sqlite", users=3, mode="delete"))
     assert {name: len(rows) for name, rows in found.tables.items()} == {"users": 3, "quests": 3}
-    told = found.told("left_out")
-    assert all(part in told for part in ("d1_migrations (1 rows)", "_cf_KV (1 rows)", "sqlite_sequence"))
+    told = found.told("runtime_tables")
+    assert all(part in told for part in ("d1_migrations (1 row)", "_cf_KV (1 row)", "sqlite_sequence"))
     assert found.findings.heading.version_name == "0001_first.sql"
 
 
@@ -86,7 +86,7 @@ def test_search_indexes_are_told_and_unknown_virtual_tables_refused(tmp_path: Pa
     path = made(tmp_path / "file.db", script)
     found = read(path)
     assert found.tables == {"t": [{"a": 1}]} and not found.errors
-    assert "words" in found.told("not_taken_over") and "words_content" in found.told("left_out")
+    assert "words" in found.told("not_taken_over") and "words_content" in found.told("runtime_tables")
     strange = path.read_bytes().replace(b"USING fts5(a)", b"USING evil(a)")
     assert outcome(strange) == "virtual_table"
 
