@@ -170,23 +170,22 @@ def _read(
         pass_fds=descriptors,
         cwd=workdir,
     )
-    total = sum(os.fstat(descriptor).st_size for descriptor in descriptors)
     try:
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError), child.stdin as order_pipe:
             order_pipe.write(json.dumps(order).encode())
-        ended = _follow(child, total, limits, run)
+        ended = _follow(child, limits, run)
     finally:
         process.stop(child, grace=0)
         process.close_pipes(child)
-    if "failed" in ended:
-        code, why, next_step = ended["failed"]
-        raise OperationFailed(str(code), str(why), str(next_step))
-    if "done" not in ended:
+    match ended.get("failed"):
+        case [code, why, next_step]:
+            raise OperationFailed(str(code), str(why), str(next_step))
+    if "finished" not in ended:
         raise _died(child.returncode, limits)
 
 
-def _follow(child: process.Child, total: int, limits: Limits, run: Watch | None) -> dict[str, Any]:
+def _follow(child: process.Child, limits: Limits, run: Watch | None) -> dict[str, Any]:
     """Listen until the child has closed its output; gives back the last thing that it said."""
     assert child.stdout is not None
     descriptor, until = child.stdout.fileno(), time.monotonic() + limits.seconds
@@ -207,20 +206,22 @@ def _follow(child: process.Child, total: int, limits: Limits, run: Watch | None)
             *lines, said = (said + data).split(b"\n")
             if len(said) > LONGEST_MESSAGE:
                 raise _died(None, limits)
-            last = _told(lines, total, run) or last
+            last = _told(lines, run) or last
 
 
-def _told(lines: Sequence[bytes], total: int, run: Watch | None) -> dict[str, Any]:
-    """The last of these messages, progress passed on."""
-    message: dict[str, Any] = {}
+def _told(lines: Sequence[bytes], run: Watch | None) -> dict[str, Any]:
+    """The last of these messages, progress passed on. What is no message of ours is passed over."""
+    last: dict[str, Any] = {}
     for line in lines:
         try:
             message = dict(json.loads(line))
-        except (ValueError, TypeError):
+            progress = (int(message["done"]), int(message["total"])) if "step" in message else None
+        except (ValueError, TypeError, KeyError, RecursionError):
             continue
-        if run is not None and isinstance(done := message.get("progress"), int):
-            run.progress(min(done, total), total, "bytes", step="Reading the files")
-    return message
+        last = message
+        if run is not None and progress is not None:
+            run.progress(*progress, "bytes", step=str(message["step"])[:100])
+    return last
 
 
 def _too_slow(limits: Limits) -> OperationFailed:

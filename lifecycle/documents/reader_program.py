@@ -34,18 +34,21 @@ BUG = "Report it, with the file if it holds no secret; nothing was taken over."
 
 
 class Reporter:
-    """Tells the parent how many bytes have been read."""
+    """Tells the parent how many bytes of how many have been read."""
 
     def __init__(self) -> None:
-        self._done = 0
+        self._step, self._done, self._total = "", 0, 0
         self._last = 0.0
+
+    def begin(self, step: str, total: int) -> None:
+        self._step, self._done, self._total = step, 0, total
 
     def __call__(self, count: int) -> None:
         self._done += count
         now = time.monotonic()
         if now - self._last >= REPORT_SECONDS:
             self._last = now
-            say({"progress": self._done})
+            say({"step": self._step, "done": min(self._done, self._total), "total": self._total})
 
 
 def main() -> None:
@@ -67,7 +70,7 @@ def main() -> None:
         else:
             say({"failed": ["reader_failed", f"The reader failed over the content ({type(error).__name__}).", BUG]})
     else:
-        say({"done": True})
+        say({"finished": True})
 
 
 def restrain(limits: Limits) -> None:
@@ -86,12 +89,14 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
     report = Reporter()
     unwrapper = Unwrapper(limits=limits, identities=order["identities"], told=report)
     files, sources = [], []
+    report.begin("Unpacking the files", 2 * sum(map(_size, order["files"])))  # read for their digests as well
     for item in order["files"]:
         digest = _digest(item["descriptor"], report)
         found, wrappings = unwrapper.sources(item["name"], item["descriptor"])
         files += found
         sources.append({"name": item["name"], "sha256": digest, "size": _size(item), "wrappings": list(wrappings)})
     reader = reader_of(files)
+    report.begin("Reading the rows", sum(file.size for file in files))
     findings = Findings()
     normaliser = Normaliser(Path(), limits, findings)
     for table, row in reader.rows(files, findings):

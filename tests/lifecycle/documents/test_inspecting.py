@@ -192,6 +192,15 @@ def test_a_full_disk_is_told_and_given_back(tmp_path: Path, pack: Pack) -> None:
         assert os.statvfs(tmp_path / "work").f_bfree == free
 
 
+def test_progress_is_told_in_bytes_of_each_step(tmp_path: Path) -> None:
+    run = FakeRun()
+    rows = [{"id": number, "name": "x" * 100} for number in range(20_000)]
+    looked_into(tmp_path, gzip.compress(portable({"t": rows}), 1), run=run)
+    assert {step for *_, step in run.steps} <= {"Unpacking the files", "Reading the rows"}
+    assert run.steps
+    assert all(0 < done <= total and unit == "bytes" for done, total, unit, _ in run.steps)
+
+
 def test_it_stops_when_somebody_cancels(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with pytest.raises(Cancelled):
