@@ -10,6 +10,7 @@ from lifecycle import manifest
 from lifecycle.formats.base import Archive
 from lifecycle.manifest import MANIFEST_NAME, Manifest
 from lifecycle.models import Backup, Stored
+from opsconsole import age_keys
 from opsconsole.exceptions import OperationFailed
 from opsconsole.keys import public_keys
 from opsconsole.storage import FolderStore, Store
@@ -30,8 +31,12 @@ def store_of(item: Stored) -> Store:
 
 
 def archive_of(item: Stored, *, part: str = "") -> Archive:
-    """Where its objects are read; `part` (`OPERATION.FENCE`) only for whoever writes there."""
-    return Archive(store=store_of(item), folder=item.key, part=part)
+    """Where its objects are read, with those keys at hand that open them.
+
+    `part` (`OPERATION.FENCE`) is only for whoever writes there.
+    """
+    keys = age_keys.fitting(settings.OPSCONSOLE_HOME, item.recipients.split())
+    return Archive(store=store_of(item), folder=item.key, part=part, identities=keys)
 
 
 def manifest_bytes(item: Stored) -> bytes:

@@ -17,7 +17,7 @@ OBJECT = "rejected.jsonl.zst"
 
 def place_for(place: Place) -> RejectObject:
     """Where a load writes the rows that do not fit."""
-    return RejectObject(archive=place.archive, key=OBJECT)
+    return RejectObject(archive=place.writing, key=OBJECT)
 
 
 def keep(place: Place, engine: Engine, facts: Mapping[str, Any]) -> Patch | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifecycle import archives, choices, taking
+from lifecycle import archives, choices, recipients, taking
 from lifecycle.documents.base import Document
 from lifecycle.documents.stored import open_stored
 from lifecycle.models import Backup, Upload
@@ -43,6 +43,11 @@ class Source:
             return inspection.document_of(self.item, workdir)
         contents = archives.manifest_of(self.item).contents
         return open_stored(archives.archive_of(self.item), contents, workdir=workdir)
+
+    def refuse_locked(self) -> None:
+        """Raise Refused for an encrypted backup that no key at hand opens."""
+        if isinstance(self.item, Backup):
+            recipients.refuse_locked(self.name.capitalize(), self.item.recipients.split())
 
     @property
     def told(self) -> str:

@@ -19,6 +19,12 @@ PATCHES = Witnessed(
     kept=False,
 )
 
+RECIPIENTS = Witnessed(
+    model="lifecycle.Recipient",
+    type="recipient.added",
+    fields=(("id", "recipient"), ("public_key", "public_key"), ("role", "role"), ("environment_id", "environment")),
+)
+
 INSPECTIONS = Witnessed(
     model="lifecycle.Inspection",
     type="upload.inspected",
@@ -73,6 +79,17 @@ EVENTS: tuple[EventType, ...] = (
     event("retention.stopped", "No backup of {database} goes: {reason}", "going of"),
     event("hold.set", "A legal hold was set on {object} of {database}: {reason}", "hold backup until"),
     event("hold.lifted", "The legal hold on {object} of {database} was lifted", "hold backup"),
+    event(
+        "recipient.added",
+        "Backups of {object} are encrypted for one more key",
+        "recipient environment label public_key role",
+    ),
+    event(
+        "recipient.retired",
+        "Backups of {object} are no longer encrypted for one of their keys",
+        "recipient environment label public_key role",
+    ),
+    event("recovery_kit.made", "{who} downloaded a recovery kit: {object}", "databases"),
     event("backup.trusted", "It was agreed that {object} of {database} is good again", "backup"),
     event(
         "patch.kept",

@@ -1,4 +1,4 @@
-"""What the console's own database refuses about backups, holds and rules of retention, whoever asks.
+"""What the console's own database refuses about backups, their recipients, holds and retention, whoever asks.
 
 Backstops, like those of the kernel: `retention` decides the same in words, and never tries what they refuse.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lifecycle.models import Backup, Hold, RetentionPass, RetentionRule
+from lifecycle.models import Backup, Hold, Recipient, RetentionPass, RetentionRule
 from opsconsole.triggers.guards import Guard
 from opsconsole.triggers.rules import (
     AS_A_REQUEST,
@@ -21,6 +21,7 @@ from opsconsole.triggers.rules import (
     table_of,
 )
 
+RECEIVED = ("environment_id", "label", "public_key", "role", "operation_id", "added_at")
 HELD = ("database_id", "backup_id", "reason", "until", "set_at", "operation_id")
 PRESENT = "b.database_id = OLD.database_id AND b.trashed_at IS NULL AND b.state = 'good'"
 NEWER = "(b.started_at > OLD.started_at OR (b.started_at = OLD.started_at AND b.id > OLD.id))"
@@ -33,6 +34,7 @@ def every() -> Iterator[Guard]:
     yield not_replaced(RetentionRule, keys_of(RetentionRule))
     yield _confirmed(RetentionRule, "INSERT", "1 = 1", "NEW.operation_id", "How long backups are kept is guarded")
     yield from _holds()
+    yield from _recipients()
     resumed = "OLD.paused_at IS NOT NULL AND NEW.paused_at IS NULL"
     yield _confirmed(RetentionPass, "UPDATE", resumed, "NEW.operation_id", "Going on with deleting is guarded")
     yield from append_only(RetentionPass, ("DELETE", "TRUNCATE"))
@@ -101,6 +103,18 @@ def _holds() -> Iterator[Guard]:
     )  # fmt: skip
     yield from append_only(Hold, ("DELETE", "TRUNCATE"))
     yield not_replaced(Hold, [["id"]])
+
+
+def _recipients() -> Iterator[Guard]:
+    what = "Who can decrypt backups is guarded"
+    yield _confirmed(Recipient, "INSERT", "1 = 1", "NEW.operation_id", what)
+    yield _confirmed(Recipient, "UPDATE", "1 = 1", "NEW.retired_by_id", what)
+    yield guard_on(
+        Recipient, "UPDATE", "retired", f"({differs(RECEIVED)}) OR OLD.retired_by_id IS NOT NULL", "sealed",
+        "A recipient is retired once, and otherwise stays as it was added.", "Retire it, and add another one.",
+    )  # fmt: skip
+    yield from append_only(Recipient, ("DELETE", "TRUNCATE"))
+    yield not_replaced(Recipient, [["id"]])
 
 
 def _confirmed(model: type, event: str, when: str, column: str, what: str) -> Guard:

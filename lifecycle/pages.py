@@ -11,12 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.debug import sensitive_post_parameters
 
-from lifecycle import archives, drills, handing_out, keeping, kept, offers, verdicts
+from lifecycle import archives, drills, handing_out, keeping, kept, offers, recipients, verdicts
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.patches import listing
 from lifecycle.shields import restores_of, shields_of
 from opsconsole import kinds
+from opsconsole.databases import strictest
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
 from opsconsole.pages.asking import ask, said
@@ -57,6 +58,7 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
         ],
         "patches": [(row, offers.held(row)) for row in listing.of_database(database)[:BACKUPS_A_PAGE]],
         "hours": settings.OLD_DATABASE_HOURS,
+        "readers": recipients.listed(strictest(database)),
         "can_download": rights_of(request).can("download", database),
         "can_reapply": rights_of(request).can("request", database) and _has_kind("reapply"),
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db.models import Max, OuterRef, Subquery
 
-from lifecycle import drills, kept, offers
-from lifecycle.models import Backup, KeptCopy, RetentionPass, RetentionStop
+from lifecycle import drills, kept, offers, recipients
+from lifecycle.models import Backup, KeptCopy, Recipient, RetentionPass, RetentionStop
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.posture import Level, Line
@@ -158,6 +158,26 @@ def read_kept(databases: Sequence[Database]) -> dict[int, list[Line]]:
         database.pk: _kept_lines(database, found[database.identity], live[database.identity], at)
         for database in databases
         if database.identity in found
+    }
+
+
+def read_encryption(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """What is wrong with the recipients of protected databases."""
+    environments = {database.environment_id: database.environment for database in databases}
+    rows = Recipient.objects.filter(environment__in=environments, retired_by=None)
+    within: dict[int, list[Recipient]] = {number: [] for number in environments}
+    for row in rows:
+        within[row.environment_id].append(row)
+    wrong = {
+        number: recipients.warnings(environment, within[number])
+        for number, environment in environments.items()
+        if environment.protected
+    }
+    link: dict[str, Any] = {"link": "/encryption/", "link_text": "Look at the recipients"}
+    return {
+        database.pk: [Line(topic="encryption", level=Level.WATCH, sentence=sentence, **link) for sentence in found]
+        for database in databases
+        if (found := wrong.get(database.environment_id))
     }
 
 

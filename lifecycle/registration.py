@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lifecycle import dashboard, expiry, grounds, guards, posture, taking
+from lifecycle import dashboard, expiry, grounds, guards, posture, recipients, taking
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
-from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RULES
+from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, RULES
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
@@ -13,11 +13,12 @@ from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
 from lifecycle.patches import listing
+from lifecycle.recipient_changes import AddRecipient, RetireRecipient
 from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
 from lifecycle.uploads import listing as uploads
 from lifecycle.version_changes import DeclareVersion
-from opsconsole import kinds, system, tasks
+from opsconsole import age_keys, kinds, system, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
 from opsconsole.dashboard import register_panel
@@ -29,7 +30,7 @@ from opsconsole.triggers import rules
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
-    for rule in (BACKUPS, PATCHES, INSPECTIONS, RULES, HOLDS):
+    for rule in (BACKUPS, PATCHES, INSPECTIONS, RECIPIENTS, RULES, HOLDS):
         reconciliation.add_rule(rule)
     rules.add(guards.every)
     for kind in (
@@ -45,13 +46,18 @@ def register_all() -> None:
     tasks.register_chore("upload folders", uploads.tidy, every=60.0)
     tasks.register_chore("retention", passing.tick, every=10.0)
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
-    own = (DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion())
+    own = (
+        DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion(), AddRecipient(),
+        RetireRecipient(),
+    )  # fmt: skip
     for change in (*own, *CHANGES):
         register_change(change)
+    age_keys.register_need(recipients.needs)
     register_reader(posture.read)
     register_reader(posture.read_kept)
     register_reader(posture.read_retention)
     system.register_reader(posture.retention_of_console)
+    register_reader(posture.read_encryption)
     register_panel(dashboard.PANEL)
     _declare_pages()
 
@@ -59,4 +65,14 @@ def register_all() -> None:
 def _declare_pages() -> None:
     navigation.register_item(navigation.Item(title="Retention", icon="auto_delete", link="/retention/"))
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
-    from lifecycle import drill_pages, keeping_pages, pages, patch_pages, retention_pages, upload_pages, version_pages  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+    navigation.register_item(navigation.Item(title="Encryption", icon="encrypted", link="/encryption/"))
+    from lifecycle import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+        drill_pages,
+        keeping_pages,
+        pages,
+        patch_pages,
+        recipient_pages,
+        retention_pages,
+        upload_pages,
+        version_pages,
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from lifecycle import drills
+from lifecycle import drills, recipients
 from lifecycle.models import Backup
 from opsconsole.models import Operation
 from opsconsole.states import State
@@ -82,7 +82,20 @@ def shields_of(backup: Backup, restored_by: Operation | None = None) -> list[Shi
             at=restored_by.finished_at,
             sentence=f"Operation {restored_by.pk} restored it, and its rows were counted before they went live.",
         )
-    return [_as_of_now(backup, shield) for shield in (complete, read, restored)]
+    opens = [_opens(backup, read.at)] if backup.recipients else []
+    return [_as_of_now(backup, shield) for shield in (complete, read, *opens, restored)]
+
+
+def _opens(backup: Backup, at: datetime | None) -> Shield:
+    """Whether it can still be decrypted here."""
+    if keys := recipients.openers(backup.recipients):
+        names = " and ".join(key.name for key in keys)
+        return Shield(word="decrypts", state=PROVEN, at=at, sentence=f"It opens with the key {names} of this console.")
+    return Shield(
+        word="locked",
+        state=MISSING,
+        sentence="It is encrypted, and no key on this console opens it: whoever restores it hands one over.",
+    )
 
 
 def _as_of_now(backup: Backup, shield: Shield) -> Shield:

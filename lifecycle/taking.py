@@ -9,18 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from django.conf import settings
 from django.db import transaction
 
 from lifecycle import manifest as manifests
+from lifecycle import recipients
 from lifecycle.archives import store
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, TWIN, WHOLE, Archive, Contents, Format, Scope
-from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
-from lifecycle.models import Backup
+from lifecycle.manifest import ENCRYPTED_FORMAT, MANIFEST_FORMAT, MANIFEST_NAME, Manifest, rfc3339
+from lifecycle.models import Backup, Recipient
 from lifecycle.uses import refuse_absent
-from opsconsole import audit
+from opsconsole import age_keys, audit
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import OperationFailed, Refused
@@ -58,6 +60,25 @@ class Spot:
     def archive(self) -> Archive:
         return Archive(store=store(), folder=self.folder, part=self.part)
 
+    @cached_property
+    def readers(self) -> list[Recipient]:
+        """For whom it is encrypted. Raises OperationFailed when one is not what was confirmed."""
+        return recipients.of_database(self.database)
+
+    @cached_property
+    def sealed(self) -> Archive:
+        """The same archive, into which everything is written encrypted for the readers, and can be read back.
+
+        Where no key of this console fits, the run makes one of its own and forgets it: so the backup is read through
+        even though nobody here can decrypt it afterwards.
+        """
+        keys = tuple(row.public_key for row in self.readers)
+        own = age_keys.fitting(settings.OPSCONSOLE_HOME, keys)
+        if own or not keys:
+            return replace(self.archive, recipients=keys, identities=own)
+        private, public = age_keys.passing()
+        return replace(self.archive, recipients=(*keys, public), identities=(private,))
+
 
 def room_for(engine: Engine, chosen: Format) -> int:
     """An estimate of the backup's size in bytes. Raises Refused("no_space") when the store could not take it."""
@@ -79,7 +100,7 @@ def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target", scope: S
     engine = run.engine(role)
     room_for(engine, chosen)
     started = now()
-    contents = chosen.write(engine, spot.archive, run, scope)
+    contents = chosen.write(engine, spot.sealed, run, scope)
     made = prove(run, spot, engine, started, contents)
     publish(run, spot, made)
     return enlist(made, spot)
@@ -87,8 +108,9 @@ def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target", scope: S
 
 def prove(run: Run, spot: Spot, engine: Engine, started: datetime, contents: Contents) -> Manifest:
     """Read back in full what was written, and say what it is."""
+    recipients.require_encrypted(contents, spot.readers)
     run.log(f"Reading the backup back: {len(contents.objects)} objects, {len(contents.tables)} tables.")
-    format_of(engine.name, contents.format).read_through(spot.archive, contents, run)
+    format_of(engine.name, contents.format).read_through(spot.sealed, contents, run)
     finished = now()
     last = Backup.objects.present().filter(database=spot.database).order_by("-started_at").first()
     identity = engine.identity()
@@ -111,6 +133,8 @@ def prove(run: Run, spot: Spot, engine: Engine, started: datetime, contents: Con
         verified="V1",
         verified_at=rfc3339(finished),
         previous=last.key if last else "",
+        recipients=recipients.named(spot.readers),
+        format=ENCRYPTED_FORMAT if spot.readers else MANIFEST_FORMAT,
     )
 
 
@@ -143,7 +167,7 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
         "level": made.verified,
         "at": made.verified_at,
         "ok": True,
-        "detail": "read through in full when it was taken",
+        "detail": f"read through in full when it was taken{_read_with(made)}",
     }
     row = Backup.objects.create(
         database=spot.database,
@@ -157,6 +181,7 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
         incarnation=made.target_incarnation,
         schema_fingerprint=made.contents.schema_fingerprint,
         manifest_sha256=made.digest,
+        recipients=" ".join(made.public_keys),
         tables=len(made.contents.tables),
         rows=made.rows,
         stored_bytes=made.stored_bytes,
@@ -183,6 +208,16 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
         },
     )
     return row
+
+
+def _read_with(made: Manifest) -> str:
+    """By which key an encrypted backup was read back, in words."""
+    if not made.public_keys:
+        return ""
+    keys = recipients.openers(" ".join(made.public_keys))
+    if keys:
+        return f", decrypted with the key {keys[0].name} of this console"
+    return ", decrypted with a key of that run alone, which is gone: no key on this console opens it"
 
 
 def published(spot: Spot) -> Manifest | None:

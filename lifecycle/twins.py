@@ -27,7 +27,7 @@ def take(run: Run, spot: Spot, formats: tuple[Format, Format], scope: Scope) -> 
     started = now()
     with formats[0].moment(engine, run) as moment:
         written = [
-            _named(chosen.write_from(moment, engine, own.archive, run, scope), other)
+            _named(chosen.write_from(moment, engine, own.sealed, run, scope), other)
             for chosen, own, other in zip(formats, spots, reversed(spots), strict=True)
         ]
     made = [taking.prove(run, own, engine, started, each) for own, each in zip(spots, written, strict=True)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from django.conf import settings
 
-from lifecycle import archives, kept, loss, offers, taking
+from lifecycle import archives, kept, loss, offers, recipients, taking
 from lifecycle.formats import format_of, formats_for, keeper_of
 from lifecycle.loss import LossPreview
 from lifecycle.models import Backup, KeptCopy
@@ -29,7 +29,9 @@ def refuse(copy: KeptCopy, engine: Engine) -> None:
     else:
         backup = backup_of(copy)
         taking.sound(backup)
-        contents = archives.manifest_of(backup).contents
+        manifest = archives.manifest_of(backup)
+        contents = manifest.contents
+        recipients.refuse_locked(f"Safety backup {backup.id}", manifest.public_keys)
         found = format_of(engine.name, contents.format).refusals(
             engine, contents, method=method_of(copy), overwrite=True
         )

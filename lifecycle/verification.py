@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from lifecycle import archives, grounds, smoke, stored, twins
+from lifecycle import archives, grounds, smoke, stored, twins, unlocking
 from lifecycle.drills import OWN, SAME_SERVER
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, SCRATCH, Archive, Format
@@ -67,9 +67,10 @@ def verify(
             detail=f"The stored bytes of {len(contents.objects)} objects ({read} bytes) are those published."
         )
     chosen = format_of(manifest.engine, contents.format)
+    opened = unlocking.words(manifest.public_keys)
     if level == "V1":
         chosen.read_through(archive, contents, run)
-        return Outcome(detail=f"All {len(contents.objects)} objects were read back, unpacked and parsed.")
+        return Outcome(detail=f"All {len(contents.objects)} objects were read back, unpacked and parsed{opened}.")
     return _drill(run, backup, manifest, archive, chosen, where, statements)
 
 
@@ -116,7 +117,7 @@ def _words(manifest: Manifest, statements: Sequence[Mapping[str, str]], beside: 
     also = f"equal the backup, which is of a part ({part})" if part else "definitions and foreign keys equal the backup"
     return (
         f"It was restored into a scratch database; {manifest.rows} rows in {len(contents.tables)} tables, "
-        f"{len(contents.sequences)} sequences, {also}{beside}{asked}."
+        f"{len(contents.sequences)} sequences, {also}{beside}{asked}{unlocking.words(manifest.public_keys)}."
     )
 
 

@@ -33,7 +33,10 @@ class SealedColumn:
         return apps.get_model(self.model)._default_manager.exclude(**{self.column: ""}).order_by("pk")
 
 
-_COLUMNS: list[SealedColumn] = [SealedColumn("opsconsole.Database", "url_sealed")]
+_COLUMNS: list[SealedColumn] = [
+    SealedColumn("opsconsole.Database", "url_sealed"),
+    SealedColumn("opsconsole.OperationSecret", "value_sealed"),
+]
 
 
 def add_column(column: SealedColumn) -> None:

@@ -42,6 +42,7 @@ class Parameter:
     default: str = ""
     required: bool = False
     several: bool = False  # any of the choices, with commas between them
+    secret: bool = False  # never in a plan, an argument or an event: kept encrypted for the operation, then removed
     local: bool = False  # a path on the machine of the command line, which reads it (see `Kind.bring`); in no form
 
 
@@ -62,6 +63,7 @@ class Request:
 
     database: Database
     parameters: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # those parameters that are secret
     requester: str = ""
     visible: QuerySet[Database] | None = None  # what the requester may see; None: everything
 
@@ -131,6 +133,9 @@ class Run(Protocol):
         ...
 
     def failpoint(self, name: str) -> None: ...
+    def secret(self, name: str) -> str:
+        """What was handed over for this operation as a secret parameter; "" when nothing was."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,12 @@ from opsconsole.exceptions import Usage
 
 def clean(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:
     """Parameters by name, with defaults. Raises Usage for an unknown name, a missing or an impossible value."""
-    known = {parameter.name: parameter for parameter in kind.parameters}
+    known = {parameter.name: parameter for parameter in kind.parameters if not parameter.secret}
+    if found := sorted({parameter.name for parameter in kind.parameters if parameter.secret} & set(given)):
+        raise Usage(
+            "secret_in_the_open", f"{found[0]} is a secret, and others could see it here.",
+            "Use its field in the form, or --identity-stdin on the command line.",
+        )  # fmt: skip
     if unknown := sorted(set(given) - set(known)):
         listed = ", ".join(sorted(known)) or "none"
         raise Usage("unknown_parameter", f"{kind.label} has no setting called {unknown[0]}.", f"It has: {listed}.")

@@ -21,12 +21,13 @@ from django.db import InterfaceError, OperationalError
 
 from opsconsole import arming, audit, databases, failpoints, kinds, process
 from opsconsole.channel import DRAIN, Channel
+from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy, TargetLock
 from opsconsole.exceptions import Cancelled, FenceLost, Refused, Stale
 from opsconsole.failures import foreseen
 from opsconsole.instance import instance_id, session_label
-from opsconsole.models import Database, Operation
+from opsconsole.models import Database, Operation, OperationSecret
 from opsconsole.plans import Plan
 from opsconsole.states import HELD_BY_WORKER, State
 from opsconsole.transitions import move
@@ -103,6 +104,10 @@ class LiveRun:
 
     def log(self, line: str) -> None:
         self._channel.log(line)
+
+    def secret(self, name: str) -> str:
+        found = OperationSecret.objects.filter(operation_id=self.operation_id, name=name).first()
+        return field_cipher().open(found.value_sealed) if found else ""
 
     def give_reason(self, error: Exception) -> None:
         """Tell the supervisor why the run stopped and wrote no end; recovery puts it into the row."""

@@ -11,7 +11,7 @@ from opsconsole import audit
 from opsconsole.audit import redaction
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost, Refused
-from opsconsole.models import Operation, OperationTarget
+from opsconsole.models import Operation, OperationSecret, OperationTarget
 from opsconsole.states import ACTIVE, EDGES, TERMINAL, State
 
 EVENTS = {
@@ -72,6 +72,8 @@ def move(
         if held is not None:
             raise FenceLost("fence_lost", f"Operation {operation.id} is no longer held under fence {held}.")
         raise Overtaken(operation)
+    if to in TERMINAL:
+        OperationSecret.objects.filter(operation=operation).delete()
     OperationTarget.objects.filter(operation=operation).exclude(active=to in ACTIVE).update(active=to in ACTIVE)
     operation.refresh_from_db()
     audit.record(

@@ -749,6 +749,8 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "retention.resumed": {"retention.resume"},
     "hold.set": {"hold.set"},
     "hold.lifted": {"hold.lift"},
+    "recipient.added": {"recipient.add"},
+    "recipient.retired": {"recipient.retire"},
 }
 Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, kept, replacing
+from lifecycle import archives, kept, recipients, replacing, unlocking
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.loss.sides import Asked, OutOfTime, Row, Shape, Side
 from lifecycle.loss.values import grouped
@@ -41,6 +41,7 @@ class Waiting:
     live: int | None
 
 
+@unlocking.unlocks
 class ReapplyKind(Kind):
     name = "reapply"
     label = "Reapply"
@@ -63,10 +64,11 @@ class ReapplyKind(Kind):
     def plan(self, request: Request) -> Plan:
         row = _wanted(request.database, request.parameters["restore"])
         patch = _read(row)
+        recipients.refuse_locked(f"The patch of restore {row.pk}", patch.public_keys)
         engine = engine_for(request.database)
         identity, skip = engine.identity(), request.parameters["conflict"] == "skip"
         try:
-            waiting = _compare(engine, patch)
+            waiting = _compare(engine, archives.archive_of(row), patch)
         except OutOfTime as over:
             raise Refused(
                 "timeout",
@@ -112,8 +114,8 @@ class ReapplyKind(Kind):
 
     def run(self, run: Run) -> Result:
         run.arm()
-        patch = _read(Patch.objects.get(pk=int(run.plan.parameters["restore"])))
-        archive = Archive(store=archives.store(), folder=patch.backup)
+        row = Patch.objects.get(pk=int(run.plan.parameters["restore"]))
+        patch, archive = _read(row), archives.archive_of(row)
         expected = {e.object: (e.rows_after or 0) - (e.rows_before or 0) for e in run.plan.effects}
         skip = run.plan.parameters["conflict"] == "skip"
         engine = run.engine()
@@ -200,9 +202,9 @@ def _whereabouts(restore: Operation) -> str:
     return AWAY if live == restore.pk else f"what restore {restore.pk} put there has been replaced since"
 
 
-def _compare(engine: Engine, patch: Manifest) -> list[Waiting]:
+def _compare(engine: Engine, archive: Archive, patch: Manifest) -> list[Waiting]:
     """Every table of a patch beside the live one. Raises Refused when rows would not fit into it."""
-    vendor, archive = VENDORS[engine.name], Archive(store=archives.store(), folder=patch.backup)
+    vendor = VENDORS[engine.name]
     objects = {item.key: item for item in patch.contents.objects}
     with vendor.side_of(engine, patch) as live:
         shapes, counts = live.shapes(), live.counts()

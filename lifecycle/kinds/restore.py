@@ -22,8 +22,10 @@ from lifecycle import (
     loss,
     offers,
     patches,
+    recipients,
     replacing,
     taking,
+    unlocking,
 )
 from lifecycle.document_requests import DOCUMENT_PARAMETERS
 from lifecycle.document_restores import is_of_document
@@ -43,6 +45,7 @@ from opsconsole.targets import plan_target
 PATCH_LACKS = "Not in it: rows written after this step, rows that are set back, tables that the backup does not hold."
 
 
+@unlocking.unlocks
 class RestoreKind(Kind):
     name = "restore"
     label = "Restore"
@@ -84,11 +87,13 @@ class RestoreKind(Kind):
         destination = request.database
         source = _source(request)
         if document := document_sources.asked(request, source):
+            document.refuse_locked()
             return document_restores.plan(request, document)
         document_requests.refuse_settings(request.parameters)
         backup = choices.choose(source, request.parameters["backup"])
         taking.sound(backup)
         manifest = archives.manifest_of(backup)
+        recipients.refuse_locked(f"Backup {backup.id}", manifest.public_keys)
         engine = engine_for(destination)
         if engine.name != manifest.engine:
             raise Refused(
@@ -140,6 +145,7 @@ class RestoreKind(Kind):
             risk_reasons=_risks(destination, taken, lost, swaps=swaps),
             evidence={
                 "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, {_proven(backup)}",
+                **unlocking.evidence(manifest.public_keys),
                 "counted": "rows before are counted live; rows after are those of the manifest",
                 **({"space": offers.room_for(destination, engine, manifest.contents)} if swaps else {}),
                 "a restore takes": drills.words_for(backup) or "not measured yet: no drill has restored a backup of it",

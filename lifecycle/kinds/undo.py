@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import kept, loss, offers, replacing, undoing
+from lifecycle import kept, loss, offers, replacing, undoing, unlocking
 from lifecycle.formats import keeper_of
 from lifecycle.models import Backup, KeptCopy
 from opsconsole import databases
@@ -23,6 +23,7 @@ from opsconsole.models import Database, Operation
 from opsconsole.plans import Effect, Growth, Plan
 
 
+@unlocking.unlocks
 class UndoKind(Kind):
     name = "undo"
     label = "Undo"

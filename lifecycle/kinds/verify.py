@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, drills, grounds, smoke, verdicts, verification
+from lifecycle import archives, choices, drills, grounds, recipients, smoke, unlocking, verdicts, verification
 from lifecycle.drills import OWN, SAME_SERVER, place_of
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import SCRATCH
@@ -27,6 +27,7 @@ from opsconsole.targets import plan_target
 SHARED = "shared"  # the lock is on nothing in the database, so that a verification keeps nobody out
 
 
+@unlocking.unlocks
 class VerifyKind(Kind):
     name = "verify"
     label = "Verify"
@@ -64,6 +65,8 @@ class VerifyKind(Kind):
         database, level = request.database, request.parameters["level"]
         backup = choices.choose(database, request.parameters["backup"])
         manifest, broken = _manifest(backup)
+        if manifest is not None and level != "V0":
+            recipients.refuse_locked(f"Backup {backup.id}", manifest.public_keys)
         where, why, identity = (
             _where(database, manifest, request.parameters["where"]) if level == "V2" else ("", "", "")
         )
@@ -91,6 +94,7 @@ class VerifyKind(Kind):
             evidence={
                 "backup": f"{backup.id}, taken {backup.started_at:%Y-%m-%d %H:%M:%S} UTC, {backup.rows} rows",
                 **({"where": why} if why else {}),
+                **unlocking.evidence(manifest.public_keys if manifest else ()),
                 "last drill": drills.words_for(backup) or "none of this database yet",
             },
             way_back="Nothing is changed, so there is nothing to take back.",

@@ -19,6 +19,7 @@ from opsconsole.exceptions import TargetProblem
 
 __all__ = ["Keep", "Limits", "LossPreview", "TableLoss", "limits", "moved", "of_backup", "of_kept", "unhurried"]
 
+LOCKED = "the backup is encrypted, and no key at hand opens it"
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}
 
 
@@ -53,6 +54,8 @@ def of_backup(
     wanted = within or limits()
     deadline = Deadline(wanted.seconds)
     with _VENDORS[live.name].beside_backup(live, archive, manifest, name, deadline) as (here, there):
+        if manifest.public_keys and not archive.identities:
+            there.hidden_why = LOCKED
         return compare(here, there, wanted, deadline, keep)
 
 

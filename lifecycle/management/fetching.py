@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from lifecycle import downloads
-from lifecycle.downloads import Download
 from lifecycle.models import Stored
 from opsconsole import audit, operations
 from opsconsole.exceptions import OpsError, Refused, Usage
@@ -36,9 +36,9 @@ def fetch(command: ConsoleCommand, item: Stored, options: Options) -> Exit:
         asked = operations.request_change(downloads.action(item), given, account=account, reason=options["reason"])
         if asked.state != State.SUCCEEDED:  # while the console is set up, nobody else is asked
             return command.answer_operation(asked, **given)
-    path = _place(options["output"] or downloads.filename_of(item))
+    path = place(options["output"] or downloads.filename_of(item))
     begun = downloads.begin(item, account)
-    digest = _save(begun, path)
+    digest = save(begun.stream(), path)
     facts = {item.noun: item.pk, "file": str(path), "bytes": begun.size, "sha256": digest}
     command.answer(facts, f"{path}: {begun.size} bytes, sha256 {digest}")
     return Exit.OK
@@ -53,13 +53,13 @@ def _prove(account: Account, options: Options) -> None:
     audit.record("auth.reauthenticated", data={"purpose": "download"})
 
 
-def _save(begun: Download, path: Path) -> str:
-    """Write a download to a new file (0600), which exists only when it is complete; gives back its sha256."""
+def save(chunks: Iterable[bytes], path: Path) -> str:
+    """Write what is handed out to a new file (0600), which exists only when it is complete; gives back its sha256."""
     part = path.with_name(f".{path.name}.part")
     digest = hashlib.sha256()
     try:
         with _fresh(part) as file:
-            for chunk in begun.stream():
+            for chunk in chunks:
                 digest.update(chunk)
                 file.write(chunk)
             file.flush()
@@ -76,7 +76,7 @@ def _save(begun: Download, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _place(name: str) -> Path:
+def place(name: str) -> Path:
     """Where to write, before anything is redeemed. Raises Refused when something is there."""
     path = Path(name).absolute()
     if path.exists():

@@ -3,6 +3,7 @@
 from lifecycle.models.backups import Backup, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
 from lifecycle.models.patches import Patch
+from lifecycle.models.recipients import Recipient
 from lifecycle.models.retention import Hold, RetentionPass, RetentionRule, RetentionStop
 from lifecycle.models.uploads import Inspection, Upload
 from lifecycle.models.versions import DeclaredVersion
@@ -17,6 +18,7 @@ __all__ = [
     "Inspection",
     "KeptCopy",
     "Patch",
+    "Recipient",
     "RetentionPass",
     "RetentionRule",
     "RetentionStop",

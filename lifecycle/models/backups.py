@@ -59,6 +59,7 @@ class Backup(models.Model):
     incarnation = models.CharField(max_length=300)
     schema_fingerprint = models.CharField(max_length=71)
     manifest_sha256 = models.CharField(max_length=71)
+    recipients = models.TextField(blank=True, default="", db_default="")  # public keys of age, with spaces between them
     tables = models.PositiveIntegerField()
     rows = models.BigIntegerField()
     stored_bytes = models.BigIntegerField()

@@ -31,6 +31,7 @@ class Patch(models.Model):
     holds = models.CharField(max_length=10, choices=Holds.choices, default=Holds.LOST, db_default=Holds.LOST)
     key = models.CharField(max_length=200, unique=True)
     manifest_sha256 = models.CharField(max_length=71)
+    recipients = models.TextField(blank=True, default="", db_default="")  # public keys of age, with spaces between them
     tables = models.JSONField(default=dict)
     rows = models.BigIntegerField()
     stored_bytes = models.BigIntegerField()

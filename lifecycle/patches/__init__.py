@@ -10,18 +10,20 @@ not in it; nor are rows that the restore sets back, and tables that the backup d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 
-from lifecycle import archives, loss
+from lifecycle import archives, loss, recipients
 from lifecycle import manifest as manifests
 from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter
 from lifecycle.loss.sides import Asked, Row, Side
 from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
+from lifecycle.models import Recipient
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import OperationFailed, Refused
 from opsconsole.instance import instance_id
@@ -46,6 +48,16 @@ class Place:
         folder = f"patches/{self.database.name}/{self.operation_id}-{self.fence}"
         return Archive(store=archives.store(), folder=folder, part=f"{self.operation_id}.{self.fence}")
 
+    @cached_property
+    def readers(self) -> list[Recipient]:
+        """For whom it is encrypted. Raises OperationFailed when one is not what was confirmed."""
+        return recipients.of_database(self.database)
+
+    @property
+    def writing(self) -> Archive:
+        """The same archive, into which everything is written encrypted for the readers."""
+        return replace(self.archive, recipients=tuple(row.public_key for row in self.readers))
+
 
 def refuse(preview: loss.LossPreview) -> None:
     """Raise Refused where the plan of a restore shows rows that no patch could hold."""
@@ -65,7 +77,7 @@ def take(run: Run, archive: Archive, source: Manifest, name: str) -> None:
     """
     place = Place(run.database(), run.operation_id, run.fence)
     engine = run.engine()
-    writing = _Writing(place.archive)
+    writing = _Writing(place.writing)
     run.log("Keeping the rows that only the live database has.")
     preview = loss.of_backup(engine, archive, source, name, WITHOUT_LIMIT, writing.keep)
     common = [table for table in preview.tables if table.rows_live and table.rows_other is not None]
@@ -162,7 +174,10 @@ def seal(place: Place, engine: Engine, contents: Contents) -> None:
         database=place.database.name, environment=place.database.environment.name, target_identity=who.key,
         target_incarnation=who.incarnation, engine=engine.name, server_version=who.server_version,
         version_number=who.version_number, started_at=at, finished_at=at, contents=contents, verified="",
+        recipients=recipients.named(place.readers),
+        format=manifests.ENCRYPTED_FORMAT if place.readers else manifests.MANIFEST_FORMAT,
     )  # fmt: skip
+    recipients.require_encrypted(contents, place.readers)
     data = manifests.sign(made, SigningKey.load(settings.OPSCONSOLE_HOME, "manifest"))
     with place.archive.store.create(place.archive.key(MANIFEST_NAME), part=place.archive.part) as writer:
         writer.write(data)

@@ -53,6 +53,7 @@ def enlist(place: Place) -> Patch | None:
         holds=holds,
         key=made.backup,
         manifest_sha256=made.digest,
+        recipients=" ".join(made.public_keys),
         tables={table.name: table.rows for table in made.contents.tables},
         rows=made.rows,
         stored_bytes=made.stored_bytes,

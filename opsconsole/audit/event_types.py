@@ -99,6 +99,8 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("audit.key_rotated", "{who} began to replace the key that signs checkpoints", "old new new_public"),
     event("keys.rotated", "{who} replaced a key: {object}", "which old new until_seq"),
     event("keys.reencrypted", "Stored secrets were encrypted anew under the {object}", "key count addresses"),
+    event("keys.age_kept", "{who} had the console keep a private key that opens backups: {object}", "public_key"),
+    event("keys.age_removed", "{who} removed a private key that opens backups: {object}", "public_key needed"),
     event("keys.retired", "{who} dropped an old key: {object}", "which old sessions_ended"),
     # -- the history itself, and the console
     event("audit.exported", "{who} exported the audit history", "format filters until_seq"),

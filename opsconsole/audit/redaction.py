@@ -30,6 +30,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\$2[aby]\$\d\d\$\S+"), HIDDEN),
     (re.compile(r"\b(?:[a-km-np-z2-9]{4}-){4}[a-km-np-z2-9]{4}\b"), HIDDEN),  # a one-time password
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"), HIDDEN),
+    (re.compile(r"\bAGE-SECRET-KEY-[0-9A-Za-z-]+", re.I), HIDDEN),
     (re.compile(r"\bA(?:KIA|SIA)[A-Z0-9]{16}\b"), HIDDEN),
     (re.compile(rf"(?<![\w/+-]){_DATED}{_RANDOM}"), HIDDEN),
 )

@@ -8,6 +8,7 @@ from opsconsole.models.operations import (
     Installation,
     Operation,
     OperationLine,
+    OperationSecret,
     OperationTarget,
     WorkerHost,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Membership",
     "Operation",
     "OperationLine",
+    "OperationSecret",
     "OperationTarget",
     "OwnerGroup",
     "Person",

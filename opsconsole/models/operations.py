@@ -115,6 +115,18 @@ class OperationTarget(models.Model):
         ]
 
 
+class OperationSecret(models.Model):
+    """A secret that was handed over for one operation, encrypted. `transitions.move` removes it when that ends."""
+
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="secrets")
+    name = models.CharField(max_length=40)
+    value_sealed = models.TextField(editable=False)
+    changed_by = models.ForeignKey(Operation, null=True, editable=False, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["operation", "name"], name="one_secret_a_name")]
+
+
 class OperationLine(models.Model):
     """One line of an operation's live log: control characters stripped, at most 4 KiB, no secrets."""
 

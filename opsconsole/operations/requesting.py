@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +11,10 @@ from django.db import transaction
 
 from opsconsole import approvals, audit, change_runs, changes, kinds
 from opsconsole.audit.operation_rows import sealed_facts
+from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Database, Operation, OperationTarget, Person, Token
+from opsconsole.models import Account, Database, Operation, OperationSecret, OperationTarget, Person, Token
 from opsconsole.operations.rows import queue as enqueue
 from opsconsole.parameters import clean
 from opsconsole.permissions import can, visible_databases
@@ -31,9 +32,17 @@ class Prepared:
     database: Database
     account: Account | None
     self_confirmed: bool = False
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account | None) -> Plan:
+def draft(
+    kind_name: str,
+    database: Database,
+    parameters: Mapping[str, str],
+    *,
+    account: Account | None,
+    secrets: Mapping[str, str] | None = None,
+) -> Plan:
     """What the operation would do: reads the target, writes nothing. Raises Refused, Usage or TargetProblem.
 
     `account` is None for a schedule that another person confirmed: then nobody's rights are asked.
@@ -50,6 +59,7 @@ def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, 
         kinds.Request(
             database=database,
             parameters=clean(kind, parameters),
+            secrets=_secrets_of(kind, secrets or {}),
             requester=account.username if account else "a schedule",
             visible=visible_databases(account) if account else None,
         )
@@ -58,6 +68,14 @@ def draft(kind_name: str, database: Database, parameters: Mapping[str, str], *, 
         if target.database_id != database.id:
             _may_request(account, Database.objects.get(pk=target.database_id))
     return plan
+
+
+def _secrets_of(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:
+    """Secret parameters that were handed over. Raises Usage for one that the kind does not know."""
+    known = {parameter.name for parameter in kind.parameters if parameter.secret}
+    if unknown := sorted(set(given) - known):
+        raise Usage("unknown_parameter", f"{kind.label} takes no secret called {unknown[0]}.", "Leave it out.")
+    return {name: value for name, value in given.items() if value}
 
 
 def request(
@@ -70,21 +88,29 @@ def request(
     reason: str = "",
     confirm: str = "",
     retry_of: Operation | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Operation:
     """Plan, seal and submit an operation; it is queued at once or waits for people.
 
-    `confirm` is the database's name, typed by the requester where no second person is asked for.
+    `confirm` is the database's name, typed by the requester where no second person is asked for. `secrets` are kept
+    encrypted for this operation and removed when it ends.
     """
-    prepared = prepare(kind_name, database, parameters, account=account, confirm=confirm)
+    prepared = prepare(kind_name, database, parameters, account=account, confirm=confirm, secrets=secrets)
     return submit(prepared, token=token, reason=reason, retry_of=retry_of)
 
 
 def prepare(
-    kind_name: str, database: Database, parameters: Mapping[str, str], *, account: Account | None, confirm: str = ""
+    kind_name: str,
+    database: Database,
+    parameters: Mapping[str, str],
+    *,
+    account: Account | None,
+    confirm: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> Prepared:
     """The first half of a request: everything that reads the target. Raises Refused, Usage or TargetProblem."""
     kind = kinds.get(kind_name)
-    plan = draft(kind_name, database, parameters, account=account)
+    plan = draft(kind_name, database, parameters, account=account, secrets=secrets)
     requirement = approvals.requirement_for(kind, plan.targets, at=now())
     if kind.mutates and account is None:
         raise Refused(
@@ -100,7 +126,8 @@ def prepare(
             f"Type {database.name} to confirm (on the command line: --confirm {database.name}).",
         )
     return Prepared(
-        plan=plan, requirement=requirement, database=database, account=account, self_confirmed=confirmed
+        plan=plan, requirement=requirement, database=database, account=account, self_confirmed=confirmed,
+        secrets=_secrets_of(kind, secrets or {}),
     )  # fmt: skip
 
 
@@ -118,6 +145,7 @@ def submit(
         self_confirmed=prepared.self_confirmed,
         retry_of=retry_of,
         queue=prepared.database.queue,
+        secrets=prepared.secrets,
     )
 
 
@@ -169,6 +197,7 @@ def _submit(
     self_confirmed: bool = False,
     retry_of: Operation | None = None,
     queue: str = "default",
+    secrets: Mapping[str, str] | None = None,
 ) -> Operation:
     at = now()
     sealed = plan.sealed(policy_digest=requirement.policy_digest)
@@ -194,6 +223,8 @@ def _submit(
         submitted_at=at,
         expires_at=at + timedelta(minutes=requirement.valid_minutes) if requirement.gated or self_confirmed else None,
     )
+    for name, value in (secrets or {}).items():
+        OperationSecret.objects.create(operation=operation, name=name, value_sealed=field_cipher().seal(value))
     _name_targets(operation, sealed)
     _record_plan(operation, sealed, requirement)
     if requirement.gated:

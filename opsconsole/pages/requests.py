@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_post_parameters
 
 from opsconsole import approvals, kinds, operations, reauth
 from opsconsole.clock import now
@@ -57,6 +58,7 @@ class RequestForm(forms.Form):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        self.secret = [parameter.name for parameter in kind.parameters if parameter.secret]
         for parameter in kind.fields(database, given):
             self.fields[parameter.name] = _field(kind, parameter, database, visible)
         self.fields["reason"] = forms.CharField(
@@ -83,8 +85,13 @@ class RequestForm(forms.Form):
             )
 
     def parameters(self) -> dict[str, str]:
-        """What was asked for, without the reason and the confirmation."""
-        return {name: _as_text(value) for name, value in self.cleaned_data.items() if name not in NOT_PARAMETERS}
+        """What was asked for, without secrets, the reason and the confirmation."""
+        left_out = NOT_PARAMETERS.union(self.secret)
+        return {name: _as_text(value) for name, value in self.cleaned_data.items() if name not in left_out}
+
+    def secrets(self) -> dict[str, str]:
+        """What was handed over for this operation only."""
+        return {name: self.cleaned_data[name] for name in self.secret if self.cleaned_data.get(name)}
 
 
 @page(
@@ -95,6 +102,7 @@ class RequestForm(forms.Form):
     methods=("GET", "POST"),
     act="asking for it",
 )
+@sensitive_post_parameters()
 def request_page(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
     """The form; sending it plans, seals and submits."""
     chosen = _kind(kind, database)
@@ -117,6 +125,7 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
         form=form,
         requirement=requirement,
         instead=chosen.instead(database),
+        not_asked_again=",".join(["password", "confirm", "reason", "csrfmiddlewaretoken", *form.secret]),
     )
 
 
@@ -124,7 +133,8 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
 def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
     """The plan as it would be now, for the values in the form. Reads the database and writes nothing."""
     chosen = _kind(kind, database)
-    given = {p.name: _as_text(request.GET.getlist(p.name)) for p in chosen.parameters if p.name in request.GET}
+    asked = [p.name for p in chosen.parameters if p.name in request.GET and not p.secret]
+    given = {name: _as_text(request.GET.getlist(name)) for name in asked}
     try:
         plan = operations.draft(chosen.name, database, given, account=account_of(request))
     except OpsError as error:
@@ -152,6 +162,7 @@ def _ask(request: HttpRequest, form: RequestForm, kind: kinds.Kind, database: Da
             kind.name,
             database,
             form.parameters(),
+            secrets=form.secrets(),
             account=account_of(request),
             reason=form.cleaned_data["reason"],
             confirm=form.cleaned_data.get("confirm", ""),
@@ -177,7 +188,8 @@ def _form(request: HttpRequest, kind: kinds.Kind, database: Database, confirms: 
     }
     if request.method == "POST":
         return RequestForm(kind, database, request.POST, given=request.POST.dict(), **known)
-    given = {name: request.GET[name] for name in request.GET if name not in ("confirm", "password")}
+    hidden = {"confirm", "password", *(p.name for p in kind.parameters if p.secret)}
+    given = {name: request.GET[name] for name in request.GET if name not in hidden}
     lists = {p.name: given[p.name].split(",") for p in kind.parameters if p.several and p.name in given}
     return RequestForm(kind, database, initial={**given, **lists}, given=given, **known)
 
@@ -206,6 +218,10 @@ def _field(
         "required": parameter.required,
         "initial": parameter.default,
     }
+    if parameter.secret:
+        return forms.CharField(
+            max_length=4000, widget=forms.PasswordInput(attrs={"autocomplete": "off"}), **shared | {"initial": None}
+        )
     if parameter.several:
         return forms.MultipleChoiceField(choices=parameter.choices, widget=forms.CheckboxSelectMultiple, **shared)
     if parameter.choices:

@@ -1,4 +1,4 @@
-"""`manage.py backup list|show|download|inspect`: what is kept, what it holds, a copy of it; what others wrote."""
+"""`manage.py backup list|show|download|kit|inspect`: what is kept, what it holds, a copy of it; what others wrote."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import humanize
 from django.core.management.base import CommandParser
 
-from lifecycle import choices, drills
+from lifecycle import choices, drills, kit
 from lifecycle.archives import manifest_of
 from lifecycle.management import looking
-from lifecycle.management.fetching import add_arguments, fetch
+from lifecycle.management.fetching import add_arguments, fetch, place, save
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.models.backups import Backups
 from lifecycle.uses import refuse_absent
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
-from opsconsole.permissions import visible_databases
+from opsconsole.permissions import can, visible_databases
 
 
 class Command(ConsoleCommand):
@@ -33,6 +33,9 @@ class Command(ConsoleCommand):
         getting = self.verb(verbs, "download", self.download, "a backup as a tar file, in the name of a token's owner")
         getting.add_argument("id", help="its number, or a database's name for the latest good one")
         add_arguments(getting)
+        making = self.verb(verbs, "kit", self.kit, "the recovery kit: manifests, public facts, the recipe; no secrets")
+        making.add_argument("database", nargs="?", default="", help="of one database (default: of the whole console)")
+        making.add_argument("--output", default="", metavar="FILE", help="where to (default: its own name, here)")
         inspecting = self.verb(verbs, "inspect", self.inspect, "what files of other tools hold; nothing is kept")
         looking.add_arguments(inspecting)
 
@@ -68,6 +71,18 @@ class Command(ConsoleCommand):
 
     def inspect(self, options: Options) -> Exit:
         return looking.look(self, options)
+
+    def kit(self, options: Options) -> Exit:
+        """Made in the name of a token's owner, or by somebody at the shell; it holds no data and no secret."""
+        database = self.database_called(options["database"]) if options["database"] else None
+        if self.account is not None and not can(self.account, "download", database):
+            raise Refused("not_allowed", "Your role does not let you download backups.", "Ask an engineer.")
+        path = place(options["output"] or kit.filename(database))
+        made = kit.of_database(database) if database else kit.of_console(self.account)
+        digest = save(made.stream(), path)
+        facts = {"file": str(path), "sha256": digest, "databases": [row.name for row in made.databases]}
+        self.answer(facts, f"{path}: sha256 {digest}")
+        return Exit.OK
 
     def visible(self) -> Backups:
         """The backups of databases that the actor may see; all of them at a shell without a token."""

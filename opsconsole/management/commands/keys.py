@@ -1,13 +1,17 @@
-"""`manage.py keys status|rotate`: which keys the console has, and replacing them.
+"""`manage.py keys status|rotate|age`: which keys the console has, replacing them, and the private keys of backups.
 
 A rotation that was stopped half way goes on when the same command is given again.
 """
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
-from opsconsole import rotation
+from django.conf import settings
+
+from opsconsole import age_keys, audit, rotation
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, table
@@ -28,6 +32,23 @@ class Command(ConsoleCommand):
         rotating.add_argument("--finish", action="store_true", help="drop older keys (secret, fields)")
         rotating.add_argument("--end-sessions", action="store_true", help="with secret --finish: log people out")
 
+        age = verbs.add_parser("age", help="private keys of age that open encrypted backups").add_subparsers(
+            dest="which", required=True
+        )
+        self.verb(age, "list", self.age_list, "the private keys that the console keeps, by their public ones")
+        for name, act, words in (
+            ("generate", self.age_generate, "make a private key and keep it; prints the public one"),
+            ("add", self.age_add, "keep a private key, read from standard input or a file of age-keygen"),
+            ("remove", self.age_remove, "remove a private key; refused while something listed needs it"),
+        ):
+            self.verb(age, name, act, words).add_argument("name", help="what the key is called here")
+        age.choices["add"].add_argument(
+            "--file", default="", metavar="PATH", help="the file, instead of standard input"
+        )
+        age.choices["remove"].add_argument(
+            "--although-needed", action="store_true", help="although backups are encrypted for it"
+        )
+
     def status(self, options: Options) -> Exit:
         found = rotation.status()
         rows = [(each.which, each.current, ", ".join(each.older) or "none", each.open) for each in found]
@@ -35,8 +56,7 @@ class Command(ConsoleCommand):
         return Exit.OK
 
     def rotate(self, options: Options) -> Exit:
-        if self.account is not None and not can(self.account, "administer"):
-            raise Refused("not_allowed", "Keys are replaced by an administrator.", "Ask an administrator.")
+        self._administrators_only()
         which = str(options["which"])
         if options["finish"]:
             return self._finish(which, options["end_sessions"])
@@ -46,6 +66,44 @@ class Command(ConsoleCommand):
         more = " Restart the console for it to be used." if which == "secret" else ""
         self.answer({"key": which, "current": key}, f"The {which} key is {key} now.{more}")
         return Exit.OK
+
+    def age_list(self, options: Options) -> Exit:
+        keys = age_keys.kept(settings.OPSCONSOLE_HOME)
+        facts = [{"name": key.name, "public_key": key.public_key} for key in keys]
+        text = table(("name", "public key"), [(key.name, key.public_key) for key in keys])
+        self.answer({"keys": facts}, text if keys else "The console keeps none.")
+        return Exit.OK
+
+    def age_generate(self, options: Options) -> Exit:
+        self._administrators_only()
+        return self._kept(age_keys.generate(settings.OPSCONSOLE_HOME, options["name"]))
+
+    def age_add(self, options: Options) -> Exit:
+        self._administrators_only()
+        try:
+            text = Path(options["file"]).read_text() if options["file"] else sys.stdin.read()
+        except (OSError, UnicodeDecodeError):
+            raise Usage("no_file", f"{options['file']} cannot be read.", "Name a file of age-keygen.") from None
+        return self._kept(age_keys.keep(settings.OPSCONSOLE_HOME, options["name"], text))
+
+    def age_remove(self, options: Options) -> Exit:
+        self._administrators_only()
+        key = age_keys.find(settings.OPSCONSOLE_HOME, options["name"])
+        needed = age_keys.forget(settings.OPSCONSOLE_HOME, key, although_needed=options["although_needed"])
+        told = {"public_key": key.public_key, "needed": len(needed)}
+        audit.record("keys.age_removed", subject=f"age key {key.name}", data=told)
+        self.answer({"name": key.name, **told}, f"The key {key.name} is gone from this console.")
+        return Exit.OK
+
+    def _kept(self, key: age_keys.Kept) -> Exit:
+        audit.record("keys.age_kept", subject=f"age key {key.name}", data={"public_key": key.public_key})
+        facts = {"name": key.name, "public_key": key.public_key}
+        self.answer(facts, f"The console keeps the key {key.name}. Its public key: {key.public_key}")
+        return Exit.OK
+
+    def _administrators_only(self) -> None:
+        if self.account is not None and not can(self.account, "administer"):
+            raise Refused("not_allowed", "Keys are replaced by an administrator.", "Ask an administrator.")
 
     def _fields(self) -> Exit:
         asked = rotation.rotate_fields(self.account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,10 @@ class Command(ConsoleCommand):
         parser.add_argument(
             "--confirm", default="", metavar="NAME", help="the database's name, where nobody else is asked"
         )
+        parser.add_argument(
+            "--identity-stdin", action="store_true",
+            help="read the private age key of an encrypted backup from standard input, for this operation only",
+        )  # fmt: skip
         parser.add_argument("--plan", action="store_true", help="show what it would do, and do nothing")
         parser.add_argument(
             "--wait", nargs="?", type=float, const=math.inf, metavar="SECONDS",
@@ -42,7 +47,10 @@ class Command(ConsoleCommand):
         kinds.get(options["kind"])
         database = self.database_called(options["name"])
         given = self.brought(options["kind"], database, settings_from(options["set"]))
-        return self.preview(options["kind"], database, given) if options["plan"] else self.ask(database, given, options)
+        secrets = {"identity": sys.stdin.read()} if options["identity_stdin"] else {}
+        if options["plan"]:
+            return self.preview(options["kind"], database, given, secrets)
+        return self.ask(database, given, secrets, options)
 
     def brought(self, kind: str, database: Database, given: dict[str, str]) -> Mapping[str, str]:
         """The settings, once files of this machine that they name were read, and inspected by a worker."""
@@ -62,8 +70,8 @@ class Command(ConsoleCommand):
             raise OperationFailed(ended.failure_code or ended.state, operation_sentence(ended))
         return errand.parameters
 
-    def preview(self, kind: str, database: Database, given: Mapping[str, str]) -> Exit:
-        plan = operations.draft(kind, database, given, account=self.signed_in())
+    def preview(self, kind: str, database: Database, given: Mapping[str, str], secrets: Mapping[str, str]) -> Exit:
+        plan = operations.draft(kind, database, given, account=self.signed_in(), secrets=secrets)
         facts: dict[str, Any] = {
             "id": None, "kind": kind, "database": database.name, "state": "draft", "digest": plan.digest, "url": None,
             "result": {}, "plan": json.loads(plan.to_bytes()),
@@ -71,10 +79,10 @@ class Command(ConsoleCommand):
         self.answer(facts, plan_text(plan))
         return Exit.OK
 
-    def ask(self, database: Database, given: Mapping[str, str], options: Options) -> Exit:
+    def ask(self, database: Database, given: Mapping[str, str], secrets: Mapping[str, str], options: Options) -> Exit:
         operation = operations.request(
             options["kind"], database, given, account=self.signed_in(), token=self.token, reason=options["reason"],
-            confirm=options["confirm"],
+            confirm=options["confirm"], secrets=secrets,
         )  # fmt: skip
         if operation.state == State.QUEUED and nobody_works():
             self.warn("No worker was seen lately, so it stays queued until one starts (make run, or manage.py worker).")
