@@ -43,7 +43,7 @@ def evidence(cast: Cast) -> list[str]:
     ScheduleSlot.objects.create(
         schedule="nightly-backup",
         version=1,
-        database=Database.objects.get(name="savings"),
+        database=Database.objects.get(name="ledger"),
         slot=now(),
         state="started",
         at=now(),
