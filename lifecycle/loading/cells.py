@@ -19,7 +19,7 @@ class Cells(Fitting[list[Any]]):
     """Values for parameters of a statement."""
 
     def form(self, field: Field, pair: Pair) -> Callable[[Any], Any]:
-        return _of_json if pair.is_json else _stored
+        return _of_json if pair.is_json else stored
 
     def pack(self, values: list[Any]) -> list[Any]:
         return values
@@ -36,7 +36,8 @@ def _of_json(value: Any) -> Any:
     return _text(json_text(value))
 
 
-def _stored(value: Any) -> Any:
+def stored(value: Any) -> Any:
+    """A value in the storage class that it has. Raises Unfit."""
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, bool):

@@ -10,6 +10,8 @@ from lifecycle.loading.base import Pair
 from opsconsole.engines.structure import Relation, Structure
 
 JSON_TYPES = frozenset({"json", "jsonb"})
+TEXT_TYPES = frozenset({"text", "character varying", "varchar", "character", "char", "bpchar", "name", "citext"})
+AS_TEXT = "(as text)"  # what a portable backup says of a type whose values it writes as the text of them
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -53,24 +55,29 @@ def tables(summary: Summary, structure: Structure, renames: Mapping[str, str]) -
     }  # fmt: skip
 
 
-def columns(
-    table: DocumentTable, relation: Relation, renames: Mapping[str, str], *, source_engine: str, texts: bool
-) -> tuple[Pair, ...]:
-    """The columns that have a partner, generated ones included. JSON of a source that tells no types is JSON when a
-    database that knows such columns wrote it; what SQLite wrote is the text of it, and so is a dump's (`texts`)."""
+def columns(table: DocumentTable, relation: Relation, renames: Mapping[str, str], summary: Summary) -> tuple[Pair, ...]:
+    """The columns that have a partner, generated ones included."""
     wanted: dict[str, str] = {}  # by the name that is looked for, so that no two columns go into one
     for name in table.columns:
         wanted.setdefault(renames.get(f"{table.name}.{name}", name), name)
     found = _paired(list(wanted), [field.name for field in relation.fields], _COLUMNS)
-    families = {field.name: field.family for field in relation.fields}
-
-    def is_json(name: str, target: str) -> bool:
-        kind = table.types.get(name)
-        untold = source_engine == "postgresql" and families[target] == "json"
-        return not texts and (untold if kind is None else kind.lower() in JSON_TYPES)
-
     pairs = ((name, found[alias]) for alias, name in wanted.items() if alias in found)
-    return tuple(Pair(source=name, target=target, is_json=is_json(name, target)) for name, target in pairs)
+    return tuple(
+        Pair(
+            source=name, target=target, is_json=_is_json(summary, table.types.get(name), relation.field(target).family)
+        )
+        for name, target in pairs
+    )
+
+
+def _is_json(summary: Summary, kind: str | None, family: str) -> bool:
+    """Whether a text is a string of JSON rather than the text of it. A dump holds every value as its text, and so does
+    SQLite; whoever reads PostgreSQL to write JSON has the value itself, of any column but one of texts."""
+    if summary.engine != "postgresql" or summary.texts:
+        return False
+    if family != "json":
+        return kind is not None and kind.lower() in JSON_TYPES
+    return kind is None or not (kind.endswith(AS_TEXT) or kind.partition("(")[0].lower() in TEXT_TYPES)
 
 
 def _paired(names: Sequence[str], targets: Iterable[str], ways: Sequence[tuple[_Alike, _Alike]]) -> dict[str, str]:

@@ -80,7 +80,7 @@ def _live_rows(structure: Structure, counts: Mapping[str, int], name: str) -> in
 
 
 def _covered(table: DocumentTable, relation: Relation, summary: Summary, live: int, options: Options) -> Covered:
-    pairs = pairing.columns(table, relation, options.renames, source_engine=summary.engine, texts=summary.texts)
+    pairs = pairing.columns(table, relation, options.renames, summary)
     written = tuple(pair for pair in pairs if not relation.field(pair.target).generated)
     targets, known = {pair.target for pair in written}, {pair.source for pair in pairs}
     return Covered(

@@ -21,8 +21,8 @@ Form = Callable[[Any], str]  # of a value that is not NULL; raises Unfit
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NULL = "\\N"
 _TIME = re.compile(
-    r"(?P<day>\d{4,6}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
-    r"\s?(?P<zone>Z|[+-]\d\d(?::?\d\d(?::\d\d)?)?)?(?P<bc> BC)?"
+    r"(?P<day>\d{4,7}-\d\d-\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
+    r"\s?(?P<zone>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?(?P<bc> BC)?"
 )
 _EPOCH_TEXT = re.compile(r"-?\d{9,16}(?:\.\d+)?")
 _INFINITE = frozenset({"infinity", "-infinity"})
