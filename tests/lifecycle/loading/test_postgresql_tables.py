@@ -33,9 +33,8 @@ CREATE TABLE public.things (id int PRIMARY KEY, name text);
 CREATE TABLE app.things (id int PRIMARY KEY, name text);
 CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN INSERT INTO log VALUES (TG_OP || ' ' || coalesce(NEW.name, OLD.name)); RETURN coalesce(NEW, OLD); END $$;
-CREATE TRIGGER noting AFTER INSERT OR DELETE ON app.things FOR EACH ROW EXECUTE FUNCTION public.note();
 INSERT INTO app.things VALUES (7, 'old');
-TRUNCATE app.log;
+CREATE TRIGGER noting AFTER INSERT OR DELETE ON app.things FOR EACH ROW EXECUTE FUNCTION public.note();
 """
 
 
