@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lifecycle.documents.base import Problem, Summary
+from lifecycle.documents.base import Problem, Summary, refusing
 from lifecycle.documents.known import reader_of
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.normalised import Normaliser, write_summary
@@ -105,7 +105,7 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
         else:
             normaliser.row(table, row)
     tables, table_files = normaliser.finish()
-    if not tables and not findings.problems:
+    if not tables and not refusing(findings.problems):
         raise OperationFailed("unreadable", "There is no table in it.", "Look at how it was written.")
     heading = findings.heading
     summary = Summary(

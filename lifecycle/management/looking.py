@@ -61,7 +61,7 @@ def _text(found: Inspected) -> str:
     lines = [
         f"{summary.label}{version}",
         f"Exported at {summary.exported_at}" if summary.exported_at else "It does not say when it was exported.",
-        f"{len(summary.tables)} tables, {summary.rows} rows",
+        f"Tables: {len(summary.tables)}, rows: {summary.rows}",
         *(f"{each.level.capitalize()}: {each.text} {each.next_step}".rstrip() for each in summary.problems),
     ]
     held = [(each.name, each.rows, ", ".join(each.columns)) for each in summary.tables]

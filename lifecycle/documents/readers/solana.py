@@ -54,7 +54,9 @@ class SolanaSet(Reader):
     label = "Solana starter kit file set"
 
     def recognises(self, files: Sequence[SourceFile]) -> bool:
-        return any(_role(file, shape_of(file)) in {"summary", "users"} for file in files)
+        roles = [_role(file, shape_of(file)) for file in files]
+        is_named = all("-backup-" in file.name and STAMP.search(file.name) for file in files)
+        return "summary" in roles or "users" in roles or (all(roles) and is_named)
 
     def rows(self, files: Sequence[SourceFile], findings: Findings) -> Iterator[tuple[str, Row | None]]:
         roles = {file.name: _role(file, shape_of(file)) for file in files}

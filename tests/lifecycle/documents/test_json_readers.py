@@ -199,6 +199,18 @@ def test_a_set_of_which_a_file_is_missing_is_incomplete() -> None:
     assert len(found.tables["Like"]) == 1
 
 
+@pytest.mark.parametrize(("part", "tables"), [("comments", ["Comment", "Like"]), ("points", ["PointTransaction"])])
+def test_any_other_file_of_a_set_alone_is_an_incomplete_set_too(part: str, tables: list[str]) -> None:
+    found = read(next(path for path in SET if part in path.name))
+    assert (found.format, list(found.tables), found.codes) == ("solana-set", tables, [("warning", "incomplete_set")])
+
+
+def test_a_summary_alone_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(OperationFailed) as refused:
+        inspect(gather([path for path in SET if "summary" in path.name]), tmp_path)
+    assert refused.value.code == "unreadable"
+
+
 def test_a_set_beside_others_is_read_alone_and_two_without_a_summary_are_not_guessed_at(tmp_path: Path) -> None:
     found = read(*SET, LONE)
     assert (len(found.tables["User"]), found.codes) == (2, [("warning", "left_out")])
