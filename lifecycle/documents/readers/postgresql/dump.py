@@ -11,8 +11,9 @@ from typing import BinaryIO
 from lifecycle.documents.base import Row
 from lifecycle.documents.readers.postgresql.defining import Defined, defined
 from lifecycle.documents.readers.postgresql.encodings import encoding_named
+from lifecycle.documents.readers.postgresql.inserts import Inserts
 from lifecycle.documents.readers.postgresql.lexer import Command, Comment, Script
-from lifecycle.documents.readers.postgresql.rows import Target, copied, inserted, row_of
+from lifecycle.documents.readers.postgresql.rows import Target, copied, row_of
 from lifecycle.documents.readers.postgresql.statements import Role, verdict_on
 from lifecycle.documents.readers.postgresql.tokens import Speech
 from lifecycle.documents.readers.refusals import unreadable
@@ -47,6 +48,7 @@ class Dump:
         self._speech = Speech()
         self._path = ""  # the schema of names without one, where an old dump sets a search_path
         self._defined: dict[tuple[str, str], Defined] = {}
+        self._inserts = Inserts(self._columns)
         self._covered: set[str] = set()
         self._announced: list[str] = []  # tables whose own heading has come, and nothing behind it yet
         self._counted: dict[Role, Counter[str]] = {Role.TOLD: Counter(), Role.LOST: Counter(), Role.REFUSED: Counter()}
@@ -146,7 +148,7 @@ class Dump:
             )
 
     def _inserted(self, piece: Statement) -> Found:
-        for target, row in inserted(piece, self._speech, self._columns):
+        for target, row in self._inserts.rows(piece, self._speech):
             name = self._full_name(target)
             yield from self._begun(name)
             yield name, row

@@ -1,9 +1,8 @@
-"""Rows out of COPY data and INSERT statements, as texts by column: what they mean, the target's types decide."""
+"""Rows out of COPY data, as texts by column: what they mean, the target's types decide."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lifecycle.documents.base import Row
@@ -14,9 +13,7 @@ from lifecycle.documents.readers.text import Piece
 
 NULL = "\\N"
 _FIELD = re.compile(r"(?:[^\t\\]|\\.)*", re.DOTALL)
-_CONSTANTS = {"NULL": None, "TRUE": "true", "FALSE": "false"}
-_BITS = re.compile(r"[bB]'([01]*)'")
-_ADVICE = "Dump the table with COPY (pg_dump without --inserts), or with --column-inserts."
+_CHANGED = "The file was changed or cut. Use another copy of it."
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,6 @@ def row_of(line: bytes, columns: tuple[str, ...], number: int, encoding: Encodin
     return dict(zip(columns, cells, strict=True))
 
 
-_CHANGED = "The file was changed or cut. Use another copy of it."
-
-
 def _cell(field: str, number: int, encoding: Encoding) -> str | None:
     if field == NULL:
         return None
@@ -77,71 +71,3 @@ def _fields(text: str) -> list[str]:
         if here > len(text):
             break
     return fields
-
-
-def inserted(
-    statement: Piece, speech: Speech, known: Callable[[str, str], tuple[str, ...] | None]
-) -> Iterator[tuple[Target, Row]]:
-    """The rows of `INSERT INTO table [(columns)] VALUES (...), (...)`; `known` tells columns of a table."""
-    tokens = Tokens(statement, speech)
-    tokens.expect("INSERT", "INTO")
-    schema, table = tokens.qualified()
-    columns = tokens.names() if tokens.sees("(") else known(schema, table)
-    target = Target(schema, table, columns)
-    if tokens.skip("DEFAULT"):
-        tokens.expect("VALUES", ";")
-        yield target, {}
-        return
-    if tokens.skip("OVERRIDING"):
-        if not tokens.skip("SYSTEM", "USER"):
-            raise tokens.unexpected()
-        tokens.expect("VALUE")
-    tokens.expect("VALUES")
-    yield target, _values(tokens, target, statement.line)
-    while tokens.skip(","):
-        yield target, _values(tokens, target, statement.line)
-    if tokens.skip("ON"):
-        tokens.expect("CONFLICT", "DO", "NOTHING")
-    tokens.expect(";")
-
-
-def _values(tokens: Tokens, target: Target, line: int) -> Row:
-    """One row between parentheses; a column that says DEFAULT (a generated one) is absent."""
-    tokens.expect("(")
-    cells = [_value(tokens)]
-    while tokens.skip(","):
-        cells.append(_value(tokens))
-    tokens.expect(")")
-    if target.columns is None:
-        raise unreadable(f"The INSERT on line {line} does not name the columns of {target.table}.", _ADVICE)
-    if len(cells) != len(target.columns):
-        counts = f"{len(cells)} values for {len(target.columns)} columns"
-        raise unreadable(f"The INSERT on line {line} has {counts}.", _ADVICE)
-    return {name: cell[0] for name, cell in zip(target.columns, cells, strict=True) if cell}
-
-
-def _value(tokens: Tokens) -> tuple[str | None] | tuple[()]:
-    """A constant as a text or NULL, () for DEFAULT. Whatever would have to be computed is refused."""
-    kind, text = tokens.peek()
-    if kind == "word" and text.upper() in _CONSTANTS:
-        tokens.take()
-        return (_CONSTANTS[text.upper()],)
-    if tokens.skip("DEFAULT"):
-        return ()
-    if kind == "text" and (bits := _BITS.fullmatch(text)):
-        tokens.take()
-        return (bits[1],)
-    if kind in {"text", "escaped"}:
-        value = tokens.text()
-        _skip_cast(tokens)
-        return (value,)
-    sign = "-" if tokens.skip("-") else ""
-    if tokens.peek()[0] != "number":
-        raise tokens.unexpected()
-    return (sign + tokens.take()[1],)
-
-
-def _skip_cast(tokens: Tokens) -> None:
-    if tokens.skip(":"):
-        tokens.expect(":")
-        tokens.qualified()

@@ -101,6 +101,8 @@ _FIRST = {
 
 def verdict_on(statement: Piece) -> Verdict:
     """What a statement of a dump is to us."""
+    if statement.text.startswith(b"INSERT INTO "):  # the many
+        return _FIRST["INSERT INTO"]
     words = _words(statement)
     if words.startswith("CREATE "):
         return _created(statement, _ADJECTIVES.sub("", words.removeprefix("CREATE ")))

@@ -6,6 +6,8 @@ import gzip
 
 import pytest
 
+from lifecycle.documents.readers.postgresql.dump import Dump
+from lifecycle.documents.reading import Findings
 from opsconsole.exceptions import OperationFailed
 from tests.lifecycle.documents.reading_files import FIXTURES, read
 
@@ -213,8 +215,21 @@ def test_what_is_broken_or_would_have_to_be_run_is_unreadable(broken: bytes) -> 
     assert refused.value.code == "unreadable" and refused.value.next_step
 
 
+class Endless:
+    """A beginning, and 100 MB of one filling behind it, made as they are read."""
+
+    def __init__(self, beginning: bytes, filling: bytes) -> None:
+        self._next, self._filling, self._left = beginning, filling, 100 << 20
+
+    def read(self, count: int) -> bytes:
+        data, self._next = self._next, b""
+        count = min(count, self._left)
+        self._left -= count
+        return data or (self._filling * (count // len(self._filling) + 1))[:count]
+
+
 @pytest.mark.parametrize("filling", [b"'", b" (1),\n", b"/*", b"$a$ "], ids=str)
 def test_an_endless_statement_is_refused_before_it_fills_the_memory(filling: bytes) -> None:
-    endless = HEAD + b"INSERT INTO public.t VALUES " + filling * ((100 << 20) // len(filling))
+    endless = Endless(HEAD + b"INSERT INTO public.t VALUES ", filling)
     with pytest.raises(OperationFailed, match=r"longer than|none that pg_dump writes"):
-        read(endless)
+        list(Dump(Findings()).rows(endless))  # type: ignore[arg-type]
