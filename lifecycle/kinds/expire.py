@@ -54,7 +54,7 @@ class ExpireKind(Kind):
             effects=(
                 Effect(
                     object=f"backup {backup.id}", action="removed", rows_before=backup.rows, rows_after=0,
-                    note=f"{backup.tables} tables, {size(backup.stored_bytes)}; {database.name} itself is not touched",
+                    note=f"{size(backup.stored_bytes)} of a backup; {database.name} itself is not touched",
                 ),
             ),
             preconditions=(Precondition(probe="listed", subject=str(backup.id), value=_state_of(backup)),),

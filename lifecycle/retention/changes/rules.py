@@ -13,7 +13,7 @@ from lifecycle.models import RetentionRule
 from lifecycle.retention import rules
 from lifecycle.retention.deciding import Fate
 from lifecycle.retention.facts import outlook
-from lifecycle.retention.rule import COUNTS, MOST, USUAL, Rule, sentence
+from lifecycle.retention.rule import COUNTS, MOST, Rule, sentence
 from opsconsole import audit, bootstrap
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.base import delay_in_words
@@ -87,8 +87,12 @@ def scope_of(given: str) -> str:
 
 
 def _now_of(scope: str) -> Rule:
-    found = rules.in_force().get(scope)
-    return found.rule if found else USUAL
+    """The rule that counts there now: its own, or that of the next wider scope."""
+    known, name = rules.in_force(), scope.removeprefix(rules.DATABASE)
+    if scope not in known and scope != name:
+        rows = Database.objects.select_related("environment").filter(name=name, removed_at=None)
+        return rules.rule_for(rows.get(), known)
+    return known.get(scope, known[rules.DEFAULT]).rule
 
 
 def _draft(scope: str, wanted: Rule, *, enabled: bool) -> Draft:
@@ -103,7 +107,7 @@ def _draft(scope: str, wanted: Rule, *, enabled: bool) -> Draft:
         effects=(
             Effect(
                 object=f"how long backups are kept ({scope})", action="replaced" if was else "created",
-                note=f"{sentence(was.rule) if was else 'no rule of its own'} → {says}",
+                note=f"{sentence(_now_of(scope))} → {says}",
             ),
             Effect(object="takes effect", action="created",
                    note=delay_in_words(settings.WEAKENED_POLICY_HOURS) if lost else "at once"),
