@@ -11,12 +11,11 @@ from lifecycle import archives, choices, recipients, taking
 from lifecycle.documents.base import Document
 from lifecycle.documents.stored import open_stored
 from lifecycle.models import Backup, Upload
+from lifecycle.models.backups import PORTABLE
 from lifecycle.uploads import inspection, listing
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Request
 from opsconsole.models import Database
-
-PORTABLE = "json"  # the format of a backup whose content is a document
 
 
 @dataclass(frozen=True, kw_only=True)

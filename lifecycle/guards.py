@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lifecycle.models import Backup, Hold, Recipient, RetentionPass, RetentionRule
+from lifecycle.models.backups import PORTABLE
 from opsconsole.triggers.guards import Guard
 from opsconsole.triggers.rules import (
     AS_A_REQUEST,
@@ -80,17 +81,33 @@ def _backups() -> Iterator[Guard]:
 
 
 def _is_last_good() -> str:
-    """Of one that is present: no newer good one of its sort. Of one in the trash: no good one is left at all."""
-    table = table_of(Backup)
-    none_newer = f"NOT EXISTS (SELECT 1 FROM {table} b WHERE {PRESENT} AND {NEWER}"
-    asked_for = f"OLD.purpose <> 'safety' AND {none_newer} AND b.purpose <> 'safety')"
-    safety = (
-        f"OLD.purpose = 'safety' AND {none_newer}) AND NOT EXISTS "
-        f"(SELECT 1 FROM {table} b WHERE {PRESENT} AND b.purpose <> 'safety')"
+    """Of one that is present: no newer good one of its sort. Of one in the trash: no good one is left at all.
+
+    A whole backup comes before one of some tables or without a schema, and one asked for before a safety backup.
+    """
+    table, whole, asked = table_of(Backup), _whole("b"), "b.purpose <> 'safety'"
+    none = f"NOT EXISTS (SELECT 1 FROM {table} b WHERE {PRESENT}"
+    of_whole = (
+        f"(OLD.purpose <> 'safety' AND {none} AND {whole} AND {asked} AND {NEWER}))",
+        f"(OLD.purpose = 'safety' AND {none} AND {whole} AND {NEWER}) AND {none} AND {whole} AND {asked}))",
+        f"(OLD.drilled_at IS NOT NULL AND {none} AND {whole} AND b.drilled_at IS NOT NULL AND {NEWER}))",
     )
-    drilled = f"OLD.drilled_at IS NOT NULL AND {none_newer} AND b.drilled_at IS NOT NULL)"
-    alone = f"OLD.trashed_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table} b WHERE {PRESENT})"
-    return f"(OLD.trashed_at IS NULL AND (({asked_for}) OR ({safety}) OR ({drilled}))) OR ({alone})"
+    of_others = (
+        f"(OLD.purpose <> 'safety' AND {none} AND {asked} AND {NEWER}))",
+        f"(OLD.purpose = 'safety' AND {none} AND {NEWER}) AND {none} AND {asked}))",
+        f"(OLD.drilled_at IS NOT NULL AND {none} AND b.drilled_at IS NOT NULL AND {NEWER}))",
+    )
+    newest = (
+        f"({_whole('OLD')} AND ({' OR '.join(of_whole)}))",
+        f"(NOT {_whole('OLD')} AND {none} AND {whole}) AND ({' OR '.join(of_others)}))",
+    )
+    alone = f"({none}) OR ({_whole('OLD')} AND {none} AND {whole})))"
+    return f"(OLD.trashed_at IS NULL AND ({' OR '.join(newest)})) OR (OLD.trashed_at IS NOT NULL AND ({alone}))"
+
+
+def _whole(row: str) -> str:
+    """Whether a row brings a whole database back."""
+    return f"({row}.part = '' AND {row}.format <> '{PORTABLE}')"
 
 
 def _holds() -> Iterator[Guard]:

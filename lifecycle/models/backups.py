@@ -9,6 +9,8 @@ from django.db import models
 from lifecycle.models.patches import Patch
 from opsconsole.models import Account, Database, Operation
 
+PORTABLE = "json"  # the format of a backup whose content is a document: rows without a schema
+
 
 class Backups(models.QuerySet["Backup"]):
     """Rows of backups, and which of them are there to be used."""
@@ -16,6 +18,10 @@ class Backups(models.QuerySet["Backup"]):
     def present(self) -> Backups:
         """Neither in the trash nor deleted."""
         return self.filter(trashed_at=None).exclude(state=Backup.State.EXPIRED)
+
+    def complete(self) -> Backups:
+        """Those that bring a whole database back: its schema and every table."""
+        return self.filter(part="").exclude(format=PORTABLE)
 
     def good(self) -> Backups:
         """Present, and not found damaged: what may be restored."""

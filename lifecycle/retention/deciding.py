@@ -49,6 +49,8 @@ class Candidate:
     started_at: datetime
     line: str = ""  # which incarnation of the target it is of; what our own restores made goes on in the same line
     format: str = "native"
+    part: str = ""  # what it leaves out, in words; each choice of tables counts for itself
+    complete: bool = True  # it brings the whole database back: schema and every table
     safety: bool = False
     good: bool = True  # False: found damaged
     drilled: bool = False  # a drill of it held (V2); every listed backup was read through (V1)
@@ -103,10 +105,12 @@ def decide(backups: Sequence[Candidate], rule: Rule, at: datetime) -> list[Decis
     by_rule = _kept_by_rule(present, rule, at)
     last_good = _last_good(present)
     any_good = any(backup.good for backup in present)
+    any_complete = any(backup.good and backup.complete for backup in present)
     found = []
     for backup in backups:
         if not backup.present:
-            found.append(_gone(backup, rescued=backup.good and not any_good))
+            alone = not (any_complete if backup.complete else any_good)
+            found.append(_gone(backup, rescued=backup.good and alone))
             continue
         reasons = [
             *last_good.get(backup.id, ()),
@@ -141,9 +145,13 @@ def last_good_of(backups: Iterable[Candidate]) -> frozenset[int]:
 def _last_good(present: Sequence[Candidate]) -> dict[int, list[Reason]]:
     """The newest good backup, and the newest that a drill restored; a damaged one is neither.
 
-    What somebody asked for comes before a safety backup, which holds what was replaced.
+    One that brings the whole database back comes before any other, and what somebody asked for before a safety backup,
+    which holds what was replaced.
     """
-    good = sorted((backup for backup in present if backup.good), key=lambda backup: backup.order, reverse=True)
+    complete = [backup for backup in present if backup.good and backup.complete]
+    good = sorted(
+        complete or [backup for backup in present if backup.good], key=lambda backup: backup.order, reverse=True
+    )
     found: dict[int, list[Reason]] = defaultdict(list)
     newest = next((backup for backup in good if not backup.safety), good[0] if good else None)
     drilled = next((backup for backup in good if backup.drilled), None)
@@ -155,17 +163,17 @@ def _last_good(present: Sequence[Candidate]) -> dict[int, list[Reason]]:
 
 
 def _kept_by_rule(present: Sequence[Candidate], rule: Rule, at: datetime) -> dict[int, list[Reason]]:
-    """Reasons by backup. Each line and each format has numbers of its own, so neither pushes the other out.
+    """Reasons by backup. Each line, format and choice of tables has numbers of its own: none pushes another out.
 
     Safety backups, damaged ones and those from the future fill no place.
     """
     found: dict[int, list[Reason]] = defaultdict(list)
     if rule.keeps_all:
         return {backup.id: [Reason(code="rule", words="the rule keeps every backup")] for backup in present}
-    groups: dict[tuple[str, str], list[Candidate]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Candidate]] = defaultdict(list)
     for backup in present:
         if backup.good and not backup.safety and backup.started_at <= at + AHEAD:
-            groups[backup.line, backup.format].append(backup)
+            groups[backup.line, backup.format, backup.part].append(backup)
     for group in groups.values():
         newest_first = sorted(group, key=lambda backup: backup.order, reverse=True)
         for backup in newest_first[: rule.last]:

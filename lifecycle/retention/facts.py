@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from lifecycle import uses
 from lifecycle.models import Backup, Hold, KeptCopy
+from lifecycle.models.backups import PORTABLE
 from lifecycle.retention.deciding import Candidate, Claim, Decision, decide
 from lifecycle.retention.rule import Rule
 from lifecycle.retention.rules import rule_for
@@ -17,7 +18,7 @@ from opsconsole.clock import now
 from opsconsole.models import Database
 
 COLUMNS = (
-    "id", "started_at", "incarnation", "format", "purpose", "state", "drilled_at", "stored_bytes", "damaged_at",
+    "id", "started_at", "incarnation", "format", "part", "purpose", "state", "drilled_at", "stored_bytes", "damaged_at",
     "pinned_at", "pinned_until", "pin_reason", "pinned_by__person__name", "accepted_at", "trashed_at", "trash_until",
 )  # fmt: skip
 
@@ -71,6 +72,8 @@ def _candidate(row: Mapping[str, object], claimed: Sequence[uses.Use | Claim], l
         started_at=row["started_at"],  # type: ignore[arg-type]
         line=lines.get(incarnation, incarnation),
         format=str(row["format"]),
+        part=str(row["part"]),
+        complete=not row["part"] and row["format"] != PORTABLE,
         safety=row["purpose"] == Backup.Purpose.SAFETY,
         good=row["state"] == Backup.State.GOOD,
         drilled=row["drilled_at"] is not None,

@@ -61,13 +61,14 @@ def put_back(backup: Backup, reason: str, *, operation: Operation | None = None)
 def rescue(database: Database) -> bool:
     """Bring the newest good backup back out of the trash when no other good one is left."""
     rows = Backup.objects.filter(database=database)
-    if rows.good().exists():
-        return False
-    newest = rows.filter(state=Backup.State.GOOD, deleting_at=None).order_by("-started_at", "-id").first()
-    if newest is None:
-        return False
-    put_back(newest, "no other good backup of its database is left")
-    return True
+    for pool in (rows.complete(), rows):
+        if pool.good().exists():
+            return False
+        newest = pool.filter(state=Backup.State.GOOD, deleting_at=None).order_by("-started_at", "-id").first()
+        if newest is not None:
+            put_back(newest, "no other good backup of its database is left")
+            return True
+    return False
 
 
 def delete_due() -> int:
@@ -116,7 +117,8 @@ def _why_not(number: int, candidates: Sequence[Candidate]) -> str:
     """Why a backup whose time in the trash is over stays there: a hold, a pin, a use, or that no good one is left."""
     mine = next(candidate for candidate in candidates if candidate.id == number)
     claims = [claim.words for claim in mine.claims if claim.holds(now())]
-    if mine.good and not any(other.good and other.present for other in candidates):
+    left = [other for other in candidates if other.good and other.present and other.complete >= mine.complete]
+    if mine.good and not left:
         claims.insert(0, "no other good backup of its database is left")
     return "; ".join(claims)
 

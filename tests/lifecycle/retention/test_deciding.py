@@ -104,6 +104,14 @@ def test_backups_of_another_incarnation_or_format_have_places_of_their_own() -> 
     assert kept([*nightly(5), *old, *portable], Rule(last=2)) == {1, 2, 101, 102, 201, 202}
 
 
+def test_a_backup_of_some_tables_or_without_a_schema_is_the_last_good_one_only_without_a_whole_one() -> None:
+    whole, *others = nightly(3)
+    newer = replace(whole, id=9, started_at=NOW, format="json", complete=False)
+    assert last_good_of([newer, whole, *others]) == {whole.id}
+    assert last_good_of([newer, replace(newer, id=8, started_at=NOW - DAY)]) == {9}
+    assert kept([newer, replace(newer, id=8, part="only users"), *others], Rule(last=1)) == {9, 8, 2}
+
+
 def test_what_was_taken_by_a_clock_that_ran_ahead_stays_and_pushes_nothing_out() -> None:
     ahead = [Candidate(id=50 + n, started_at=NOW + 300 * DAY + n * HOUR) for n in range(5)]
     assert kept([*ahead, *nightly(5)], Rule(last=2)) == {50, 51, 52, 53, 54, 1, 2}
@@ -142,6 +150,7 @@ BACKUPS = st.lists(
         started_at=TIMES,
         line=st.sampled_from(["a", "a", "b"]),
         format=st.sampled_from(["native", "native", "json"]),
+        complete=st.integers(0, 2).map(lambda n: n != 0),
         safety=st.integers(0, 4).map(lambda n: n == 0),
         good=st.integers(0, 4).map(lambda n: n != 0),
         drilled=st.integers(0, 5).map(lambda n: n == 0),
@@ -175,7 +184,8 @@ def test_each_backup_has_one_fate_and_a_reason_for_it(backups: list[Candidate], 
 @given(BACKUPS, RULES)
 def test_the_last_good_ones_never_go(backups: list[Candidate], rule: Rule) -> None:
     stays, present = kept(backups, rule), [backup for backup in backups if backup.present]
-    good = [backup for backup in present if backup.good]
+    every = [backup for backup in present if backup.good]
+    good = [backup for backup in every if backup.complete] or every
     asked_for = [backup for backup in good if not backup.safety] or good
     if asked_for:
         assert max(asked_for, key=lambda backup: backup.order).id in stays

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, transaction
 
 from lifecycle.models import Backup, Hold, RetentionPass, RetentionRule
 from lifecycle.retention.deciding import last_good_of
@@ -49,6 +51,32 @@ def test_nobody_moves_the_last_good_backup_away(shop: Database, cast: Cast) -> N
     assert trash(newest) == 1
     with refused("last_good"):
         trash(drilled)
+
+
+@both
+def test_the_guards_and_the_rules_agree_on_which_are_the_last_good_ones(shop: Database, cast: Cast) -> None:
+    rows, dice, table = nightly(shop, cast, 5), random.Random(7), Backup.objects.filter(database=shop)
+    for _ in range(15):
+        for row in rows:
+            move(
+                row, state=dice.choice(["good", "good", "good", "bad"]), purpose=dice.choice(["requested", "safety"]),
+                format=dice.choice(["native", "native", "json"]), part=dice.choice(["", "", "only users"]),
+                drilled_at=dice.choice([None, now()]), started_at=now() - dice.randrange(3) * DAY,
+            )  # fmt: skip
+        last = last_good_of(candidates_of(shop))
+        assert last or not table.good().exists()
+        assert {row.pk for row in rows if is_guarded(row)} == last
+
+
+def is_guarded(row: Backup) -> bool:
+    """Whether the database refuses to move it to the trash; whatever it says, it stays where it is."""
+    try:
+        with transaction.atomic():
+            trash(row)
+            transaction.set_rollback(True)
+    except IntegrityError:
+        return True
+    return False
 
 
 @both
