@@ -21,9 +21,9 @@ WORDS = {  # what is typed or ticked -> the codes of questions that it answers, 
 ACCEPT = Parameter(
     name="accept",
     label="Say yes to",
-    choices=tuple((word, meaning) for word, (_, meaning) in WORDS.items()),
+    choices=tuple((word, f"{word}: {meaning}") for word, (_, meaning) in WORDS.items()),
     several=True,
-    help="what the plan names and nobody wants by accident; several with commas between them",
+    help="only what the plan names, once you have looked at it",
 )
 NAMED = 12  # tables or columns that one sentence names
 
@@ -44,7 +44,7 @@ def refuse_unanswered(survey: Survey, problems: Sequence[Problem], accept: str) 
     raise Refused(
         "not_accepted",
         f"Nobody has said yes to this yet: {'; '.join([*(each for _, each in found), *lacking]).rstrip('.')}.",
-        f"Look at each; then ask with accept={','.join(dict.fromkeys([*filter(None, sorted(given)), *words]))}.",
+        f"Look at each; then say yes to it: accept={','.join(dict.fromkeys([*filter(None, sorted(given)), *words]))}.",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle import (
     declared,
-    document_losses,
+    document_effects,
     document_rejects,
     document_sources,
     kept,
@@ -73,7 +73,7 @@ def plan(request: Request, source: Source) -> Plan:
         raise Refused(*refusal)
     refuse_unanswered(survey, document.summary.problems, request.parameters["accept"])
     taking.room_for(engine, formats_for(engine.name)[0])
-    preview = document_losses.preview(survey, source.name)
+    preview = loading.preview(engine, document, survey)
     return Plan(
         kind="restore",
         summary=_summary(destination, source, mode),
@@ -83,7 +83,7 @@ def plan(request: Request, source: Source) -> Plan:
             "accept": request.parameters["accept"], "rejects": options.on_reject,
         },
         steps=_steps(source, survey, document, options),
-        effects=document_losses.effects(survey, preview),
+        effects=document_effects.told(survey, preview),
         preconditions=(
             Precondition(probe="identity", subject="target", value=identity.key),
             Precondition(probe="incarnation", subject="target", value=identity.incarnation),
@@ -113,8 +113,7 @@ def run(run: Run) -> Result:
     survey = loading.survey(engine, document, options)
     run.log(f"Loading {grouped(sum(table.rows for table in survey.tables))} rows into {len(survey.tables)} tables.")
     place = patches.Place(database, run.operation_id, run.fence)
-    rejects = document_rejects.place_for(place)
-    facts = loading.load(engine, run.lock(), document, survey, options, run, rejects=rejects)
+    facts = loading.load(engine, run.lock(), document, survey, options, run, rejects=document_rejects.place_for(place))
     return _conclude(run.plan, (run.operation_id, run.fence), engine, facts, safety)
 
 
@@ -223,8 +222,9 @@ def _evidence(source: Source, document: UpgradedDocument, stated: Declared, engi
 
 def _preview(plan: Plan, engine: Engine) -> LossPreview:
     database = Database.objects.get(pk=plan.target().database_id)
-    survey = loading.survey(engine, _document(plan), _options(plan.parameters, database))
-    return document_losses.preview(survey, str(plan.parameters["upload"] or plan.parameters["backup"]))
+    document = _document(plan)
+    survey = loading.survey(engine, document, _options(plan.parameters, database))
+    return loading.preview(engine, document, survey, loss.unhurried())
 
 
 def _conclude(
@@ -234,9 +234,9 @@ def _conclude(
     database = Database.objects.get(pk=plan.target().database_id)
     kept.keep(database, who[0], facts={}, safety=safety, live=engine.identity().incarnation)
     databases.probe(database)
-    rejects = document_rejects.keep(patches.Place(database, *who), engine, facts)
+    misfits = document_rejects.keep(patches.Place(database, *who), engine, facts)
     name = "upload" if plan.parameters["upload"] else "backup"
-    left = f" {grouped(rejects.rows)} rows did not fit and are in a file of their own." if rejects else ""
+    left = f" {grouped(misfits.rows)} rows did not fit and are in a file of their own." if misfits else ""
     return Result(
         summary=f"{database.name} has {grouped(facts['rows'])} rows of {name} {plan.parameters[name]} in "
         f"{len(facts['tables'])} tables, counted before it was final.{left}",
@@ -246,8 +246,8 @@ def _conclude(
             "tables": dict(facts["tables"]),
             "safety_backup": safety.pk if safety else None,
             **(
-                {"rejects": {"manifest": rejects.manifest_sha256, "rows": rejects.rows, "tables": rejects.tables}}
-                if rejects
+                {"rejects": {"manifest": misfits.manifest_sha256, "rows": misfits.rows, "tables": misfits.tables}}
+                if misfits
                 else {}
             ),
         },
