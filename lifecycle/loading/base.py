@@ -57,6 +57,7 @@ class Covered:
     computed: tuple[str, ...] = ()  # columns of the document that the target computes itself
     triggers: tuple[str, ...] = ()  # those that will fire
     numbered: tuple[str, ...] = ()  # columns whose sequence is advanced
+    discreet: bool = False  # it has values that are masked, so what a trigger says of them is not told either
 
 
 @dataclass(frozen=True, kw_only=True)

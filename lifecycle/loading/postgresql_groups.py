@@ -80,7 +80,7 @@ class Filling:
         except psycopg.Error as error:
             if not is_of_data(error):
                 raise
-            complaint = complaint_of(error)
+            complaint = complaint_of(error, discreet=table.discreet)
             if complaint.row is None:
                 return False
             raise refused(table.table, complaint.row, complaint.why) from error
@@ -123,7 +123,7 @@ class Filling:
         except psycopg.Error as error:
             if not is_of_data(error):
                 raise
-            complaint = complaint_of(error)
+            complaint = complaint_of(error, discreet=table.discreet)
             raise refused(table.table, complaint.row, _renamed(complaint.why, staged)) from error
 
     def _alone(self, part: _Part) -> None:
@@ -169,7 +169,7 @@ class Filling:
         """Say which row it was. Raises OperationFailed."""
         if not self._rejects.kept:
             self._sift(parts)
-        complaint = complaint_of(error)
+        complaint = complaint_of(error, discreet=any(part.table.discreet for part in parts))
         names = ", ".join(part.table.table for part in parts)
         raise OperationFailed(
             "row_refused",
@@ -213,7 +213,7 @@ class Filling:
             return statements(rows)
 
         def refuse(row: int, error: psycopg.Error) -> None:
-            self._rejects.add(table.table, row, complaint_of(error).why)
+            self._rejects.add(table.table, row, complaint_of(error, discreet=table.discreet).why)
 
         return loading.by_halves(self._session, (1, lines.rows), attempt, refuse)
 

@@ -124,7 +124,7 @@ class Filling:
         return found
 
     def _refusing(self, table: Covered) -> loading.Refuse:
-        return lambda row, why: self._rejects.add(table.table, row, why)
+        return lambda row, error: self._rejects.add(table.table, row, loading.why(error, discreet=table.discreet))
 
     def _cells(self, table: Covered) -> Cells:
         def tick(rows: int) -> None:

@@ -10,6 +10,7 @@ from lifecycle.loading import ordering, pairing, questions
 from lifecycle.loading.base import FILE, MERGE, REPLACE, STOP, Covered, Options, Refusal, Survey, Uncovered
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import Usage
+from opsconsole.masking import sensitive_columns
 
 
 class Live(Protocol):
@@ -94,6 +95,7 @@ def _covered(table: DocumentTable, relation: Relation, summary: Summary, live: i
         defaults=tuple(f.name for f in relation.fields if table.rows and not f.generated and f.name not in targets),
         computed=tuple(pair.source for pair in pairs if pair not in written),
         numbered=relation.sequences,
+        discreet=bool(sensitive_columns(relation.full_name, [f.name for f in relation.fields], options.masked)),
     )
 
 

@@ -10,7 +10,7 @@ import psycopg
 from opsconsole.masking import mask_text
 
 DATA_ERRORS = ("21", "22", "23", "44", "P0")  # classes of errors that a row is to blame for
-_LINE = re.compile(r", \S+ (\d+)(?:, \S+ ([^:]+))?")  # of a context: COPY t, line 3, column email: "..."
+_LINE = re.compile(r"^COPY .*?, \S+ (\d+)(?:, \S+ ([^:]+))?", re.MULTILINE)  # COPY t, line 3, column email: "..."
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Complaint:
 
     row: int | None
     why: str
-    foreign_key: bool = False
 
 
 def is_of_data(error: psycopg.Error) -> bool:
@@ -30,21 +29,21 @@ def is_of_data(error: psycopg.Error) -> bool:
     return (error.sqlstate or "")[:2] in DATA_ERRORS
 
 
-def complaint_of(error: psycopg.Error) -> Complaint:
-    """What an error says of a row, without any value: the server's own words often quote one."""
+def complaint_of(error: psycopg.Error, *, discreet: bool) -> Complaint:
+    """What an error says of a row, without any value: the server's own words often quote one.
+
+    What a trigger says is its author's, and left out where it has to be `discreet`.
+    """
     match = _LINE.search(error.diag.context or "")
     column = error.diag.column_name or (match[2] if match and match[2] else "")
     where = f" ({column})" if column else ""
     rule = f" ({error.diag.constraint_name})" if error.diag.constraint_name else ""
     why = next((words for kind, words in _WORDS if isinstance(error, kind)), "")
     if not why:
-        text = " ".join((error.diag.message_primary or type(error).__name__).split())
-        why = "the database refused it: " + re.sub(r'"[^"]*"', "…", mask_text(text))
-    return Complaint(
-        row=int(match[1]) if match else None,
-        why=f"{why}{where or rule}",
-        foreign_key=isinstance(error, psycopg.errors.ForeignKeyViolation),
-    )
+        said = " ".join((error.diag.message_primary or "").split())
+        told = "" if discreet or not said else ": " + re.sub(r'"[^"]*"', "…", mask_text(said))
+        why = f"the database, or a trigger in it, refused it{told}"
+    return Complaint(row=int(match[1]) if match else None, why=f"{why}{where or rule}")
 
 
 _WORDS: tuple[tuple[type[psycopg.Error], str], ...] = (

@@ -17,7 +17,7 @@ BATCH_ROWS, BATCH_BYTES = 1000, 4 << 20
 _AFFINITIES = (("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT"), ("BLOB", "BLOB"),
                ("REAL", "REAL"), ("FLOA", "REAL"), ("DOUB", "REAL"))  # fmt: skip
 Connection = sqlite3.Connection
-Refuse = Callable[[int, str], None]
+Refuse = Callable[[int, Exception], None]
 Values = Sequence[Any]
 
 
@@ -169,6 +169,14 @@ def violations(connection: Connection, tables: Iterable[str]) -> int:
     )
 
 
+def why(error: Exception, *, discreet: bool) -> str:
+    """Why a row was refused. SQLite's words name columns and rules, never values; what a trigger says is its author's,
+    and left out where it has to be `discreet`."""
+    if discreet and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_TRIGGER:
+        return "a trigger refused it"
+    return mask_text(str(error))
+
+
 def analyze(connection: Connection, tables: Iterable[str]) -> None:
     """Statistics for the planner, where the file has some already."""
     if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'").fetchone():
@@ -221,13 +229,8 @@ def _insert_one(connection: Connection, sql: str, values: Sequence[Any], number:
         with _Savepoint(connection):
             return connection.execute(sql, values).rowcount
     except (sqlite3.IntegrityError, sqlite3.DataError) as error:
-        refuse(number, _why(error))
+        refuse(number, error)
         return 0
-
-
-def _why(error: sqlite3.Error) -> str:
-    """SQLite's words name columns and rules, never values; what a trigger says is its author's."""
-    return mask_text(str(error))
 
 
 def _from_stage(staged: Staged, shape: int, columns: Sequence[str], key: Sequence[str]) -> str:

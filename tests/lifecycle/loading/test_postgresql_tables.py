@@ -117,3 +117,21 @@ def test_tables_that_changed_since_the_survey_are_left_alone(make_place: Callabl
     with engine.hold() as lock, pytest.raises(OperationFailed, match="changed since they were looked at"):
         loading.load(engine, lock, document, found, options, FakeRun(7, 1))
     assert place.rows("SELECT count(*) FROM events") == [(2,)]
+
+
+TELLING = """
+CREATE TABLE {table} (id int PRIMARY KEY, {column} text);
+CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'not %, 5', NEW.{column}; END $$;
+CREATE TRIGGER telling BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION tell();
+"""
+
+
+@pytest.mark.parametrize(("column", "told"), [("colour", True), ("password", False)])
+def test_what_a_trigger_says_is_not_told_of_a_table_with_secrets(
+    make_place: Callable[[str], Place], column: str, told: bool
+) -> None:
+    place = make_place(TELLING.format(table="things", column=column))
+    with pytest.raises(OperationFailed, match=r"Row 1 of public.things .*refused it") as failed:
+        place.load(MemoryDocument({"things": [{"id": 1, column: "hunter2"}]}))
+    assert ("hunter2" in failed.value.why) == told
