@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,12 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.views.decorators.debug import sensitive_post_parameters
 
 from lifecycle.models import Upload
+from lifecycle.unlocking import IDENTITY
 from lifecycle.uploads import listing, streaming
+from lifecycle.uploads.inspection import LOCKED
 from opsconsole import operations
 from opsconsole.models import Account, Database, Operation
 from opsconsole.pages.base import Scope, account_of, fragment, page, register_scope, rights_of, show
@@ -101,14 +105,17 @@ def upload_standing(request: HttpRequest, upload: Upload) -> HttpResponse:
 
 
 @page("uploads/<int:pk>/inspect/", name="upload-inspect", permission="request", scope="upload", methods=("POST",))
+@sensitive_post_parameters("identity")
 def inspect_again(request: HttpRequest, upload: Upload) -> HttpResponse:
-    """Ask for the inspection again, after one that did not come to its end."""
-    _inspect(request, upload)
+    """Ask for the inspection again, after one that did not come to its end, perhaps with a key that opens the files."""
+    given = request.POST.get(IDENTITY.name, "").strip()
+    _inspect(request, upload, secrets={IDENTITY.name: given} if given else {})
     return redirect(upload)
 
 
-def _inspect(request: HttpRequest, upload: Upload) -> None:
-    operations.request("inspect", upload.database, {"upload": str(upload.pk)}, account=account_of(request))
+def _inspect(request: HttpRequest, upload: Upload, *, secrets: Mapping[str, str] | None = None) -> None:
+    asked = {"upload": str(upload.pk)}
+    operations.request("inspect", upload.database, asked, account=account_of(request), secrets=secrets)
     messages.success(request, f"Upload {upload.pk} has arrived and is inspected now; this page tells what it holds.")
 
 
@@ -137,6 +144,7 @@ def _standing(request: HttpRequest, upload: Upload) -> dict[str, Any]:
         "run": run,
         "waits": waits,
         "stuck": upload.state in PENDING and not waits,
+        "locked": run is not None and run.failure_code in LOCKED,
         "is_kept": upload.state != Upload.State.EXPIRED,
         "restorable": upload.state == Upload.State.READABLE and rights_of(request).can("request", upload.database),
         "can_request": rights_of(request).can("request", upload.database),

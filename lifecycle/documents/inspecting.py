@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from lifecycle.documents import normalised
+from lifecycle.documents import normalised, sources, tarballs
 from lifecycle.documents.base import Summary
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.normalised import NormalisedDocument, TableFile
@@ -90,6 +90,21 @@ def _below(folder: Path) -> list[GivenFile]:
     return found
 
 
+def may_be_encrypted(given: Sequence[GivenFile]) -> bool:
+    """Whether a key could be needed: a file begins as age's do, or holds others of which nobody knows yet.
+
+    Raises Refused for what is no plain file.
+    """
+    for file in given:
+        descriptor = _open(file)
+        try:
+            if sources.wrapping_of(descriptor) or tarballs.is_tar(descriptor):
+                return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
 def inspect(
     given: Sequence[GivenFile],
     workdir: Path,
@@ -110,11 +125,11 @@ def inspect(
     try:
         with _opened(given, limits) as descriptors:
             _read(given, descriptors, workdir, limits, identities, run)
-        summary, files, sources = normalised.read_summary(workdir)
+        summary, files, told = normalised.read_summary(workdir)
     except BaseException:
         _clear(workdir)
         raise
-    return Inspected(folder=workdir, summary=summary, files=files, sources=tuple(sources))
+    return Inspected(folder=workdir, summary=summary, files=files, sources=tuple(told))
 
 
 @contextlib.contextmanager

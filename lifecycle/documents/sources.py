@@ -113,7 +113,7 @@ class Unwrapper:
     def _unwrapped(self, name: str, descriptor: int) -> tuple[int, list[str]]:
         """A descriptor of the bytes inside, which is the given one where they are not wrapped."""
         wrappings: list[str] = []
-        while wrapping := _wrapping(descriptor):
+        while wrapping := wrapping_of(descriptor):
             if len(wrappings) == MOST_WRAPPINGS:
                 raise OperationFailed(
                     "wrapped_too_often", f"{name} is packed more than {MOST_WRAPPINGS} times over.", "Unpack it once."
@@ -227,7 +227,8 @@ def _without(name: str, wrappings: Sequence[str]) -> str:
     return name
 
 
-def _wrapping(descriptor: int) -> str:
+def wrapping_of(descriptor: int) -> str:
+    """gz, zst or age by the first bytes of a file, "" for none of them."""
     start = os.pread(descriptor, 64, 0)
     if start.startswith(_GZIP):
         return "gz"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from django.db.models import QuerySet
 
+from lifecycle import unlocking
 from lifecycle.models import Inspection, Upload
 from lifecycle.uploads import inspection, listing
 from opsconsole.engines.base import Engine
@@ -21,6 +22,7 @@ from opsconsole.targets import plan_target
 SHARED = "shared"  # it reads an upload and no database, so it keeps nobody out
 
 
+@unlocking.unlocks
 class InspectKind(Kind):
     name = "inspect"
     label = "Inspect"

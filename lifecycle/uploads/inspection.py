@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from django.conf import settings
 from django.db import transaction
 
 from lifecycle import archives
@@ -22,7 +23,7 @@ from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
 from lifecycle.manifest import contents_from
 from lifecycle.models import Inspection, Upload
 from lifecycle.uploads import listing
-from opsconsole import audit
+from opsconsole import age_keys, audit
 from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, Refused
 from opsconsole.kinds import Run
@@ -32,6 +33,7 @@ from opsconsole.storage import chunks_of
 
 FORMAT = "document"
 NOT_ITS_FAULT = frozenset({"disk_full", "disk_failed", "no_permission"})  # failures that say nothing of the files
+LOCKED = frozenset({"identity_needed", "not_decrypted"})  # another key may open them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +56,9 @@ def inspect(run: Run, upload: Upload) -> Found:
         folder.mkdir(mode=0o700)
     given = [_fetch(run, upload, number, raw) for number in range(len(upload.files))]
     try:
-        inspected = inspecting.inspect(given, work, run=run)
+        inspected = inspecting.inspect(given, work, identities=_keys_for(given), run=run)
     except OperationFailed as error:
-        if error.code in NOT_ITS_FAULT:
+        if error.code in NOT_ITS_FAULT | LOCKED:
             raise
         return Found(summary=_unusable(error))
     finally:
@@ -176,6 +178,11 @@ def _raw(upload: Upload, key: str) -> Iterator[IO[bytes]]:
         ) from None
     with stream:
         yield stream
+
+
+def _keys_for(given: Sequence[GivenFile]) -> list[str]:
+    """The private keys at hand, where the files may be encrypted: else no key goes near them."""
+    return list(age_keys.at_hand(settings.OPSCONSOLE_HOME).values()) if inspecting.may_be_encrypted(given) else []
 
 
 def _store(run: Run, upload: Upload, inspected: Inspected) -> Found:

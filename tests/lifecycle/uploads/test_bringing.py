@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pyrage import encrypt, x25519
 
 from lifecycle.models import Inspection, Upload
 from lifecycle.uploads import bringing, inspection, listing
@@ -91,6 +92,23 @@ def test_what_no_reader_understands_is_refused_with_the_reason_and_a_next_step(
     assert "What next:" in at("audrey").get(f"/uploads/{upload.pk}/").content.decode()
     with pytest.raises(Refused, match="cannot be used"):
         inspection.document_of(upload)
+
+
+def test_an_encrypted_file_waits_for_a_key_that_opens_it(console: Console, cast: Cast, sqlite_shop: Any) -> None:
+    key, client = x25519.Identity.generate(), at("ada")
+    client.post("/databases/shop/upload/", files(("backup.json.age", encrypt(PORTABLE, [key.to_public()]))))
+    upload = Upload.objects.get()
+    first = work(console, Operation.objects.get(kind="inspect"))
+    assert (first.state, first.failure_code) == (State.FAILED, "identity_needed")
+    page = client.get(f"/uploads/{upload.pk}/").content.decode()
+    assert 'name="identity"' in page
+    assert "encrypted with age" in page
+    assert client.post(f"/uploads/{upload.pk}/inspect/", {"identity": "no key"}).status_code >= 400
+    client.post(f"/uploads/{upload.pk}/inspect/", {"identity": str(key)})
+    second = work(console, Operation.objects.filter(kind="inspect").latest("id"))
+    assert second.state == State.SUCCEEDED, second.failure_why
+    assert [row["name"] for row in inspection.document_of(Upload.objects.get()).rows("customers")] == ["Ada", "Grace"]
+    assert str(key) not in str(second.__dict__)
 
 
 def test_files_that_may_not_come_are_never_written(
