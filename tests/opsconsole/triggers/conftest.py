@@ -10,6 +10,6 @@ from tests.support.people import Cast, assemble, close_bootstrap
 def cast(console: object) -> Cast:
     """The people, in a console that has been set up with one database."""
     people = assemble()
-    add_database("ledger")
+    add_database("ledger", "development")
     close_bootstrap()
     return people
