@@ -11,6 +11,7 @@ from opsconsole.exceptions import OperationFailed
 LONGEST_INSERT = 32 << 20  # bytes
 LONGEST_DEFINITION = 2 << 20  # bytes of any other statement, and of a comment
 BLOCK = 1 << 18
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8; it means nothing
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Text:
         if held > most:
             raise self._too_long(most)
         read = self._stream.read(max(BLOCK, held))
+        if self.line == 1 and not self._data:
+            read = read.removeprefix(BYTE_ORDER_MARK)
         if b"\0" in read:
             raise unreadable(f"There is a byte 0 after line {self.line}, which no text of a database holds.")
         self._ended = not read

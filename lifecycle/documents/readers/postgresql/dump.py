@@ -80,9 +80,9 @@ class Dump:
 
     def _comment(self, piece: Comment) -> None:
         """A table's own heading tells that its rows are here, also when there are none (--inserts)."""
-        if piece.text == _HEADER:
+        if piece.text.rstrip(b"\r") == _HEADER:
             self._whole = False
-        elif piece.text == _HEADER + b" complete":
+        elif piece.text.rstrip(b"\r") == _HEADER + b" complete":
             self._whole = True
         elif match := _DATA_FOR.match(piece.text):
             name, schema = (self._speech.encoding.text(part, piece.line) for part in match.groups())

@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from lifecycle.documents.limits import Limits
 from lifecycle.documents.readers.refusals import unreadable
 from lifecycle.documents.readers.text import LONGEST_DEFINITION, LONGEST_INSERT, Piece, Text
 
 MOST_ODD = 10_000  # tokens of an INSERT that pg_dump does not write there: comments, dollar quotes, operators
-LONGEST_LINE = 256 << 20  # bytes of one row of COPY data, as in our own documents
+LONGEST_LINE = Limits.row  # bytes of one row of COPY data
 _TEXT = rb"(?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+'"
 _ESCAPED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'"
 _REST = rb"""

@@ -174,7 +174,8 @@ class SqliteDump(Reader):
     name = "sqlite-dump"
     label = "SQLite dump (SQL)"
     beginning = re.compile(
-        rb"\s*(?:--[^\n]*\n\s*)*(?:PRAGMA\s+foreign_keys\s*=\s*\w+\s*;\s*)?BEGIN(?:\s+TRANSACTION)?\s*;", re.IGNORECASE
+        rb"(?:\xef\xbb\xbf)?\s*(?:--[^\n]*\n\s*)*(?:PRAGMA\s+foreign_keys\s*=\s*\w+\s*;\s*)?BEGIN(?:\s+TRANSACTION)?\s*;",
+        re.IGNORECASE,
     )
 
     def recognises(self, files: Sequence[SourceFile]) -> bool:
@@ -214,7 +215,7 @@ class D1Export(SqliteDump):
 
     name = "d1-export"
     label = "Cloudflare D1 export (SQL)"
-    beginning = re.compile(rb"\s*PRAGMA\s+defer_foreign_keys\s*=\s*\w+\s*;", re.IGNORECASE)
+    beginning = re.compile(rb"(?:\xef\xbb\xbf)?\s*PRAGMA\s+defer_foreign_keys\s*=\s*\w+\s*;", re.IGNORECASE)
 
     def tell(self, told: _Told, content: Content, findings: Findings) -> None:
         super().tell(told, content, findings)

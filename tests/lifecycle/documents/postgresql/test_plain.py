@@ -87,6 +87,13 @@ def test_old_strings_and_other_encodings_are_understood() -> None:
     assert read(HEAD + path + TAIL).tables == {"public.t": [{"id": "1"}]}
 
 
+def test_a_file_that_went_through_an_editor_of_windows_is_the_same() -> None:
+    plain = dump(TABLE, COPY, rb"1	a\nb\r" + b"\n2\t\\N\n\\.\n", b"INSERT INTO public.t VALUES (3, 'x');\n")
+    edited = b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n")
+    assert read(edited).tables == read(plain).tables and read(edited).findings == read(plain).findings
+    assert read(edited.partition(b"-- PostgreSQL database dump complete")[0]).errors == {"cut_off"}
+
+
 def test_statements_end_where_psql_ends_them() -> None:
     odd = b"""
 CREATE FUNCTION public.f(language text DEFAULT ';') RETURNS int LANGUAGE sql
