@@ -1,4 +1,4 @@
-"""`make bench [SIZE=S|M] [ROUNDS=3] [ONLY=native,history,lists,overhead]`: measure, print the table, clean up.
+"""`make bench [SIZE=S|M] [ROUNDS=3] [ONLY=native,json,history,lists,overhead]`: measure, print the table, clean up.
 
 S (62 MB) is a quick look; M (seven million rows, a gigabyte) is what the bars are about, and its table is written into
 docs/performance.md. Nothing here is a test: a bar that does not hold is printed, and the exit status is 0.
@@ -12,11 +12,11 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.bench import contests, native, report, server
+from tests.bench import contests, documents, native, report, server
 from tests.bench.races import say
 from tests.support.servers import PostgresServer
 
-PARTS = ("native", "history", "lists", "overhead")
+PARTS = ("native", "json", "history", "lists", "overhead")
 DISK = {"S": 2, "M": 16}  # GiB that are needed for a while
 EVENTS = {"S": 50_000, "M": 1_000_000}
 APPENDS = {"S": 100, "M": 400}  # of each writer
@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) -> report.Report:
     found = report.Report(size=given.size, rounds=given.rounds, server=server.described(running))
-    if {"native", "overhead"} & set(given.only):
+    if {"native", "json", "overhead"} & set(given.only):
         data = native.Native(running, folder, given.size)
         found.data = f"The database has {data.rows:,} rows and {data.size / 1e6:,.0f} MB."
         if "native" in given.only:
@@ -66,6 +66,8 @@ def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) ->
             found.races += races
             found.limits += native.memory(*races)
             found.missing += data.missing
+        if "json" in given.only:
+            portable(found, given, running, folder, data)
         if "overhead" in given.only:
             found.races.append(contests.overhead(data, folder, given.rounds))
         data.drop()
@@ -76,6 +78,23 @@ def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) ->
         found.lists += races
         found.limits += limits
     return found
+
+
+def portable(
+    found: report.Report, given: argparse.Namespace, running: PostgresServer, folder: Path, data: native.Native
+) -> None:
+    """At S, where the others come to an end; at M too when that is the size."""
+    races = []
+    for size in dict.fromkeys(("S", given.size)):
+        own = data if size == given.size else native.Native(running, folder, size)
+        contest = documents.Documents(own, size)
+        races += [contest.race().run(given.rounds), contest.reading().run(given.rounds)]
+        found.missing += contest.missing
+        if own is not data:
+            own.drop()
+        shutil.rmtree(contest.folder, ignore_errors=True)
+    found.races += races
+    found.limits.append(documents.memory(races))
 
 
 def histories(found: report.Report, given: argparse.Namespace, running: PostgresServer, folder: Path) -> None:

@@ -81,10 +81,10 @@ class Native:
         base = self.folder / "ours"
         shutil.rmtree(base, ignore_errors=True)
         make_base(base)
-        return self._ours("backup", base, self.source)
+        return self.ours("backup", base, self.source, wrote=base / "store")
 
     def our_reading(self) -> Sample:
-        return self._ours("read", self.folder / "ours", self.source)
+        return self.ours("read", self.folder / "ours", self.source)
 
     # -- restore ----------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Native:
     def _our_restore(self) -> Sample:
         name = self.server.create_database(self.server.fresh_name("copy"))
         try:
-            return self._ours("restore", self.folder / "ours", name)
+            return self.ours("restore", self.folder / "ours", name)
         finally:
             self._drop(name)
 
@@ -130,17 +130,18 @@ class Native:
         return self.server.bin
 
     def _shell(self, command: str, wrote: Path | None = None) -> Sample:
-        return self._measured(["bash", "-o", "pipefail", "-c", command], {}, wrote)
+        return self.measured(["bash", "-o", "pipefail", "-c", command], {}, wrote)
 
-    def _ours(self, act: str, base: Path, database: str) -> Sample:
+    def ours(self, act: str, base: Path, database: str, wrote: Path | None = None) -> Sample:
+        """One path of the console (see `tests.bench.ours`)."""
         argv = [process.python(), "-m", "tests.bench.ours", act, str(base)]
-        wrote = base / "store" if act == "backup" else None
-        return self._measured(argv, {"TARGET_URL": self.server.url(database)}, wrote)
+        return self.measured(argv, {"TARGET_URL": self.server.url(database)}, wrote)
 
-    def _measured(self, argv: list[str], env: Mapping[str, str], wrote: Path | None) -> Sample:
+    def measured(self, argv: list[str], env: Mapping[str, str], wrote: Path | None) -> Sample:
+        """A command's cost, once the server has written what others left; `wrote` is what it makes."""
         self._settle()
         sample = processes.run(argv, self.env | dict(env), server=self.server.server.pid)
-        return processes.replace(sample, size=_bytes_of(wrote)) if wrote else sample
+        return processes.replace(sample, size=bytes_of(wrote)) if wrote else sample
 
     def _settle(self) -> None:
         self.server.run("CHECKPOINT")
@@ -157,7 +158,8 @@ def memory(*races: Race) -> list[Limit]:
     ]
 
 
-def _bytes_of(path: Path) -> int:
+def bytes_of(path: Path) -> int:
+    """Of a file, or of all files below a folder."""
     if path.is_file():
         return path.stat().st_size
     return sum(found.stat().st_size for found in path.rglob("*") if found.is_file())

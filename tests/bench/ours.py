@@ -1,4 +1,4 @@
-"""`python -m tests.bench.ours backup|read|restore BASE`: one path of the console, as its runner walks it.
+"""`python -m tests.bench.ours backup|json|json-apart|read|restore BASE`: a path of the console, as its runner walks it.
 
 It times itself, for in the console the runner's interpreter has been started before; what that costs is measured on
 its own (`overhead`). The database's URL is in TARGET_URL. BASE is as in tests/support/postgres_worker.py.
@@ -11,9 +11,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from lifecycle.formats import format_of
+from lifecycle.formats.base import WHOLE, Scope
 from tests.support import postgres_worker as worker
 
 
@@ -22,8 +24,18 @@ def read_through(url: str, base: Path) -> None:
     format_of("postgresql", contents.format).read_through(worker.archive(base, run.part), contents, run)
 
 
+def write_json(url: str, base: Path, scope: Scope) -> None:
+    run = worker.run_in(base, fence=1)
+    engine = worker.engine(url, label=run.label)
+    with engine.hold():
+        contents = format_of("postgresql", "json").write(engine, worker.archive(base, run.part), run, scope)
+    (base / "contents.json").write_text(json.dumps(asdict(contents)))
+
+
 ACTS: dict[str, Callable[[str, Path], object]] = {
     "backup": worker.backup,
+    "json": lambda url, base: write_json(url, base, WHOLE),
+    "json-apart": lambda url, base: write_json(url, base, Scope(apart=True)),
     "read": read_through,
     "restore": lambda url, base: worker.restore(url, base, worker.run_in(base)),
 }

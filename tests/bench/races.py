@@ -47,6 +47,7 @@ class Race:
     title: str
     contestants: Sequence[Contestant]
     bars: Sequence[Bar] = ()
+    small: bool = False  # whether its bars are about size S
     notes: list[str] = field(default_factory=list)
     limits: list[Limit] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)

@@ -98,14 +98,15 @@ def _lists(races: Iterable[Race]) -> str:
 
 
 def _verdicts(races: Iterable[Race], limits: Iterable[Limit], size: str) -> str:
-    words = {True: "holds", False: "**does not hold**" if size == "M" else "not at this size"}
+    failed = {True: "**does not hold**", False: "**does not hold**" if size == "M" else "not at this size"}
     rows = []
     for race in races:
         for bar in race.bars:
             found = race.ratio(bar.ours, bar.peer, bar.figure)
             claim = f"{race.title}: {FIGURES[bar.figure]} against {bar.peer}"
-            rows.append([claim, f"{bar.most:.2f}", f"{found:.2f}", words[found <= bar.most]])
-    rows += [[limit.what, "", limit.found, words[limit.holds]] for limit in limits]
+            word = "holds" if found <= bar.most else failed[race.small]
+            rows.append([claim, f"{bar.most:.2f}", f"{found:.2f}", word])
+    rows += [[limit.what, "", limit.found, "holds" if limit.holds else failed[False]] for limit in limits]
     about = "" if size == "M" else "The bars are about size M: at S, what starts and ends a run weighs most.\n\n"
     return f"### The bars\n\n{about}" + _grid(["claim", "at most", "found", ""], rows)
 

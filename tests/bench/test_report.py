@@ -36,6 +36,8 @@ def test_a_bar_that_does_not_hold_is_said_loudly_at_the_size_it_is_about() -> No
     assert "| 0.50 | 0.90 | not at this size |" in told("S", missed)
     assert "| 0.50 | 0.40 | holds |" in told("M", held)
     assert "| Memory |  | 70 MiB | **does not hold** |" in told("M", held)
+    missed.small = True
+    assert "| 0.50 | 0.90 | **does not hold** |" in told("S", missed)
 
 
 def test_noise_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
