@@ -60,8 +60,9 @@ def plan(request: Request, source: Source) -> Plan:
     if not mode:
         raise Usage(
             "mode_needed",
-            f"{source.name.capitalize()} holds rows and no schema, so it goes into the tables that are there.",
-            "Choose replace (empty the tables that it holds first) or merge (insert, or update by key).",
+            f"{source.name.capitalize()} holds rows, which go into the tables that are there.",
+            "Choose mode=replace (empty the tables that it holds first) or mode=merge (insert, or update by key)."
+            + (" Or give a method (swap, in_place): then it is put back whole." * isinstance(source.item, Backup)),
         )
     refuse_whole(request.parameters)
     engine, stated = engine_for(destination), declared.of(destination)

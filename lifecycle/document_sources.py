@@ -60,6 +60,7 @@ class Source:
 def asked(request: Request, backups_of: Database) -> Source | None:
     """The document that somebody asks to restore; None for a backup that is restored as a whole.
 
+    A portable backup is either: with a method it is put back whole, with the definitions that lie beside its rows.
     Raises Usage for what there is not, Refused for what cannot be used.
     """
     wanted = request.parameters["upload"]
@@ -70,7 +71,7 @@ def asked(request: Request, backups_of: Database) -> Source | None:
         rows = rows if request.visible is None else rows.filter(database__in=request.visible)
         return of_upload(listing.find(rows, wanted))
     backup = choices.choose(backups_of, request.parameters["backup"])
-    return of_backup(backup) if backup.format == PORTABLE else None
+    return of_backup(backup) if backup.format == PORTABLE and not request.parameters["method"] else None
 
 
 def planned(parameters: Mapping[str, Any]) -> Source | None:

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from lifecycle.documents.base import Row, Summary
-from lifecycle.documents.values import decode, encode
+from lifecycle.documents.values import decode, encode, no_constant
 from opsconsole.exceptions import OperationFailed
 
+GATHERED = 1 << 18  # bytes of rows that are read at once where only their number is wanted
 LONGEST_LINE = 256 << 20  # bytes of one row; a longer one is taken for an attack on memory
 _END_OF_TABLE = b"]"
 _END = b"}}\n"
@@ -86,6 +87,43 @@ def rows_of(stream: IO[bytes], *, plain: Callable[[str], frozenset[str]] = lambd
             yield table, None
         else:
             yield table, row_of(line, table, exempt)
+
+
+def counts_of(stream: IO[bytes]) -> dict[str, int]:
+    """Rows by table of a document, every one of which was read. Raises OperationFailed("document_damaged").
+
+    Rows are read many at once where nothing in them is special; else, and where that fails, one by one.
+    """
+    counted: dict[str, int] = {}
+    gathered: list[bytes] = []
+    size, current = 0, ""
+    for table, line in lines_of(stream):
+        if line is None or size > GATHERED:
+            _read_all(gathered, current)
+            gathered, size = [], 0
+        if line is None:
+            if table in counted:
+                raise _damaged(f"it holds {table} twice")
+            counted[table], current = 0, table
+        else:
+            gathered.append(line)
+            size += len(line)
+            counted[table] += 1
+    _read_all(gathered, current)
+    return counted
+
+
+def _read_all(lines: list[bytes], table: str) -> None:
+    block = b",".join(lines)
+    if b'"$' not in block:
+        try:
+            found = json.loads(b"[" + block + b"]", parse_constant=no_constant)
+        except (ValueError, RecursionError):
+            found = None  # one of them is to blame, or has a number that needs more care
+        if found is not None and len(found) == len(lines) and all(isinstance(row, dict) for row in found):
+            return
+    for line in lines:
+        row_of(line, table)
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[tuple[str, bytes | None]]:

@@ -154,9 +154,10 @@ def _special(kind: str, inner: Any) -> Value:
     return raw if kind == "$bytes" else raw.decode("utf-8", "surrogateescape")
 
 
-def _no_constant(name: str) -> Any:
+def no_constant(name: str) -> Any:
+    """For json.loads, which would take NaN and the infinities. Raises ValueError."""
     raise ValueError(f"{name} is no JSON")
 
 
-_QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
-_SLOW = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant, parse_int=whole_number)
+_QUICK = json.JSONDecoder(parse_float=Decimal, parse_constant=no_constant)
+_SLOW = json.JSONDecoder(parse_float=Decimal, parse_constant=no_constant, parse_int=whole_number)

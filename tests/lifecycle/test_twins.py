@@ -15,7 +15,7 @@ from lifecycle.formats.base import SCRATCH
 from lifecycle.models import Backup
 from opsconsole import operations
 from opsconsole.databases import engine_for
-from opsconsole.exceptions import Refused
+from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Operation
 from opsconsole.states import State
 from tests.lifecycle.conftest import stored_files
@@ -113,6 +113,23 @@ def test_a_part_of_the_tables_is_written_proven_and_never_the_latest(console, ca
     bare = backup(console, cast, row, format="json", schema_only="yes")
     assert (bare.part, bare.rows, drill(console, cast, bare).state) == ("the schema only", 0, State.SUCCEEDED)
     assert shop.leftovers() == []
+
+
+@SQLITE_FIRST
+def test_a_whole_portable_backup_is_put_back_with_its_definitions(console, cast, any_shop):
+    shop, row = any_shop
+    backup(console, cast, row, format="json")
+    shop.lose(5)
+    with pytest.raises(Usage) as unsaid:
+        operations.draft("restore", row, {}, account=cast.ada)
+    assert (unsaid.value.code, "method" in unsaid.value.next_step) == ("mode_needed", True)
+    asked = operations.request("restore", row, {"method": "swap"}, account=cast.ada, confirm="shop")
+    assert work(console, asked).state == State.SUCCEEDED, asked.failure_why
+    assert (shop.orders(), shop.leftovers()) == (200, [])
+    part = backup(console, cast, row, format="json", tables="orders")
+    with pytest.raises(Refused) as refused:
+        operations.draft("restore", row, {"method": "swap", "backup": str(part.pk)}, account=cast.ada)
+    assert refused.value.code == "part"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lifecycle.documents.base import JSON_NULL, DocumentTable, Problem, Summary, summary_from
-from lifecycle.documents.portable import DocumentWriter, rows_of
+from lifecycle.documents.portable import DocumentWriter, counts_of, rows_of
 from lifecycle.documents.values import decode, encode
 from opsconsole.exceptions import OperationFailed
 
@@ -68,6 +68,24 @@ def test_a_document_is_json_and_streams_row_by_row(tables: dict[str, list[dict[s
     for name, row in rows_of(io.BytesIO(data)):
         found.setdefault(name, []).extend([] if row is None else [row])
     assert found == {n: [r | {"float": Decimal("0.1")} if r is ROW else r for r in rows] for n, rows in tables.items()}
+
+
+@pytest.mark.parametrize("odd", [{}, {"n": Decimal("7" * 9000)}, {"x": {"$bytes": "AA=="}}, {"x": b"\xff"}])
+def test_rows_are_counted_as_they_are_read(odd: dict[str, Any]) -> None:
+    data = written({"a": [{"x": number} for number in range(30_000)], "empty": [], "b": [{"x": 1}, odd]})
+    assert counts_of(io.BytesIO(data)) == {"a": 30_000, "empty": 0, "b": 2}
+    for wrong in (
+        b'{"x":7}}',
+        b'{"x":7},{"x":8}',
+        b'[{"x":7}]',
+        b'{"x":[7}',
+        b'{"x":NaN}',
+        b'{"x":{"$bytes":7}}',
+        b"7",
+    ):
+        with pytest.raises(OperationFailed) as refused:
+            counts_of(io.BytesIO(data.replace(b'{"x":7}', wrong, 1)))
+        assert refused.value.code == "document_damaged", wrong
 
 
 def test_a_document_that_was_cut_or_changed_is_refused() -> None:

@@ -34,6 +34,24 @@ def peaks(postgres: Any, folder: Path, rows: int) -> dict[str, int]:
     return found
 
 
+def peak_of_a_portable_backup(postgres: Any, folder: Path, rows: int) -> int:
+    name = postgres.create_database()
+    postgres.run(f"CREATE TABLE t AS SELECT n, repeat(md5(n::text), 30) AS t FROM generate_series(1, {rows}) n", name)
+    env = {"PYTHONPATH": str(processes.ROOT), "TARGET_URL": str(postgres.url(name))}
+    argv = [process.python(), "-m", "tests.bench.ours", "json", str(worker.make_base(folder))]
+    written = processes.run(argv, env).peak
+    read = processes.run([*argv[:3], "read", str(folder)], env).peak
+    postgres.drop_database(name)
+    return max(written, read)
+
+
+@pytest.mark.serial
+def test_memory_of_a_portable_backup_is_flat_as_well(postgres: Any, tmp_path: Path) -> None:
+    small, large = (peak_of_a_portable_backup(postgres, tmp_path / str(rows), rows) for rows in (2_000, 40_000))
+    assert large < MOST
+    assert large - small < MARGIN, (small, large)
+
+
 @pytest.mark.serial
 def test_memory_is_flat_between_two_sizes(postgres: Any, tmp_path: Path) -> None:
     small, large = peaks(postgres, tmp_path / "small", SMALL), peaks(postgres, tmp_path / "large", LARGE)
