@@ -17,6 +17,10 @@ BACKUP = Parameter(
     help="the number of a backup, or latest: the newest good one that somebody asked for",
 )
 
+STORE = Parameter(
+    name="store", label="Read in the store", help="which copy of it is read; empty: the first good one that is there"
+)
+
 
 def choose(source: Database, wanted: str) -> Backup:
     """The backup asked for. Raises Usage with the list of what there is, Refused for one that is not there any more."""

@@ -32,7 +32,6 @@ from lifecycle.loading import Options, Survey
 from lifecycle.loss import LossPreview
 from lifecycle.loss.values import grouped
 from lifecycle.models import Backup
-from lifecycle.taking import Spot
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
@@ -73,7 +72,7 @@ def plan(request: Request, source: Source) -> Plan:
     for refusal in survey.refusals:
         raise Refused(*refusal)
     refuse_unanswered(survey, document.summary.problems, request.parameters["accept"])
-    taking.room_for(engine, formats_for(engine.name)[0])
+    taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(destination))
     preview = loading.preview(engine, document, survey)
     return Plan(
         kind="restore",
@@ -105,7 +104,7 @@ def run(run: Run) -> Result:
     parameters, engine, database = run.plan.parameters, run.engine(), run.database()
     run.recheck()
     run.log("Taking a safety backup of what is there now.")
-    spot = Spot(database, run.operation_id, run.fence, Backup.Purpose.SAFETY)
+    spot = replacing.safety_spot(database, run.operation_id, run.fence)
     safety = taking.take(run, spot, formats_for(engine.name)[0])
     run.arm()
     document = _document(run.plan, run.workdir)

@@ -8,6 +8,7 @@ from opsconsole.audit.reconciliation import Witnessed
 BACKUPS = Witnessed(
     model="lifecycle.Backup",
     type="backup.published",
+    also=("backup.adopted",),
     fields=(("id", "backup"), ("manifest_sha256", "manifest")),
     kept=False,
 )
@@ -48,8 +49,16 @@ EVENTS: tuple[EventType, ...] = (
     event(
         "backup.published",
         "A complete backup of {database} was published",
-        "backup manifest rows bytes key format tables purpose level seconds",
+        "backup manifest rows bytes key format tables purpose level seconds store",
     ),
+    event(
+        "backup.adopted",
+        "{object} of {database} was found in a store and is listed here",
+        "backup manifest rows bytes purpose store console key",
+    ),
+    event("backup.copied", "{object} of {database} lies in a store more", "backup manifest bytes store"),
+    event("backup.copy_damaged", "One copy of {object} of {database} is damaged: {reason}", "backup level store"),
+    event("backup.copy_removed", "A copy of {object} of {database} was removed", "backup store"),
     event("backup.downloaded", "{who} downloaded {object} of {database}", "backup bytes manifest"),
     event("backup.download_granted", "{who} was given one download of {object} of {database}", "backup expires_at"),
     event("backup.pinned", "{who} pinned {object} of {database}", "backup until"),
@@ -57,13 +66,13 @@ EVENTS: tuple[EventType, ...] = (
     event(
         "backup.verified",
         "A check of {object} of {database} held",
-        "backup level seconds where restore_seconds",
+        "backup level seconds where restore_seconds store",
         by="level",
         V0="The stored bytes of {object} of {database} are those that were published",
         V1="Everything in {object} of {database} was read through",
         V2="A drill restored {object} of {database} into a scratch database, and it equals what was backed up",
     ),
-    event("backup.damaged", "Damage was found in {object} of {database}: {reason}", "backup level seconds"),
+    event("backup.damaged", "Damage was found in {object} of {database}: {reason}", "backup level seconds store"),
     event("backup.trashed", "{object} of {database} went to the trash: {reason}", "backup until"),
     event("backup.put_back", "{object} of {database} came out of the trash: {reason}", "backup"),
     event("backup.unlisted", "The deletion of {object} of {database} began", "backup"),

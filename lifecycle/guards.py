@@ -77,7 +77,7 @@ def _backups() -> Iterator[Guard]:
             Backup, event, "never", "1 = 1", "record", "The record of a backup stays, whatever becomes of its data.",
             "Ask for the backup to expire: its data goes then.",
         )  # fmt: skip
-    yield not_replaced(Backup, [["id"], ["key"]])
+    yield not_replaced(Backup, [["id"], ["key", "console"]])
 
 
 def _is_last_good() -> str:

@@ -114,7 +114,8 @@ def read(data: bytes, keys: PublicKeys) -> Manifest:
         raise OperationFailed(
             "manifest_signature",
             f"The manifest is signed with the key {key_id}, which this console does not know.",
-            "Add that console's public key to keys/manifest.pub if you trust it.",
+            "If you trust that console, ask for its key to be trusted: `manage.py keys trust FILE`, FILE being its "
+            "keys/manifest.pub.",
         )
     if not key.verify(canonical_json(inner), signature):
         raise OperationFailed("manifest_signature", "The manifest was changed after it was signed.", _RESTORE_AGAIN)

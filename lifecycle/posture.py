@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Max, OuterRef, Subquery
 
 from lifecycle import drills, kept, offers, recipients
-from lifecycle.models import Backup, KeptCopy, Recipient, RetentionPass, RetentionStop
+from lifecycle.models import Backup, BackupCopy, KeptCopy, Recipient, RetentionPass, RetentionStop
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.posture import Level, Line
@@ -143,6 +143,30 @@ def _link(database: Database) -> dict[str, Any]:
 def _span(length: timedelta) -> str:
     hours = round(length.total_seconds() / 3600)
     return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hour{'s' * (hours != 1)}"
+
+
+def read_copies(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """Copies that are wanted and not there after a while, and damaged ones."""
+    rows = BackupCopy.objects.filter(backup__in=Backup.objects.good().filter(database__in=databases))
+    lacking: dict[int, list[BackupCopy]] = {}
+    for row in rows.exclude(state=BackupCopy.State.GOOD).select_related("backup"):
+        lacking.setdefault(row.backup.database_id, []).append(row)
+    return {database.pk: [_copies(database, lacking[database.pk])] for database in databases if database.pk in lacking}
+
+
+def _copies(database: Database, rows: Sequence[BackupCopy]) -> Line:
+    bad = [row for row in rows if row.state == BackupCopy.State.BAD]
+    where = ", ".join(sorted({row.store for row in bad or rows}))
+    if bad:
+        sentence = f"{_number(bad)} damaged in {where}; another copy is good. Copy it there again."
+    else:
+        problem = next((row.problem for row in rows if row.problem), "")
+        sentence = f"{_number(rows)} not in {where} yet. {problem or 'It is copied by itself.'}"
+    return Line(topic="copies", level=Level.WATCH, sentence=sentence, **_link(database))
+
+
+def _number(rows: Sequence[BackupCopy]) -> str:
+    return f"{len(rows)} of its backups are" if len(rows) > 1 else f"Backup {rows[0].backup_id} of it is"
 
 
 def read_kept(databases: Sequence[Database]) -> dict[int, list[Line]]:

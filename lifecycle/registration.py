@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lifecycle import dashboard, expiry, grounds, guards, posture, recipients, taking
+from lifecycle import copies, dashboard, expiry, grounds, guards, posture, recipients, taking
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
 from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, RULES
 from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.copy import CopyKind
 from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.reapply import ReapplyKind
@@ -16,6 +17,7 @@ from lifecycle.patches import listing
 from lifecycle.recipient_changes import AddRecipient, RetireRecipient
 from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
+from lifecycle.store_changes import Rebuild
 from lifecycle.uploads import listing as uploads
 from lifecycle.version_changes import DeclareVersion
 from opsconsole import age_keys, kinds, system, tasks
@@ -34,12 +36,14 @@ def register_all() -> None:
         reconciliation.add_rule(rule)
     rules.add(guards.every)
     for kind in (
-        BackupKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
+        BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
     ):  # fmt: skip
         kinds.register(kind)
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
+    tasks.register_chore("backup folders elsewhere", taking.tidy_others, every=3600.0)
+    tasks.register_chore("missing copies", copies.ask_for_missing, every=15.0)
     tasks.register_chore("patches", listing.drop_expired)
     tasks.register_chore("patch folders", listing.tidy, every=60.0)
     tasks.register_chore("uploads", uploads.drop_expired)
@@ -48,7 +52,7 @@ def register_all() -> None:
     tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
     own = (
         DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion(), AddRecipient(),
-        RetireRecipient(),
+        RetireRecipient(), Rebuild(),
     )  # fmt: skip
     for change in (*own, *CHANGES):
         register_change(change)
@@ -58,6 +62,7 @@ def register_all() -> None:
     register_reader(posture.read_retention)
     system.register_reader(posture.retention_of_console)
     register_reader(posture.read_encryption)
+    register_reader(posture.read_copies)
     register_panel(dashboard.PANEL)
     _declare_pages()
 

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle import archives, patches, taking
+from lifecycle import archives, copies, patches, taking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.models import Backup
 from lifecycle.patches import listing
 from lifecycle.taking import Spot
+from opsconsole.exceptions import OperationFailed
 from opsconsole.kinds import Recovery, Run, Witness
 from opsconsole.models import Database
 
@@ -30,17 +31,25 @@ class Replaced:
 
 def replace(run: Run, backup: Backup, method: str) -> Replaced:
     """Put a backup in the place of what is live. Raises what a run may raise; before the act, nothing is changed."""
-    database, engine, manifest = run.database(), run.engine(), archives.manifest_of(backup)
+    database, engine = run.database(), run.engine()
+    found = archives.find(
+        backup, store=str(run.plan.parameters.get("store", "")), part=f"{run.operation_id}.{run.fence}", whole=True
+    )
+    manifest, archive = archives.read_for(backup, found.manifest), found.archive
+    if found.said:
+        run.log(found.said)
     run.recheck()
     run.log("Taking a safety backup of what is there now.")
-    safety = taking.take(
-        run, Spot(database, run.operation_id, run.fence, Backup.Purpose.SAFETY), formats_for(engine.name)[0]
-    )
+    safety = taking.take(run, safety_spot(database, run.operation_id, run.fence), formats_for(engine.name)[0])
     chosen = format_of(manifest.engine, manifest.contents.format)
-    archive = archives.archive_of(backup, part=f"{run.operation_id}.{run.fence}")
     run.arm()
     run.log(f"Building and proving the copy from backup {backup.id}.")
-    prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
+    try:
+        prepared = chosen.prepare(engine, archive, manifest.contents, run, method=method)
+    except OperationFailed as error:
+        if not copies.found_damaged(backup, found.store, error, run.operation_id):
+            raise
+        raise OperationFailed(error.code, error.why, copies.elsewhere(backup, found.store)) from error
     run.look_again()
     if run.plan.parameters.get("patch") == "yes":
         patches.take(run, archive, manifest, f"backup {backup.id}")
@@ -82,4 +91,10 @@ def clean_up(recovery: Recovery) -> None:
 
 def _spot(recovery: Recovery) -> Spot:
     database = Database.objects.get(pk=recovery.plan.target().database_id)
-    return Spot(database, recovery.operation_id, recovery.fence, Backup.Purpose.SAFETY)
+    return safety_spot(database, recovery.operation_id, recovery.fence)
+
+
+def safety_spot(database: Database, operation_id: int, fence: int) -> Spot:
+    """Where the safety backup of a run lies: in the first store of the database's environment."""
+    store = taking.first_store(database)
+    return Spot(database, operation_id, fence, Backup.Purpose.SAFETY, store)

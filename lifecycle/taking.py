@@ -6,6 +6,7 @@ whatever happens to this process. Used by the kind `backup` and for the safety c
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,22 +17,22 @@ from django.db import transaction
 
 from lifecycle import manifest as manifests
 from lifecycle import recipients
-from lifecycle.archives import store
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, TWIN, WHOLE, Archive, Contents, Format, Scope
 from lifecycle.manifest import ENCRYPTED_FORMAT, MANIFEST_FORMAT, MANIFEST_NAME, Manifest, rfc3339
-from lifecycle.models import Backup, Recipient
+from lifecycle.models import Backup, BackupCopy, Recipient
 from lifecycle.uses import refuse_absent
-from opsconsole import age_keys, audit
+from opsconsole import age_keys, audit, stores
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
-from opsconsole.exceptions import OperationFailed, Refused
+from opsconsole.exceptions import OperationFailed, OpsError, Refused
 from opsconsole.instance import instance_id
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.kinds import Run
-from opsconsole.models import Database, Operation
+from opsconsole.models import Database, Operation, Store
 from opsconsole.states import TERMINAL
 
+log = logging.getLogger(__name__)
 _FOLDER = re.compile(
     r"backups/(?P<database>[^/]+)/(?P<operation>\d+)-(?P<fence>\d+)(?P<safety>-safety)?(?P<twin>-twin)?"
 )
@@ -39,12 +40,13 @@ _FOLDER = re.compile(
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the backup of one run lies in the store. Requested and safety backups of one run have their own."""
+    """Where the backup of one run lies in its first store. Requested and safety backups of one run have their own."""
 
     database: Database
     operation_id: int
     fence: int
     purpose: str = Backup.Purpose.REQUESTED
+    store: str = stores.LOCAL
     twin: bool = False  # the second of two backups of one moment
 
     @property
@@ -58,7 +60,7 @@ class Spot:
 
     @property
     def archive(self) -> Archive:
-        return Archive(store=store(), folder=self.folder, part=self.part)
+        return Archive(store=stores.reading(self.store), folder=self.folder, part=self.part)
 
     @cached_property
     def readers(self) -> list[Recipient]:
@@ -80,17 +82,33 @@ class Spot:
         return replace(self.archive, recipients=(*keys, public), identities=(private,))
 
 
-def room_for(engine: Engine, chosen: Format) -> int:
-    """An estimate of the backup's size in bytes. Raises Refused("no_space") when the store could not take it."""
+def first_store(database: Database, wanted: str = "") -> str:
+    """The name of the store that takes a backup: the one asked for, else the first of the database's environment."""
+    if wanted and wanted != stores.LOCAL:
+        return stores.row_called(wanted).name
+    return wanted or stores.names_for(database.environment)[0]
+
+
+def stores_in_words(database: Database, first: str) -> str:
+    """Where a backup goes, for people."""
+    others = [name for name in stores.names_for(database.environment) if name != first]
+    return f"{first}, and a copy in {' and '.join(others)} afterwards" if others else first
+
+
+def room_for(engine: Engine, chosen: Format, store: str) -> int:
+    """An estimate of the backup's size in bytes. Raises Refused("no_space") when the store could not take it.
+
+    A store that does not tell what is free is taken to have room; what it refuses later fails the backup.
+    """
     needed = chosen.estimate_bytes(engine)
-    free = store().free_bytes()
-    reserve = settings.STORE_RESERVE_BYTES
+    free = stores.writing(store).free_bytes()
+    reserve = settings.STORE_RESERVE_BYTES if store == stores.LOCAL else 0
     if free is not None and free < needed + reserve:
         raise Refused(
             "no_space",
-            f"The backup may need {needed >> 20} MiB and the store has {free >> 20} MiB free, "
+            f"The backup may need {needed >> 20} MiB and the store {store} has {free >> 20} MiB free, "
             f"of which {reserve >> 20} MiB stay in reserve.",
-            "Free space on the disk of the store, or give the store a larger one (OPSCONSOLE_STORE).",
+            "Free space on the disk of the store, or choose another store (`manage.py store list`).",
         )
     return needed
 
@@ -98,7 +116,7 @@ def room_for(engine: Engine, chosen: Format) -> int:
 def take(run: Run, spot: Spot, chosen: Format, *, role: str = "target", scope: Scope = WHOLE) -> Backup:
     """Write, read through, publish and list one backup. Raises OperationFailed, Cancelled, FenceLost."""
     engine = run.engine(role)
-    room_for(engine, chosen)
+    room_for(engine, chosen, spot.store)
     started = now()
     contents = chosen.write(engine, spot.sealed, run, scope)
     made = prove(run, spot, engine, started, contents)
@@ -149,16 +167,27 @@ def publish(run: Run, spot: Spot, made: Manifest) -> None:
             run.before_commit(witness={"folder": spot.folder})
         else:
             run.check_cancel()
-        writer.publish()
+        try:
+            writer.publish()
+        except FileExistsError:
+            raise _taken(spot) from None
     if requested:
         run.after_commit()
     run.failpoint("backup.manifest_renamed")
 
 
+def _taken(spot: Spot) -> OperationFailed:
+    return OperationFailed(
+        "folder_taken",
+        f"The folder {spot.folder} of the store {spot.store} holds a backup already.",
+        "Rebuild the catalogue from that store (`manage.py store rebuild`), then ask for the operation again.",
+    )
+
+
 @transaction.atomic
 def enlist(made: Manifest, spot: Spot) -> Backup:
     """The row and the event of a published backup, together with its twin; the same row when it is already listed."""
-    found = Backup.objects.filter(key=made.backup).first()
+    found = Backup.objects.filter(key=made.backup, console="").first()
     if found is not None:
         return found
     beside = _beside(made, spot)
@@ -194,6 +223,7 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
     )
     if twin:
         Backup.objects.filter(pk=twin.pk).update(twin=row)
+    _note_copies(row, spot)
     audit.record(
         "backup.published",
         operation=Operation.objects.get(pk=spot.operation_id),
@@ -205,6 +235,7 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
             "rows": made.rows,
             "bytes": made.stored_bytes,
             "purpose": str(spot.purpose),
+            "store": spot.store,
         },
     )
     return row
@@ -218,6 +249,17 @@ def _read_with(made: Manifest) -> str:
     if keys:
         return f", decrypted with the key {keys[0].name} of this console"
     return ", decrypted with a key of that run alone, which is gone: no key on this console opens it"
+
+
+def _note_copies(row: Backup, spot: Spot) -> None:
+    """It lies in its first store; the others of the environment want a copy, unless it is a safety backup."""
+    good = BackupCopy.State.GOOD
+    BackupCopy.objects.create(backup=row, store=spot.store, state=good, made_at=now(), verified_at=row.finished_at)
+    Store.objects.filter(name=spot.store).update(written_at=now())
+    if spot.purpose == Backup.Purpose.REQUESTED:
+        for name in stores.names_for(spot.database.environment):
+            if name != spot.store:
+                BackupCopy.objects.create(backup=row, store=name, state=BackupCopy.State.MISSING)
 
 
 def published(spot: Spot) -> Manifest | None:
@@ -242,9 +284,12 @@ def _beside(made: Manifest, spot: Spot) -> tuple[Manifest, Spot] | None:
 def sweep(spot: Spot) -> None:
     """Remove what an unpublished backup left; adopt a published one that is not listed yet.
 
-    The second of two twins counts as published once the first one is.
+    The second of two twins counts as published once the first one is. A manifest that is older than the operation is
+    another's (the console's database was lost): it stays as it is.
     """
     archive, made = spot.archive, published(spot)
+    if made is not None and not _is_of(made, spot):
+        return
     archive.store.sweep(archive.folder, part=archive.part)
     if made is not None and spot.twin:
         made, spot = _beside(made, spot) or (None, spot)
@@ -256,29 +301,52 @@ def sweep(spot: Spot) -> None:
     archive.store.remove_folder(archive.folder)
 
 
+def _is_of(made: Manifest, spot: Spot) -> bool:
+    """Whether a manifest is what this operation published, in full."""
+    began = Operation.objects.filter(pk=spot.operation_id, created_at__lte=datetime.fromisoformat(made.started_at))
+    there = spot.archive.store.sizes(spot.folder)
+    whole = all(there.get(spot.archive.key(item.key)) == item.size for item in made.contents.objects)
+    return whole and made.console == instance_id() and began.exists()
+
+
 def tidy() -> int:
     """Look after the backup folders of operations that are over: list what was published, remove the rest.
 
     Gives back how many folders were looked at closely; those of listed backups and of open operations are not.
     """
-    listed = set(Backup.objects.values_list("key", flat=True))
+    return _tidy(stores.LOCAL)
+
+
+def tidy_others() -> int:
+    """The same in the other stores that this console writes to. One that does not answer waits for the next time."""
     looked_at = 0
-    for folder in store().folders("backups", depth=2):
-        spot = None if folder in listed else _spot_of(folder)
+    for name in Store.objects.filter(retired_at=None, writable=True, marked=True).values_list("name", flat=True):
+        try:
+            looked_at += _tidy(name)
+        except OpsError as error:
+            log.warning("the store %s could not be looked after: %s", name, error)
+    return looked_at
+
+
+def _tidy(store: str) -> int:
+    listed = set(BackupCopy.objects.filter(store=store, backup__console="").values_list("backup__key", flat=True))
+    looked_at = 0
+    for folder in stores.writing(store).folders("backups", depth=2):
+        spot = None if folder in listed else _spot_of(folder, store)
         if spot is not None and Operation.objects.filter(pk=spot.operation_id, state__in=TERMINAL).exists():
             sweep(spot)
             looked_at += 1
     return looked_at
 
 
-def _spot_of(folder: str) -> Spot | None:
+def _spot_of(folder: str, store: str) -> Spot | None:
     """The spot whose folder this is; None for one that is not ours to look after."""
     match = _FOLDER.fullmatch(folder)
     database = Database.objects.filter(name=match["database"]).first() if match else None
     if match is None or database is None:
         return None
     purpose = Backup.Purpose.SAFETY if match["safety"] else Backup.Purpose.REQUESTED
-    return Spot(database, int(match["operation"]), int(match["fence"]), purpose, twin=bool(match["twin"]))
+    return Spot(database, int(match["operation"]), int(match["fence"]), purpose, store, bool(match["twin"]))
 
 
 def sound(backup: Backup) -> None:

@@ -23,7 +23,7 @@ def take(run: Run, spot: Spot, formats: tuple[Format, Format], scope: Scope) -> 
     """Take both and list them; the first one's row, whose `twin` is the other. Raises as `taking.take` does."""
     engine, spots = run.engine(), (spot, replace(spot, twin=True))
     for chosen in formats:
-        taking.room_for(engine, chosen)
+        taking.room_for(engine, chosen, spot.store)
     started = now()
     with formats[0].moment(engine, run) as moment:
         written = [

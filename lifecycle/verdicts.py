@@ -12,9 +12,9 @@ from typing import Any
 from django.db import transaction
 
 from lifecycle.manifest import rfc3339
-from lifecycle.models import Backup
+from lifecycle.models import Backup, BackupCopy
 from lifecycle.uses import refuse_absent
-from opsconsole import audit
+from opsconsole import audit, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost, Refused
 from opsconsole.kinds import Run
@@ -40,8 +40,11 @@ def record(run: Run, backup_id: int, level: str, *, ok: bool, detail: str, **fac
     backup.checks = [kept for kept in backup.checks if kept.get("operation") != run.operation_id] + [check]
     if not ok:
         backup.state, backup.damaged_at = Backup.State.BAD, at
+        backup.copies.filter(store=facts.get("store")).update(state=BackupCopy.State.BAD)
     elif level == "V2":
         backup.drilled_at, backup.restore_seconds = at, facts["restore_seconds"]
+    if ok:
+        backup.copies.filter(store=facts.get("store")).update(verified_at=at)
     backup.save(update_fields=["checks", "state", "damaged_at", "drilled_at", "restore_seconds"])
     audit.record(
         "backup.verified" if ok else "backup.damaged",
@@ -75,6 +78,8 @@ def trust(backup: Backup, operation: Operation) -> None:
     """Carry out a confirmed change: the backup counts as good again."""
     refuse_untrustworthy(backup)
     Backup.objects.filter(pk=backup.pk).update(state=Backup.State.GOOD)
+    held = [check.get("store", stores.LOCAL) for check in backup.checks if check["ok"]][-1:]  # the last that held
+    backup.copies.filter(store__in=held).update(state=BackupCopy.State.GOOD, problem="")
     audit.record(
         "backup.trusted", operation=operation, database=backup.database, subject=f"backup {backup.id}",
         data={"backup": backup.id},

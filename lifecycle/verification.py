@@ -55,12 +55,20 @@ class Outcome:
 
 
 def verify(
-    run: Run, backup: Backup, level: str, *, where: str, statements: Sequence[Mapping[str, str]] = ()
+    run: Run,
+    backup: Backup,
+    level: str,
+    found: archives.Found,
+    *,
+    where: str,
+    statements: Sequence[Mapping[str, str]] = (),
 ) -> Outcome:
-    """Prove one level. Raises OperationFailed (see `is_damage`), TargetProblem, Refused, Cancelled."""
-    manifest = archives.manifest_of(backup)
+    """Prove one level of the copy that was `found`.
+
+    Raises OperationFailed (see `is_damage`), TargetProblem, Refused, Cancelled.
+    """
+    manifest, archive = archives.read_for(backup, found.manifest), found.archive
     contents = manifest.contents
-    archive = archives.archive_of(backup, part=f"{run.operation_id}.{run.fence}")
     if level == "V0":
         read = stored.compare(archive, contents, run)
         return Outcome(

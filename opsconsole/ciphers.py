@@ -36,6 +36,7 @@ class SealedColumn:
 _COLUMNS: list[SealedColumn] = [
     SealedColumn("opsconsole.Database", "url_sealed"),
     SealedColumn("opsconsole.OperationSecret", "value_sealed"),
+    SealedColumn("opsconsole.Store", "credentials_sealed"),
 ]
 
 

@@ -22,6 +22,7 @@ OPSCONSOLE_ROOTS = [Path(p) for p in env.str("OPSCONSOLE_ROOTS", str(OPSCONSOLE_
 OPSCONSOLE_STORE = Path(env.str("OPSCONSOLE_STORE", str(OPSCONSOLE_HOME / "store")))
 
 STORE_RESERVE_BYTES = env.int("STORE_RESERVE_MIB", 1024) << 20  # what a backup must leave free on the store's disk
+STORE_PRIVATE_NETWORKS = tuple(env.list("STORE_PRIVATE_NETWORKS", default=[]))  # not public, and stores may be there
 
 # -- production or not ------------------------------------------------------------------------------------------
 OPSCONSOLE_ENV = env.str("OPSCONSOLE_ENV", "local")

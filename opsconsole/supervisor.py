@@ -27,7 +27,7 @@ from opsconsole.channel import CANCEL, DRAIN, LiveLog
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost, OperationFailed, OpsError
 from opsconsole.instance import instance_id
-from opsconsole.models import Operation, OperationLine
+from opsconsole.models import Operation, OperationLine, Store
 from opsconsole.runner import workdir_of
 from opsconsole.states import HELD_BY_WORKER, State
 
@@ -240,9 +240,12 @@ def _tell(control_fd: int, word: bytes) -> None:
 
 
 def _environment_of_runner(operation: Operation) -> dict[str, str]:
-    """What it must have, and the variables that hold the URLs of its own targets."""
-    variables = operation.targets.exclude(database__url_env="").values_list("database__url_env", flat=True)
-    return inheritance.environment_for("runner", variables=variables)
+    """What it must have, and the variables that hold the URLs of its own targets, and credentials of stores."""
+    targets = operation.targets.exclude(database__url_env="").values_list("database__url_env", flat=True)
+    keys = Store.objects.filter(retired_at=None).values_list("access_key_env", "secret_key_env")
+    return inheritance.environment_for(
+        "runner", variables=[*targets, *(name for pair in keys for name in pair if name)]
+    )
 
 
 def _boottime() -> float:

@@ -751,6 +751,11 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "hold.lifted": {"hold.lift"},
     "recipient.added": {"recipient.add"},
     "recipient.retired": {"recipient.retire"},
+    "key.trusted": {"key.trust"},
+    "store.added": {"store.add"},
+    "store.changed": {"store.edit"},
+    "store.retired": {"store.retire"},
+    "backup.adopted": {"store.rebuild"},
 }
 Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
 

@@ -11,6 +11,7 @@ from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import WHOLE, Format, Scope
 from lifecycle.models import Backup
 from lifecycle.taking import Spot
+from opsconsole import stores
 from opsconsole.databases import engine_for
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
@@ -61,6 +62,9 @@ class BackupKind(Kind):
             choices=(("", "one file"), ("tables", "one file a table, and a summary")),
             help="tables for one file a table plus a summary with counts, instead of one file (json only)",
         ),
+        Parameter(
+            name="store", label="Store", help="the name of a store; empty: the first one of the database's environment"
+        ),
     )
     mutates = False
     repeatable = True
@@ -70,7 +74,8 @@ class BackupKind(Kind):
         engine = engine_for(request.database)
         formats, scope = _asked(engine.name, request.parameters)
         identity = engine.identity()
-        needed = sum(taking.room_for(engine, chosen) for chosen in formats)
+        store = taking.first_store(request.database, request.parameters["store"])
+        needed = sum(taking.room_for(engine, chosen, store) for chosen in formats)
         tables = engine.tables()
         wanted = set(scope.of([table.full_name for table in tables]))
         chosen = [table for table in tables if table.full_name in wanted]
@@ -78,7 +83,7 @@ class BackupKind(Kind):
             kind=self.name,
             summary=_summary(request.database, len(chosen), len(tables), scope, twin=len(formats) > 1),
             targets=(plan_target(request.database, identity),),
-            parameters=dict(request.parameters),
+            parameters={**request.parameters, "store": store},
             steps=_steps(len(chosen), formats, scope),
             effects=tuple(
                 Effect(
@@ -95,7 +100,8 @@ class BackupKind(Kind):
             risk_reasons=("It only reads the database.",),
             evidence={
                 "server": identity.server_version,
-                "room in the store": f"at most {needed >> 20} MiB are needed, and they are free",
+                "store": taking.stores_in_words(request.database, store),
+                "room in the store": f"at most {needed >> 20} MiB are needed, and they are free where it tells",
                 "formats": ", ".join(f.name for f in formats_for(engine.name)),
             },
             way_back="Nothing is changed, so there is nothing to take back.",
@@ -105,7 +111,7 @@ class BackupKind(Kind):
         run.arm()
         database = run.database()
         formats, scope = _asked(database.engine, run.plan.parameters)
-        spot = Spot(database, run.operation_id, run.fence)
+        spot = _spot(run)
         if len(formats) > 1:
             return _result(twins.take(run, spot, (formats[0], formats[1]), scope))
         return _result(taking.take(run, spot, formats[0], scope=scope))
@@ -196,9 +202,10 @@ def _steps(tables: int, formats: tuple[Format, ...], scope: Scope) -> tuple[Step
     )
 
 
-def _spot(recovery: Recovery) -> Spot:
-    database = Database.objects.get(pk=recovery.plan.target().database_id)
-    return Spot(database, recovery.operation_id, recovery.fence)
+def _spot(of: Run | Recovery) -> Spot:
+    database = Database.objects.select_related("environment").get(pk=of.plan.target().database_id)
+    store = str(of.plan.parameters.get("store") or stores.LOCAL)  # plans of an older console name none
+    return Spot(database, of.operation_id, of.fence, store=store)
 
 
 def _result(row: Backup) -> Result:

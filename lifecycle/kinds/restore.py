@@ -52,6 +52,7 @@ class RestoreKind(Kind):
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
         choices.BACKUP,
+        choices.STORE,
         Parameter(
             name="source", label="Backups of", help="another database whose backups to choose from; empty for its own"
         ),
@@ -92,7 +93,7 @@ class RestoreKind(Kind):
         document_requests.refuse_settings(request.parameters)
         backup = choices.choose(source, request.parameters["backup"])
         taking.sound(backup)
-        manifest = archives.manifest_of(backup)
+        manifest = archives.manifest_of(backup, store=request.parameters["store"])
         recipients.refuse_locked(f"Backup {backup.id}", manifest.public_keys)
         engine = engine_for(destination)
         if engine.name != manifest.engine:
@@ -108,12 +109,13 @@ class RestoreKind(Kind):
         )
         if refused:
             raise Refused(*refused[0])
-        taking.room_for(engine, formats_for(engine.name)[0])
+        taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(destination))
         return self._compose(request, backup, manifest, engine, method)
 
     def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:
         destination, identity = request.database, engine.identity()
-        preview = loss.of_backup(engine, archives.archive_of(backup), manifest, f"backup {backup.id}")
+        archive = archives.archive_of(backup, store=request.parameters["store"])
+        preview = loss.of_backup(engine, archive, manifest, f"backup {backup.id}")
         if request.parameters["patch"]:
             patches.refuse(preview)
         effects = preview.effects()

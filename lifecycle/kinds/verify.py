@@ -8,14 +8,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, drills, grounds, recipients, smoke, unlocking, verdicts, verification
+from lifecycle import archives, choices, copies, drills, grounds, recipients, smoke, unlocking, verdicts, verification
 from lifecycle.drills import OWN, SAME_SERVER, place_of
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import SCRATCH
 from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.verification import Outcome
-from opsconsole import installation
+from opsconsole import installation, stores
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
@@ -35,6 +35,7 @@ class VerifyKind(Kind):
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
         choices.BACKUP,
+        choices.STORE,
         Parameter(
             name="level",
             label="Level",
@@ -64,7 +65,8 @@ class VerifyKind(Kind):
     def plan(self, request: Request) -> Plan:
         database, level = request.database, request.parameters["level"]
         backup = choices.choose(database, request.parameters["backup"])
-        manifest, broken = _manifest(backup)
+        store = request.parameters["store"]
+        manifest, broken = _manifest(backup, store)
         if manifest is not None and level != "V0":
             recipients.refuse_locked(f"Backup {backup.id}", manifest.public_keys)
         where, why, identity = (
@@ -72,7 +74,7 @@ class VerifyKind(Kind):
         )
         statements = [{"name": row.name, "statement": row.statement} for row in smoke.in_force(database)]
         asked = statements if level == "V2" else []
-        conditions = [Precondition(probe="manifest", subject=str(backup.id), value=_state_of(backup))]
+        conditions = [Precondition(probe="manifest", subject=f"{backup.id}/{store}", value=_state_of(backup, store))]
         if identity:
             conditions.append(Precondition(probe="identity", subject=SHARED, value=identity))
         return Plan(
@@ -80,7 +82,7 @@ class VerifyKind(Kind):
             summary=f"It is known whether backup {backup.id} of {database.name} {_CLAIMS[level]}.",
             targets=(plan_target(database, None, role=SHARED),),
             parameters={
-                "backup": str(backup.id), "level": level, "where": where, "statements": asked,
+                "backup": str(backup.id), "level": level, "where": where, "statements": asked, "store": store,
             },
             steps=_steps(backup, level, where, asked),
             effects=_effects(manifest),
@@ -104,18 +106,22 @@ class VerifyKind(Kind):
         run.arm()
         given = run.plan.parameters
         backup, level = Backup.objects.select_related("database").get(pk=int(given["backup"])), str(given["level"])
+        store, found = str(given.get("store", "")), None
         began = time.monotonic()
         try:
-            outcome = verification.verify(run, backup, level, where=str(given["where"]), statements=given["statements"])
+            found = archives.find(backup, store=store, part=f"{run.operation_id}.{run.fence}")
+            if found.said:
+                run.log(found.said)
+            outcome = verification.verify(
+                run, backup, level, found, where=str(given["where"]), statements=given["statements"]
+            )
         except OperationFailed as error:
             if verification.is_damage(error):
-                installation.require_own()  # a store that was taken away meanwhile says nothing of the backup
-                seconds = round(time.monotonic() - began)
-                verdicts.record(run, backup.id, level, ok=False, detail=error.why, seconds=seconds)
+                _blame(run, backup, level, found.store if found else store, error, round(time.monotonic() - began))
             raise
         run.check_cancel()
         run.before_commit(witness={"backup": backup.id})
-        facts = {"seconds": round(time.monotonic() - began), **outcome.facts()}
+        facts = {"seconds": round(time.monotonic() - began), "store": found.store, **outcome.facts()}
         backup = verdicts.record(run, backup.id, level, ok=True, detail=outcome.detail, **facts)
         run.after_commit()
         run.failpoint("verify.recorded")
@@ -140,7 +146,8 @@ class VerifyKind(Kind):
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "manifest":
-            return _state_of(Backup.objects.get(pk=int(subject)))
+            number, _, store = subject.partition("/")
+            return _state_of(Backup.objects.get(pk=int(number)), store)
         return super().probe(name, subject, engines)
 
 
@@ -153,16 +160,25 @@ _THERE = {
 }
 
 
-def _manifest(backup: Backup) -> tuple[Manifest | None, OperationFailed | None]:
+def _manifest(backup: Backup, store: str) -> tuple[Manifest | None, OperationFailed | None]:
     """The manifest, or why it cannot be read: to find that out is what a verification is for."""
     try:
-        return archives.manifest_of(backup), None
+        return archives.manifest_of(backup, store=store), None
     except OperationFailed as error:
         return None, error
 
 
-def _state_of(backup: Backup) -> str:
-    manifest, broken = _manifest(backup)
+def _blame(run: Run, backup: Backup, level: str, store: str, error: OperationFailed, seconds: int) -> None:
+    """Hold damage against the one copy that was read, where others are good, else against the backup."""
+    installation.require_own()  # a store that was taken away meanwhile says nothing of the backup
+    if store and copies.found_damaged(backup, store, error, run.operation_id, level):
+        raise OperationFailed(error.code, error.why, copies.elsewhere(backup, store)) from error
+    stores.require_there(store or stores.LOCAL)
+    verdicts.record(run, backup.id, level, ok=False, detail=error.why, seconds=seconds, store=store)
+
+
+def _state_of(backup: Backup, store: str) -> str:
+    manifest, broken = _manifest(backup, store)
     return manifest.digest if manifest else f"unreadable ({broken.code if broken else ''})"
 
 

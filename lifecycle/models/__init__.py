@@ -1,6 +1,6 @@
 """What the console keeps about backups and how long, about patches and uploads, and about what operations replaced."""
 
-from lifecycle.models.backups import Backup, DownloadGrant, SmokeStatement
+from lifecycle.models.backups import Backup, BackupCopy, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
 from lifecycle.models.patches import Patch
 from lifecycle.models.recipients import Recipient
@@ -12,6 +12,7 @@ Stored = Backup | Patch  # what lies in the store with a signed manifest, and ma
 
 __all__ = [
     "Backup",
+    "BackupCopy",
     "DeclaredVersion",
     "DownloadGrant",
     "Hold",

@@ -34,7 +34,9 @@ class Backup(models.Model):
     One that goes is first put in the trash (`trashed_at`), out of reach of restores, until `trash_until`; then its
     manifest is removed (from `deleting_at` on), then its objects, and the row stays as a record, in the state EXPIRED.
 
-    `key` is the folder of its objects in the store. `checks` lists what was proven: [{"level": "V1", "at": ...,
+    `key` is the folder of its objects in every store where it lies (see BackupCopy). `console` is the instance of the
+    console that made it, empty for this one; `operation` is then the change that adopted it.
+    `checks` lists what was proven: [{"level": "V1", "at": ...,
     "ok": true, "detail": ..., "operation": ..., "seconds": ..., "where": ..., "restore_seconds": ...}], newest last;
     what a drill proved last, and when damage was found, stand in columns too. `twin` is another one, in another
     format, of the very same moment; both name each other.
@@ -57,7 +59,8 @@ class Backup(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.GOOD)
     part = models.CharField(max_length=200, blank=True, default="", db_default="")  # what it leaves out, in words
     twin = models.OneToOneField("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    key = models.CharField(max_length=200, unique=True)
+    key = models.CharField(max_length=200)
+    console = models.CharField(max_length=64, blank=True, default="", db_default="")
     format = models.CharField(max_length=20)
     engine = models.CharField(max_length=20)
     server_version = models.CharField(max_length=60)
@@ -100,6 +103,7 @@ class Backup(models.Model):
             models.Index(fields=["state", "-started_at", "-id"], name="backup_by_state"),
             models.Index(fields=["trash_until"], condition=models.Q(trashed_at__isnull=False), name="backup_in_trash"),
         ]
+        constraints = [models.UniqueConstraint(fields=["key", "console"], name="one_backup_a_folder")]
 
     def __str__(self) -> str:
         return f"backup {self.id} of {self.database.name}"
@@ -116,6 +120,32 @@ class Backup(models.Model):
     def is_present(self) -> bool:
         """Neither in the trash nor deleted."""
         return self.trashed_at is None and self.state != Backup.State.EXPIRED
+
+
+class BackupCopy(models.Model):
+    """That a backup lies in a store, or should: `missing` ones are wanted and not there yet.
+
+    A good one has its manifest there, published last. Damage of one copy is told here, and is none of the others'.
+    """
+
+    class State(models.TextChoices):
+        MISSING = "missing", "not there yet"
+        GOOD = "good", "good"
+        BAD = "bad", "damaged"
+
+    backup = models.ForeignKey(Backup, on_delete=models.CASCADE, related_name="copies")
+    store = models.CharField(max_length=63)  # a name, `local` for the console's own folder
+    state = models.CharField(max_length=10, choices=State.choices)
+    made_at = models.DateTimeField(null=True)
+    verified_at = models.DateTimeField(null=True)  # when its bytes were last compared with its manifest
+    problem = models.TextField(blank=True)
+    tried_at = models.DateTimeField(null=True)  # when copying it was last asked for, and by which operation
+    asked = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["backup", "store"], name="one_copy_a_store")]
+        indexes = [models.Index(fields=["state", "store"], name="copies_by_state")]
 
 
 class DownloadGrant(models.Model):

@@ -16,15 +16,15 @@ from django.db import transaction
 from django.db.models import Q
 
 from lifecycle import uses
-from lifecycle.archives import store
 from lifecycle.manifest import MANIFEST_NAME
 from lifecycle.models import Backup
 from lifecycle.retention.deciding import Candidate, last_good_of
 from lifecycle.retention.facts import candidates_of
-from opsconsole import audit, failpoints, installation
+from opsconsole import audit, failpoints, installation, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Database, Operation
+from opsconsole.storage import Store
 from opsconsole.triggers import refusals
 
 log = logging.getLogger(__name__)
@@ -124,15 +124,27 @@ def _why_not(number: int, candidates: Sequence[Candidate]) -> str:
 
 
 def _remove_objects(row: Backup, room: int) -> int:
-    """Remove the manifest first and then the objects, at most `room` of them; how many were removed."""
-    archive, manifest = store(), f"{row.key}/{MANIFEST_NAME}"
+    """Remove its objects from every store that we write to, at most `room` of them; how many were removed.
+
+    What lies in another console's store stays there: only our record of it ends.
+    """
+    removed = 0
+    for copy in row.copies.order_by("id"):
+        if copy.store in stores.writable_names():
+            removed += _remove_copy(row, stores.writing(copy.store), room - removed)
+            if removed >= room:
+                break
+        copy.delete()
+    return removed
+
+
+def _remove_copy(row: Backup, archive: Store, room: int) -> int:
+    """The manifest first and then the objects, so that no half of a backup can be taken for a whole one."""
+    manifest = f"{row.key}/{MANIFEST_NAME}"
     keys = archive.keys(row.key)
     ordered = [key for key in keys if key == manifest] + [key for key in keys if key != manifest]
     for key in ordered[:room]:
-        try:
-            archive.delete(key)
-        except FileNotFoundError:
-            pass  # another ticker was quicker
+        archive.delete(key)
         failpoints.hit("retention.object_removed")
     if len(ordered) < room:
         archive.remove_folder(row.key)

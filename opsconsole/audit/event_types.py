@@ -95,7 +95,13 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("database.noted", "{who} wrote a note about {database}", "note text"),
     event("database.exported", "{who} exported the list of databases", "rows format"),
     event("database.imported", "{who} imported a list of databases", "rows format"),
+    # -- stores
+    event("store.added", "{who} added the store {object}", "store where writable default address"),
+    event("store.changed", "{who} changed the store {object}", "store fields old new where address"),
+    event("store.retired", "{who} retired the store {object}", "store where"),
+    event("store.checked", "{who} checked the store {object}", "store class refuses_doubles free_bytes unfinished"),
     # -- keys
+    event("key.trusted", "{who} trusts the key of another console: {object}", "key label"),
     event("audit.key_rotated", "{who} began to replace the key that signs checkpoints", "old new new_public"),
     event("keys.rotated", "{who} replaced a key: {object}", "which old new until_seq"),
     event("keys.reencrypted", "Stored secrets were encrypted anew under the {object}", "key count addresses"),

@@ -39,6 +39,7 @@ class Witnessed:
 
     model: str
     type: str
+    also: tuple[str, ...] = ()  # other types of event that tell of such a row
     fields: tuple[tuple[str, str], ...]
     later: frozenset[str] = frozenset()
     kept: bool = True
@@ -104,7 +105,11 @@ def _witnessed(report: Report, rule: Witnessed) -> None:
     model, noun = apps.get_model(rule.model), rule.model.rpartition(".")[2].lower()
     columns, names = zip(*rule.fields, strict=True)
     rows = model._default_manager.order_by("operation_id", "pk").values("operation_id", *columns)
-    events = AuditEvent.objects.filter(type=rule.type).order_by("operation_id", "id").values("operation_id", "payload")
+    events = (
+        AuditEvent.objects.filter(type__in=(rule.type, *rule.also))
+        .order_by("operation_id", "id")
+        .values("operation_id", "payload")
+    )
     told = ((row["operation_id"], _told(row["payload"], names, rule.later)) for row in _stream(events))
     there = ((row["operation_id"], _facts(row, columns)) for row in _stream(rows))
     for operation_id, has, says in _side_by_side(there, told):

@@ -16,12 +16,14 @@ from opsconsole.changes.people import AddPerson, ChangeEmail
 from opsconsole.changes.policies import DisablePolicy, SetPolicy
 from opsconsole.changes.schedules import SetSchedule, SwitchScheduleOff
 from opsconsole.changes.secrets import Reencrypt
+from opsconsole.changes.stores import AddStore, EditStore, RetireStore
+from opsconsole.changes.trust import TrustKey
 
 __all__ = ["Change", "Draft", "every_change", "get_change", "register_change"]
 
 for _change in (
     AddPerson(), ChangeEmail(), AddMembership(), RemoveMembership(), ResetPassword(), Deactivate(), Activate(),
     AddDatabase(), EditDatabase(), RemoveDatabase(), AddEnvironment(), EditEnvironment(), SetPolicy(), DisablePolicy(),
-    Settle(), Reencrypt(), SetSchedule(), SwitchScheduleOff(),
+    Settle(), Reencrypt(), SetSchedule(), SwitchScheduleOff(), AddStore(), EditStore(), RetireStore(), TrustKey(),
 ):  # fmt: skip
     register_change(_change)

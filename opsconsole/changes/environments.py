@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from opsconsole import audit
+from opsconsole import audit, stores
 from opsconsole.changes.base import Change, Draft
-from opsconsole.changes.values import flag, number, slug, text
+from opsconsole.changes.values import flag, names, number, slug, text
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Database, Environment, Operation, OwnerGroup
 from opsconsole.plans import Effect
@@ -18,7 +18,7 @@ COLOURS = ("grey", "blue", "green", "violet", "amber", "red")
 class AddEnvironment(Change):
     name = "environment.add"
     label = "Add an environment"
-    fields = ("name", "label", "protected", "order", "colour")
+    fields = ("name", "label", "protected", "order", "colour", "stores")
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         name = slug(parameters, "name", of="an environment")
@@ -45,7 +45,7 @@ class EditEnvironment(Change):
 
     name = "environment.edit"
     label = "Change an environment"
-    fields = ("name", "label", "protected", "order", "colour")
+    fields = ("name", "label", "protected", "order", "colour", "stores")
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         found = Environment.objects.filter(name=text(parameters, "name")).first()
@@ -97,11 +97,20 @@ def _wanted(parameters: Mapping[str, Any], now_is: Environment) -> dict[str, Any
         "protected": flag(parameters, "protected", default=now_is.protected),
         "order": number(parameters, "order", default=now_is.order, least=0, most=1000),
         "colour": colour,
+        "stores": _checked_stores(names(parameters, "stores") if "stores" in parameters else now_is.stores),
     }
 
 
+def _checked_stores(wanted: list[str]) -> list[str]:
+    """Raises Usage for a store that is not there, or that takes nothing."""
+    for name in wanted:
+        if name != stores.LOCAL and not stores.row_called(name).writable:
+            raise Usage("read_only", f"The store {name} is only read.", "Name stores that may be written.")
+    return wanted
+
+
 def _values(environment: Environment) -> dict[str, Any]:
-    return {field: getattr(environment, field) for field in ("label", "protected", "order", "colour")}
+    return {field: getattr(environment, field) for field in ("label", "protected", "order", "colour", "stores")}
 
 
 def _every_group() -> tuple[str, ...]:
@@ -113,4 +122,6 @@ def _guarded(values: Mapping[str, Any]) -> str:
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "the default"
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)

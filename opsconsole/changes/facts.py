@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opsconsole.ciphers import field_keys
-from opsconsole.models import Account, Environment, Membership, Operation, Person, Policy, Schedule
+from opsconsole.models import Account, Environment, Membership, Operation, Person, Policy, Schedule, Store, TrustedKey
 from opsconsole.secrets import name_of
 
 ABSENT = "absent"
@@ -42,7 +42,9 @@ def _environment(name: str) -> str:
     found = Environment.objects.filter(name=name).first()
     if found is None:
         return ABSENT
-    return f"{found.label}, {'protected' if found.protected else 'not protected'}, order {found.order}, {found.colour}"
+    where = ",".join(found.stores) or "the default"
+    guarded = "protected" if found.protected else "not protected"
+    return f"{found.label}, {guarded}, order {found.order}, {found.colour}, stores {where}"
 
 
 def _policy(name: str) -> str:
@@ -53,6 +55,15 @@ def _policy(name: str) -> str:
 def _schedule(name: str) -> str:
     newest = Schedule.objects.filter(name=name).order_by("-version").first()
     return f"version {newest.version}" if newest else ABSENT
+
+
+def _store(name: str) -> str:
+    found = Store.objects.filter(name=name).first()
+    return found.address if found else ABSENT
+
+
+def _trusted_key(key_id: str) -> str:
+    return "trusted" if TrustedKey.objects.filter(key_id=key_id).exists() else ABSENT
 
 
 def _operation(number: str) -> str:
@@ -66,5 +77,6 @@ def _field_key(_: str) -> str:
 
 _READERS: dict[str, Callable[[str], str]] = {
     "person": _person, "account": _account, "membership": _membership, "environment": _environment, "policy": _policy,
-    "schedule": _schedule, "operation": _operation, "field_key": _field_key,
+    "schedule": _schedule, "operation": _operation, "field_key": _field_key, "store": _store,
+    "trusted_key": _trusted_key,
 }  # fmt: skip

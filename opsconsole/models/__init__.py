@@ -23,6 +23,7 @@ from opsconsole.models.people import (
     Token,
 )
 from opsconsole.models.schedules import Schedule, ScheduleSlot
+from opsconsole.models.stores import Store, TrustedKey
 
 __all__ = [
     "Account",
@@ -49,7 +50,9 @@ __all__ = [
     "Role",
     "Schedule",
     "ScheduleSlot",
+    "Store",
     "Token",
+    "TrustedKey",
     "Vote",
     "WorkerHost",
 ]

@@ -15,13 +15,14 @@ NAME = RegexValidator(
 
 
 class Environment(models.Model):
-    """Where a database stands. A change of `protected` is a confirmed change (a trigger sees to it)."""
+    """Where a database stands. `protected` and `stores` change in a confirmed change only (a trigger sees to it)."""
 
     name = models.CharField(max_length=63, unique=True, validators=[NAME])
     label = models.CharField(max_length=80)
     protected = models.BooleanField(default=False)
     order = models.PositiveSmallIntegerField(default=0)
     colour = models.CharField(max_length=20, default="grey")
+    stores = models.JSONField(default=list, blank=True, db_default=[])  # names; the first takes backups, others a copy
     changed_by = models.ForeignKey(
         "opsconsole.Operation", null=True, editable=False, on_delete=models.PROTECT, related_name="+"
     )

@@ -103,8 +103,12 @@ class Store(ABC):
         """Bytes of an object. Raises FileNotFoundError."""
 
     @abstractmethod
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Published keys below a folder, and the bytes of each."""
+
     def keys(self, prefix: str) -> list[str]:
         """Published keys below a folder, sorted."""
+        return sorted(self.sizes(prefix))
 
     @abstractmethod
     def folders(self, prefix: str, *, depth: int) -> list[str]:

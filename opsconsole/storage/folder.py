@@ -37,10 +37,10 @@ class FolderStore(Store):
     def size(self, key: str) -> int:
         return self.path(key).stat().st_size
 
-    def keys(self, prefix: str) -> list[str]:
+    def sizes(self, prefix: str) -> dict[str, int]:
         folder = self.path(prefix)
         found = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(PART))
-        return sorted(str(path.relative_to(self.root)) for path in found)
+        return {str(path.relative_to(self.root)): path.stat().st_size for path in found}
 
     def folders(self, prefix: str, *, depth: int) -> list[str]:
         found = self.path(prefix).glob("/".join("*" * depth))

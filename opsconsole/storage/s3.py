@@ -53,8 +53,8 @@ class S3Store(Store):
     def size(self, key: str) -> int:
         return int(self._head(key)["ContentLength"])
 
-    def keys(self, prefix: str) -> list[str]:
-        return sorted(key for key, _ in self._listed(prefix) if not key.endswith(PART))
+    def sizes(self, prefix: str) -> dict[str, int]:
+        return {key: size for key, size in self._listed(prefix) if not key.endswith(PART)}
 
     def folders(self, prefix: str, *, depth: int) -> list[str]:
         found = [check_key(prefix)]

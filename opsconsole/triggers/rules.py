@@ -27,6 +27,8 @@ from opsconsole.models import (
     Policy,
     Schedule,
     ScheduleSlot,
+    Store,
+    TrustedKey,
     Vote,
 )
 from opsconsole.states import ACTIVE, EDGES, TERMINAL, State
@@ -44,7 +46,7 @@ APPEND_ONLY: tuple[type[Model], ...] = (
     ScheduleSlot,
 )
 GUARDED: tuple[type[Model], ...] = (*APPEND_ONLY, Operation, OperationTarget, Membership, Database, Environment, Person,
-                                    Account, Bootstrap)  # fmt: skip
+                                    Account, Bootstrap, Store, TrustedKey)  # fmt: skip
 PEOPLE_WHO_DECIDE = "('approvers','administrators')"
 SEALED_COLUMNS = (
     "kind", "database_id", "requester_id", "requester_person_id", "token_id", "retry_of_id", "parent_id", "plan_text",
@@ -53,6 +55,7 @@ SEALED_COLUMNS = (
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
 TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "target_hours",
                   "removed_at")  # fmt: skip
+STORE_COLUMNS = ("name", *Store.SETTINGS, "credentials_sealed", "retired_at")
 
 NOT_BY_HAND = "Ask for it in the console; another person confirms it, and then it is done."
 AS_A_REQUEST = "it changes only through a request that another person confirms"
@@ -201,8 +204,20 @@ def _console_rows() -> Iterator[Guard]:
         (Database, "UPDATE", differs(TARGET_COLUMNS), by_it, "Where a database is, and who owns it, is guarded"),
         (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),
         (Environment, "INSERT", "1 = 1", by_it, "An environment is guarded"),
-        (Environment, "UPDATE", differs(("protected",)), by_it, "The protection of an environment is guarded"),
+        (
+            Environment,
+            "UPDATE",
+            differs(("protected", "stores")),
+            by_it,
+            "The protection of an environment, and where its backups go, is guarded",
+        ),
         (Environment, "DELETE", "1 = 1", any_change, "An environment is guarded"),
+        (Store, "INSERT", "1 = 1", by_it, "A store is guarded"),
+        (Store, "UPDATE", differs(STORE_COLUMNS), by_it, "Where a store is, and what goes there, is guarded"),
+        (Store, "DELETE", "1 = 1", any_change, "A store is guarded"),
+        (TrustedKey, "INSERT", "1 = 1", by_it, "Whose backups are trusted is guarded"),
+        (TrustedKey, "UPDATE", "1 = 1", by_it, "Whose backups are trusted is guarded"),
+        (TrustedKey, "DELETE", "1 = 1", any_change, "Whose backups are trusted is guarded"),
         (
             Person,
             "UPDATE",
@@ -222,7 +237,7 @@ def _console_rows() -> Iterator[Guard]:
             f"{what}: {AS_A_REQUEST}.",
             NOT_BY_HAND,
         )
-    for model in (Membership, Database, Environment):
+    for model in (Membership, Database, Environment, Store, TrustedKey):
         yield guard_on(
             model,
             "TRUNCATE",

@@ -18,7 +18,7 @@ def list_backup(
     **more: Any,
 ) -> Any:
     """A row of Backup with its folder; `tables` are rows by name, `content` the bytes of its one object."""
-    from lifecycle.models import Backup
+    from lifecycle.models import Backup, BackupCopy
     from opsconsole.clock import now
 
     operation, started = planned_operation(database, account, "backup"), now() - age
@@ -32,7 +32,9 @@ def list_backup(
         "tables": len(made.contents.tables), "rows": made.rows, "stored_bytes": made.stored_bytes,
         "plain_bytes": made.plain_bytes, "started_at": started, "finished_at": started, "checks": [check],
     }  # fmt: skip
-    return Backup.objects.create(**{**values, **more})
+    row = Backup.objects.create(**{**values, **more})
+    BackupCopy.objects.create(backup=row, store="local", state=row.state, made_at=started)
+    return row
 
 
 def list_patch(

@@ -1,4 +1,4 @@
-"""`manage.py keys status|rotate|age`: which keys the console has, replacing them, and the private keys of backups.
+"""`manage.py keys status|rotate|trust|age`: which keys the console has, replacing them, and those of backups.
 
 A rotation that was stopped half way goes on when the same command is given again.
 """
@@ -11,10 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
-from opsconsole import age_keys, audit, rotation
+from opsconsole import age_keys, audit, operations, rotation
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, table
+from opsconsole.models import TrustedKey
 from opsconsole.permissions import can
 
 WHICH = ("audit", "manifest", "secret", "fields")
@@ -48,6 +49,28 @@ class Command(ConsoleCommand):
         age.choices["remove"].add_argument(
             "--although-needed", action="store_true", help="although backups are encrypted for it"
         )
+        trusting = self.verb(verbs, "trust", self.trust, "ask for another console's backups to be believed")
+        trusting.add_argument("file", type=Path, help="its file keys/manifest.pub")
+        trusting.add_argument("--label", required=True, help="which console it is, for people")
+        trusting.add_argument("--reason", default="")
+
+    def trust(self, options: Options) -> Exit:
+        try:
+            with options["file"].open() as file:
+                lines = [line.strip() for line in file.read(1 << 16).splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            why = f"{options['file']} cannot be read ({type(error).__name__})."
+            raise Usage("bad_key", why, "Give the file keys/manifest.pub of the other console.") from None
+        known = set(TrustedKey.objects.values_list("line", flat=True))
+        fresh = [line for line in lines if line not in known]
+        if len(fresh) != 1:
+            raise Usage(
+                "bad_key", f"The file holds {len(fresh)} keys that are not trusted yet; one is asked for at a time.",
+                "Give a file with one line, that of the key that signed the backups.",
+            )  # fmt: skip
+        given = {"line": fresh[0], "label": options["label"]}
+        operation = operations.request_change("key.trust", given, account=self.account, reason=options["reason"])
+        return self.answer_operation(operation)
 
     def status(self, options: Options) -> Exit:
         found = rotation.status()

@@ -1,0 +1,85 @@
+"""Whether a store works: what was found is kept on its row, with the class of what keeps it from working."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from opsconsole import audit
+from opsconsole.clock import now
+from opsconsole.exceptions import OpsError
+from opsconsole.models import Store
+from opsconsole.stores.opening import LOCAL, open_row, reading, row_called, writing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """`code` is `ok` or the class of failure; `notes` are what works less well than it could."""
+
+    name: str
+    code: str
+    why: str = ""
+    next_step: str = ""
+    refuses_doubles: bool | None = None
+    free_bytes: int | None = None
+    unfinished: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def check(name: str) -> Checked:
+    """Write, read and remove a small object; of a store that is only read, list it. Recorded on its row, and told."""
+    try:
+        found = _look(name)
+    except OpsError as error:
+        found = Checked(name=name, code=error.code, why=error.why, next_step=error.next_step)
+    _keep(found)
+    return found
+
+
+def _look(name: str) -> Checked:
+    if name != LOCAL and not row_called(name).writable:
+        opened = open_row(row_called(name), tries=1)
+        opened.folders("backups", depth=1)
+        return Checked(name=name, code="ok", notes=("It is only read; nothing was written to try it.",))
+    opened = reading(name) if name == LOCAL else open_row(row_called(name), tries=1)
+    facts = opened.examine()
+    if name != LOCAL:
+        writing(name)
+    return Checked(
+        name=name, code="ok", refuses_doubles=facts.refuses_doubles, free_bytes=facts.free_bytes,
+        unfinished=facts.unfinished, notes=tuple(_notes(facts.refuses_doubles, facts.unfinished)),
+    )  # fmt: skip
+
+
+def _notes(refuses_doubles: bool, unfinished: int) -> list[str]:
+    found = []
+    if not refuses_doubles:
+        found.append(
+            "The server does not heed conditional puts, so the console looks before it publishes a manifest: let no "
+            "other program write under this prefix."
+        )
+    if unfinished:
+        found.append(
+            f"{unfinished} uploads were begun and not ended. Those of running backups are; of others, a rule of the "
+            "bucket that aborts incomplete uploads after a few days frees the room (docs/backups.md)."
+        )
+    return found
+
+
+def _keep(found: Checked) -> None:
+    told = {"class": found.code, "refuses_doubles": found.refuses_doubles, "free_bytes": found.free_bytes,
+            "unfinished": found.unfinished}  # fmt: skip
+    rows = Store.objects.filter(name=found.name)
+    if found.code == "ok":
+        kept = {key: value for key, value in told.items() if key != "class"}
+        rows.update(facts=kept, problem={}, checked_at=now())
+    else:
+        problem = {"class": found.code, "why": found.why, "next": found.next_step}
+        rows.update(problem=problem, checked_at=now())
+    row = rows.first()
+    data = told | ({"store": row.pk} if row else {})
+    audit.record("store.checked", subject=found.name, outcome="ok" if found.code == "ok" else "failed", data=data)
+
+
+def as_json(found: Checked) -> dict[str, object]:
+    facts = asdict(found)
+    return {"store": facts.pop("name"), "class": facts.pop("code"), "next": facts.pop("next_step"), **facts}
