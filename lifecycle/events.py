@@ -84,7 +84,7 @@ EVENTS: tuple[EventType, ...] = (
         "rule scope version last hourly daily weekly monthly yearly time_zone keeps_all enabled effective_at weaker",
     ),
     event("retention.paused", "Retention was paused: {reason}"),
-    event("retention.resumed", "It was agreed that retention goes on"),
+    event("retention.resumed", "It was agreed that retention goes on, which was paused: {reason}"),
     event("retention.stopped", "No backup of {database} goes: {reason}", "going of"),
     event("hold.set", "A legal hold was set on {object} of {database}: {reason}", "hold backup until"),
     event("hold.lifted", "The legal hold on {object} of {database} was lifted", "hold backup"),
