@@ -80,6 +80,7 @@ class PostgresFormat(Format):
 
     def prepare(self, engine: Engine, archive: Archive, contents: Contents, run: Progress, *, method: str) -> Prepared:
         if method == "in_place":
+            self.read_through(archive, contents, run)  # damage, or a key that does not fit, is found before any lock
             return Prepared(method=method, tables={table.name: table.rows for table in contents.tables})
         connector, maintenance = connector_of(engine), maintenance_of(connector_of(engine))
         name = databases.staging_name(connector.database, connector.label(run.operation_id, run.fence))

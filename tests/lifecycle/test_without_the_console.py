@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shutil
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from backports import zstd
+from django.conf import settings
 from psycopg import sql
+from pyrage import x25519
 
+from lifecycle import recipients
 from opsconsole import operations, process
 from opsconsole.engines.postgresql import tools
 from opsconsole.states import State
@@ -119,3 +126,81 @@ def test_the_rows_of_a_patch_are_read_by_the_recipe(console, cast, postgres_shop
             (1001, 1, 5),
             (1002, 2, 6),
         ]
+
+
+RECIPES = Path(settings.BASE_DIR) / "templates" / "lifecycle" / "recipes"
+# Where a program is not installed, what docs/backups.md says instead: the same bytes by the packages alone.
+INSTEAD = {
+    "age": "import sys, pyrage\nk = pyrage.x25519.Identity.from_str(open(sys.argv[3]).read().split()[-1])\n"
+    "pyrage.decrypt_io(open(sys.argv[4], 'rb'), sys.stdout.buffer, [k])",
+    "zstd": "import sys\nfrom backports import zstd\nsys.stdout.buffer.write(zstd.decompress(sys.stdin.buffer.read()))",
+    "sqlite3": "import sys, sqlite3\nprint(*sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone())",
+}
+
+
+def lines_of(recipe: str, **words: str) -> list[str]:
+    """The lines of a recipe, which docs/backups.md has too, with the words in capitals filled in."""
+    lines = [line.strip() for line in (RECIPES / f"{recipe}.txt").read_text().splitlines()]
+    documented = (Path(settings.BASE_DIR) / "docs" / "backups.md").read_text()
+    assert "\n".join(lines) in documented
+    return [re.sub(r"\b[A-Z]{3,}(?:\.txt)?\b", lambda match: words.get(match[0], match[0]), line) for line in lines]
+
+
+def shell(folder: Path, lines: list[str], url: str = "") -> str:
+    """Run lines as somebody would who has these programs and nothing of ours; what they print."""
+    bin = folder / "bin"
+    bin.mkdir(exist_ok=True)
+    for name, program in INSTEAD.items():
+        if shutil.which(name) is None:
+            (bin / name).write_text(f"#!{sys.executable}\n{program}\n")
+            (bin / name).chmod(0o755)
+    env = {"PATH": f"{bin}:{tools.choose(160000).pg_restore.parent}:/usr/bin:/bin"}
+    if url:
+        at = psycopg.conninfo.conninfo_to_dict(url)
+        env |= {"PGHOST": at["host"], "PGPORT": str(at["port"]), "PGUSER": at["user"], "PGPASSWORD": at["password"]}
+    script = "set -eu\nset -o pipefail\n" + "\n".join(lines)
+    done = process.run(["/bin/bash", "-c", script], env=env, cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def key_file(console: Console, cast: Any, tmp_path: Path) -> Path:
+    """The private key of a recipient of development; the console holds none."""
+    key = x25519.Identity.generate()
+    given = {"environment": "development", "label": "escrow", "public_key": str(key.to_public()), "role": "escrow"}
+    operations.request_change(recipients.ADD, given, account=cast.admin)
+    path = tmp_path / "key.txt"
+    path.write_text(f"# created: today\n# public key: {key.to_public()}\n{key}\n")
+    return path
+
+
+def test_an_encrypted_backup_of_sqlite_comes_back_by_the_documented_lines(console, cast, sqlite_shop, key_file):
+    _, row = sqlite_shop
+    folder, _ = folder_of_a_backup(console, row, cast)
+    lines = lines_of("sqlite", FOLDER=str(folder), **{"KEY.txt": str(key_file)})
+    assert shell(key_file.parent, lines).strip() == "ok"
+    assert count_orders(key_file.parent / "database.sqlite") == 200
+
+
+def test_an_encrypted_archive_of_postgresql_comes_back_by_the_documented_lines(
+    console, cast, postgres_shop, postgres, key_file
+):
+    shop, row = postgres_shop
+    folder, contents = folder_of_a_backup(console, row, cast)
+    name = shop.name = postgres.create_database(postgres.fresh_name("by_hand"))
+    given = {"FOLDER": str(folder), "KEY.txt": str(key_file), "NEW": name}
+    first, second, third, fourth, fifth = lines_of("native", **given)
+    rows = [
+        third.replace("OBJECT", key).replace("TABLE (COLUMNS)", f"{table['name']} ({','.join(table['columns'])})")
+        for table in contents["tables"]
+        for key in table["objects"]
+    ]
+    values = [
+        fourth.replace("SEQUENCE", each).replace("LAST, CALLED", state) for each, state in contents["sequences"].items()
+    ]
+    assert all(".bin." in key for table in contents["tables"] for key in table["objects"])
+    shell(key_file.parent, [first, second, *rows, *values, fifth], shop.url)
+    assert shop.orders() == 200
+    with psycopg.connect(shop.url) as db:
+        assert db.execute("INSERT INTO orders (customer_id) VALUES (1) RETURNING id").fetchone() == (201,)
