@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from lifecycle.document_questions import ACCEPT
 from lifecycle.document_sources import PORTABLE
 from lifecycle.models import Backup, Upload
+from lifecycle.unlocking import IDENTITY
 from lifecycle.uploads import bringing
 from opsconsole import operations
 from opsconsole.exceptions import Usage
@@ -40,7 +41,7 @@ REJECTS = Parameter(
 DOCUMENT_PARAMETERS = (UPLOAD, FILE, MODE, REJECTS, ACCEPT)
 OF_DOCUMENTS = ("mode", "rejects", "accept")
 OF_UPLOADS = ("upload", *OF_DOCUMENTS)
-OF_BACKUPS = ("backup", "source", "method", "overwrite", "patch")
+OF_BACKUPS = ("backup", "source", "method", "overwrite", "patch", IDENTITY.name)
 
 
 def refuse_settings(parameters: Mapping[str, str]) -> None:

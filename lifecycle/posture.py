@@ -199,7 +199,7 @@ def read_encryption(databases: Sequence[Database]) -> dict[int, list[Line]]:
     }
     link: dict[str, Any] = {"link": "/encryption/", "link_text": "Look at the recipients"}
     return {
-        database.pk: [Line(topic="encryption", level=Level.WATCH, sentence=sentence, **link) for sentence in found]
+        database.pk: [Line(topic="encryption", level=Level.WATCH, sentence=found[0], **link)]
         for database in databases
         if (found := wrong.get(database.environment_id))
     }
