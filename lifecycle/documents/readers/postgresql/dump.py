@@ -32,6 +32,9 @@ _DATA_FOR = re.compile(rb"-- Data for Name: (.*); Type: TABLE DATA; Schema: (.*)
 THROUGH_ITS_ROOT = b"-- load via partition root "  # the rows of a partition, put into its parent
 _TOKEN = re.compile(rb"\\(restrict|unrestrict)\s+([A-Za-z0-9]+)\s*")
 _SETTING = re.compile(rb"SET (\w+)\s*(?:=|TO)\s*(.*?);", re.DOTALL | re.IGNORECASE)
+_OF_THE_SERVER = re.compile(rb"(?:CREATE|ALTER)\s+(?:DATABASE|ROLE|USER|TABLESPACE)\b")
+_ONE_DATABASE = "Dump one database with pg_dump, and without --create."
+_TAKE_OUT = "Dump again with pg_dump, or take the statement out when you know why it is there."
 _NAMED = 5  # tables and columns that a sentence names before it says how many more
 
 Found = Iterator[tuple[str, Row | None]]
@@ -128,9 +131,9 @@ class Dump:
 
     def _copied(self, piece: Statement) -> Found:
         target = copied(piece, self._speech)
-        columns = target.columns if target.columns is not None else self._columns(target.schema, target.table)
-        if columns is None:
-            raise unreadable(f"The COPY on line {piece.line} does not name its columns, nor does the dump create them.")
+        columns = target.columns
+        if columns is None:  # so pg_dump writes a table that has none
+            columns = self._columns(target.schema, target.table) or ()
         self._require_known(target, piece)
         name, encoding = self._full_name(target), self._speech.encoding
         yield from self._begun(name)
@@ -211,8 +214,8 @@ class Dump:
         shown = " ".join(piece.text[:80].decode(errors="replace").split())
         self._findings.refuse(
             "unexpected_statement",
-            f"{self._place}Line {piece.line} holds a statement that pg_dump does not write: {shown}",
-            "Dump again with pg_dump, or take the statement out when you know why it is there.",
+            f"{self._place}Line {piece.line} holds a statement that no dump of one database needs: {shown}",
+            _ONE_DATABASE if _OF_THE_SERVER.match(piece.text) else _TAKE_OUT,
         )
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -228,8 +231,8 @@ class Dump:
                 f"The dump defines {what} ({number}), which may run programs or reach other servers.",
                 "Nothing of it was run. Have it looked at, and dump only the tables: pg_dump --table=...",
             )
-        for what, number in sorted(self._counted[Role.LOST].items()):
-            self._findings.warn("not_taken_over", f"The dump holds {what} ({number} statements), which are not read.")
+        for what in sorted(self._counted[Role.LOST]):
+            self._findings.warn("not_taken_over", f"The dump holds {what}, which are not read.")
         told = ", ".join(f"{what} ({number})" for what, number in sorted(self._counted[Role.TOLD].items()))
         if told:
             self._findings.note("definitions", f"Only rows are taken over. Left where they are: {told}.")

@@ -195,7 +195,7 @@ def test_statements_that_no_dump_holds_end_the_reading(statement: bytes) -> None
         b"COPY public.t FROM PROGRAM 'id';\n",
         b"COPY public.t FROM '/etc/passwd';\n",
         b"COPY public.t (id, word) FROM stdin WITH (FORMAT csv);\n1,a\n\\.\n",
-        b"COPY public.unknown FROM stdin;\n1\n\\.\n",
+        b"COPY public.unknown FROM stdin;\n1\n\\.\n",  # without columns nothing fits but rows of none
         COPY + b"1\n\\.\n",
         COPY + b"1\ta\tb\n\\.\n",
         COPY + b"1\t\xff\n\\.\n",
