@@ -13,6 +13,8 @@ from typing import BinaryIO, ClassVar
 
 from lifecycle.documents.base import Problem, Row
 
+LONGEST_TEXT = 1000  # characters of a problem; names in it may be as long as somebody likes
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
@@ -49,13 +51,17 @@ class Findings:
     types: dict[str, Mapping[str, str]] = field(default_factory=dict)  # table -> column -> the source's type
 
     def warn(self, code: str, text: str, next_step: str = "") -> None:
-        self.problems.append(Problem(level="warning", code=code, text=text, next_step=next_step))
+        self._tell("warning", code, text, next_step)
 
     def note(self, code: str, text: str, next_step: str = "") -> None:
-        self.problems.append(Problem(level="note", code=code, text=text, next_step=next_step))
+        self._tell("note", code, text, next_step)
 
     def refuse(self, code: str, text: str, next_step: str = "") -> None:
-        self.problems.append(Problem(level="error", code=code, text=text, next_step=next_step))
+        self._tell("error", code, text, next_step)
+
+    def _tell(self, level: str, code: str, text: str, next_step: str) -> None:
+        shown = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+        self.problems.append(Problem(level=level, code=code, text=shown, next_step=next_step))
 
 
 class Reader(ABC):

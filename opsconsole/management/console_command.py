@@ -15,7 +15,15 @@ from django.db import OperationalError, ProgrammingError
 
 from opsconsole import audit
 from opsconsole.exceptions import OpsError, Refused, Usage
-from opsconsole.management.reporting import Exit, as_line, exit_for, exit_for_error, operation_facts, operation_sentence
+from opsconsole.management.reporting import (
+    Exit,
+    as_line,
+    exit_for,
+    exit_for_error,
+    for_terminal,
+    operation_facts,
+    operation_sentence,
+)
 from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.permissions import visible_databases
 from opsconsole.tokens import owner_of
@@ -61,7 +69,7 @@ class ConsoleCommand(BaseCommand):
 
     def answer(self, facts: Mapping[str, Any], text: str) -> None:
         """Say the outcome once: as one JSON object, or as text."""
-        self.stdout.write(as_line(facts) if self.as_json else text)
+        self.stdout.write(as_line(facts) if self.as_json else for_terminal(text))
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error, so that standard output stays one answer."""
@@ -112,7 +120,8 @@ class ConsoleCommand(BaseCommand):
         if self.as_json:
             self.stdout.write(as_line(error.as_dict()))
         else:
-            self.stderr.write(self.style.ERROR(error.why) + (f"\n{error.next_step}" if error.next_step else ""))
+            next_step = f"\n{for_terminal(error.next_step)}" if error.next_step else ""
+            self.stderr.write(self.style.ERROR(for_terminal(error.why)) + next_step)
         return exit_for_error(error)
 
 

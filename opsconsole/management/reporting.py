@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
@@ -28,6 +29,7 @@ class Exit(IntEnum):
     NOT_FINISHED = 6  # still going when the time given to --wait was over
 
 
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _ENDINGS = {
     State.SUCCEEDED: Exit.OK,
     State.FAILED: Exit.FAILED,
@@ -54,6 +56,11 @@ def exit_for(operation: Operation, *, waited: bool) -> Exit:
     if waited:
         return Exit.NOT_FINISHED
     return Exit.WAITS if state in (State.PLANNED, State.PENDING_APPROVAL) else Exit.OK
+
+
+def for_terminal(text: str) -> str:
+    """Text without what a terminal would obey, or show in another order: names in it may be those of strangers."""
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def as_line(answer: Mapping[str, Any]) -> str:

@@ -225,10 +225,11 @@ class Dump:
         yield from self._begin_announced()
         if self._restricted or not self._whole:
             self._findings.refuse("cut_off", "The dump ends before its own last line.", "Use a whole copy of it.")
-        for what, number in sorted(self._counted[Role.REFUSED].items()):
+        if refused := self._counted[Role.REFUSED]:
+            listed = ", ".join(f"{what[:60]} ({number})" for what, number in refused.most_common(_NAMED))
             self._findings.refuse(
                 "foreign_code",
-                f"The dump defines {what} ({number}), which may run programs or reach other servers.",
+                f"The dump defines {listed}: such things may run programs or reach other servers.",
                 "Nothing of it was run. Have it looked at, and dump only the tables: pg_dump --table=...",
             )
         for what in sorted(self._counted[Role.LOST]):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LEDGER = "d1_migrations"  # D1's own record of migrations, which belongs to the database and not to its data
 _RUNTIME = ("_cf_", "_opsconsole_", "sqlite_")
+_MOST_NAMES = 12
 _EXACT = 1 << 53  # beyond it a double skips integers
 _SHADOWS = re.compile(r"(.+)_(?:data|idx|content|docsize|config|segments|segdir|stat|node|rowid|parent)", re.DOTALL)
 
@@ -65,7 +66,8 @@ class Content:
             names.append("sqlite_sequence")
         if not names:
             return
-        counted = ", ".join(f"{name} ({_rows(self._database.count(name))})" for name in names)
+        counted = ", ".join(f"{name[:60]} ({_rows(self._database.count(name))})" for name in names[:_MOST_NAMES])
+        counted += f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
         self._findings.note(
             "runtime_tables", f"These belong to the runtime or to an index and are not taken over: {counted}."
         )

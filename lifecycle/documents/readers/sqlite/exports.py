@@ -44,6 +44,7 @@ _REPLACED = re.compile(
 )
 _INFINITY = re.compile(r"no such column: (?:inf(?:inity)?|nan)\b", re.IGNORECASE)
 _MOST_LINES = 10
+_MOST_NAMES = 5
 
 Found = Iterator[tuple[str, Row | None]]
 
@@ -226,10 +227,13 @@ class D1Export(SqliteDump):
                 f" {told.ambiguous.count} rows may hold either (line {told.ambiguous}); line breaks are assumed.",
                 "Compare them with the source if they hold code or escaped text.",
             )
-        for (table, column), count in content.beyond_double.items():
+        if beyond := content.beyond_double:
+            columns = ", ".join(
+                f"{table}.{column} ({count})" for (table, column), count in beyond.most_common(_MOST_NAMES)
+            )
             findings.warn(
                 "rounded_integers",
-                f"{table}.{column} holds {count} integers beyond 2^53, which D1 has rounded while it exported them.",
+                f"There are integers beyond 2^53, which D1 has rounded while it exported them: {columns}.",
                 "Take such values from the source in another way (as text).",
             )
 

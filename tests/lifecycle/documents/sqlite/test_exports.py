@@ -60,7 +60,7 @@ INSERT INTO t VALUES(2,replace('two\nbreaks\nor none','\n',char(10)));
 """
     found = read(D1 + TABLE + statements)
     assert [row["b"] for row in found.tables["t"]] == ["x", "one\nbreak", "two\nbreaks\nor none"]
-    assert "t.a holds 1 integers" in found.told("rounded_integers") and "line 5" in found.told("ambiguous_newlines")
+    assert "exported them: t.a (1)" in found.told("rounded_integers") and "line 5" in found.told("ambiguous_newlines")
     infinite = read(D1 + TABLE + b"INSERT INTO t VALUES(Infinity,'x');\nINSERT INTO t VALUES(-Infinity,'y');\n")
     assert infinite.errors == {"bare_infinity"} and "on line 3, 4" in infinite.told("bare_infinity")
 
