@@ -1,23 +1,24 @@
 """A worker of its own for tests: loads a document full of "new" and dies where OPSCONSOLE_FAILPOINT says.
 
-`python -m tests.support.loading_worker WORKDIR MODE`; the database's URL is in TARGET_URL, the witness is kept in
-WORKDIR. The database has the tables `parents` and `children`.
+`python -m tests.support.loading_worker WORKDIR MODE OPERATION [ROWS WORD]`; the database's URL is in TARGET_URL, the
+witness is kept in WORKDIR. The database has the tables `parents` and `children`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lifecycle import loading
+from lifecycle.documents.base import Document, DocumentTable, Row, Summary
 from lifecycle.loading import Options
 from opsconsole import process
 from opsconsole.engines import engine_class_for
 from opsconsole.engines.base import Engine
 from tests.support.fake_run import FakeRun
-from tests.support.memory_documents import MemoryDocument
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATION = 2_000_000 + os.getpid()  # its own in every test process: superseded workers are ended by this number
@@ -27,12 +28,24 @@ CREATE TABLE children (id integer PRIMARY KEY, parent integer NOT NULL REFERENCE
 INSERT INTO parents VALUES (1, 'old'), (2, 'old');
 INSERT INTO children VALUES (1, 1, 'old'), (2, 2, 'old');
 """
-DOCUMENT = MemoryDocument(
-    {
-        "children": [{"id": number, "parent": number, "word": "new"} for number in range(1, 500)],
-        "parents": [{"id": number, "word": "new"} for number in range(1, 500)],
-    }
-)
+ROWS = 500
+
+
+class Made(Document):
+    """So many rows that are made when they are asked for."""
+
+    def __init__(self, rows: int, word: str = "new") -> None:
+        self._rows, self._word = rows, word
+        tables = (("children", ("id", "parent", "word")), ("parents", ("id", "word")))
+        self.summary = Summary(
+            format="made",
+            label="made",
+            tables=tuple(DocumentTable(name=name, columns=columns, rows=rows) for name, columns in tables),
+        )
+
+    def rows(self, table: str) -> Iterator[Row]:
+        for number in range(1, self._rows + 1):
+            yield {"id": number, "word": self._word} | ({"parent": number} if table == "children" else {})
 
 
 def engine(url: str, *, fence: int, operation: int = OPERATION) -> Engine:
@@ -47,13 +60,14 @@ def start(url: str, workdir: Path, mode: str, failpoint: str) -> process.Child:
     return process.spawn(argv, env=env | {"OPSCONSOLE_FAILPOINT": failpoint}, cwd=ROOT)
 
 
-def main(workdir: Path, mode: str, operation: int) -> Any:
+def main(workdir: Path, mode: str, operation: int, document: Document) -> Any:
     target = engine(os.environ["TARGET_URL"], fence=2, operation=operation)
     run = FakeRun(operation, 2, workdir=workdir, witness_file=workdir / "witness.json")
     options = Options(mode=mode)
     with target.hold() as lock:
-        return loading.load(target, lock, DOCUMENT, loading.survey(target, DOCUMENT, options), options, run)
+        return loading.load(target, lock, document, loading.survey(target, document, options), options, run)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    count, word = sys.argv[4:] or (ROWS, "new")
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Made(int(count), str(word)))

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from lifecycle import loading
+from opsconsole import process
+from tests.bench import processes
 from tests.lifecycle.loading.conftest import Place
 from tests.support import loading_worker as worker
 from tests.support import sqlite_files as files
 from tests.support.fake_run import stored_witness
 
 WORDS = "SELECT word, count(*) FROM parents GROUP BY 1 UNION ALL SELECT word, count(*) FROM children GROUP BY 1"
-OLD, NEW = [("old", 2), ("old", 2)], [("new", 499), ("new", 499)]
+OLD, NEW = [("old", 2), ("old", 2)], [("new", worker.ROWS)] * 2
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
@@ -43,3 +45,17 @@ def test_a_load_that_is_killed_is_whole_or_has_not_been(
     with successor.hold():
         landed = loading.landed(successor, stored_witness(tmp_path / "witness.json"))
     assert (landed, content()) == (done, NEW if done else OLD)
+
+
+SMALL, LARGE, MARGIN = 500, 10_000, 6 << 20
+WORD = "x" * 1500
+
+
+def test_memory_is_flat_between_two_sizes(target: tuple[str, Callable[[], Any]], tmp_path: Path) -> None:
+    url, content = target
+    peaks = {}
+    for rows in (SMALL, LARGE):
+        argv = [process.python(), "-m", "tests.support.loading_worker", str(tmp_path), "merge", "7", str(rows), WORD]
+        peaks[rows] = processes.run(argv, {"PYTHONPATH": str(processes.ROOT), "TARGET_URL": url}).peak
+    assert content() == [(WORD, LARGE)] * 2
+    assert peaks[LARGE] - peaks[SMALL] < MARGIN, peaks

@@ -107,23 +107,20 @@ def test_a_row_that_leaves_a_column_out_gets_its_default_and_one_with_null_does_
     assert place.rows('SELECT active FROM "User" ORDER BY id') == [(False,), (True,)]
 
 
-@pytest.mark.parametrize(
-    ("rows", "which"),
-    [
-        ([person(1), person(2, feeling="furious")], r"Row 2 of public.User .*none of the column's type"),
-        ([person(1), person(2, boss=99)], r"Row 2 of public.User .*refers to a row that is not there"),
-        ([person(1), person(1, displayName="twice")], r"Row 2 of public.User .*its key is taken"),
-        ([person(1, seen="now")], r"Row 1 of public.User .*seen: it is no time"),
-    ],
-)
-@pytest.mark.parametrize("mode", ["replace", "merge"])
-def test_a_row_that_does_not_fit_stops_everything_and_is_named(
-    place: Place, mode: str, rows: list[dict[str, Any]], which: str
-) -> None:
+REFUSED = [
+    ([person(1), person(2, feeling="furious")], r"Row 2 of public.User .*none of the column's type"),
+    ([person(1), person(2, boss=99)], r"Row 2 of public.User .*refers to a row that is not there"),
+    ([person(1), person(1, displayName="twice")], r"Row 2 of public.User .*its key is"),
+    ([person(1, seen="now")], r"Row 1 of public.User .*seen: it is no time"),
+]
+
+
+def test_a_row_that_does_not_fit_stops_everything_and_is_named(place: Place) -> None:
     place.run_sql("INSERT INTO tenants VALUES (gen_random_uuid(), 'old')")
-    which = which.replace("its key is taken", "its key is") if mode == "merge" else which
-    with pytest.raises(OperationFailed, match=which):
-        place.load(people(*rows), mode=mode)
+    for rows, which in REFUSED:
+        for mode in ("replace", "merge"):
+            with pytest.raises(OperationFailed, match=which):
+                place.load(people(*rows), mode=mode)
     assert place.rows("SELECT name FROM tenants") == [("old",)]
 
 
