@@ -22,11 +22,11 @@ MODE = Parameter(
     name="mode",
     label="How the rows go in",
     choices=(
-        ("", "choose one"),
+        ("", "not at all: a whole backup takes the place of everything"),
         ("replace", "replace: empty the tables that it holds, then insert"),
         ("merge", "merge: insert, or update rows with the same key"),
     ),
-    help="replace or merge; for uploads and portable backups, which hold rows and no schema",
+    help="replace or merge, for the rows of an upload or of a portable backup",
 )
 UPLOAD = Parameter(name="upload", label="Upload", help="the number of an upload, instead of a backup")
 FILE = Parameter(
@@ -50,7 +50,7 @@ def refuse_settings(parameters: Mapping[str, str]) -> None:
         raise Usage(
             "not_for_this",
             f"The backup is restored as a whole, with its schema, so {given[0]} means nothing for it.",
-            f"Leave {given[0]} empty, or choose a portable backup or an upload.",
+            f"Leave {given[0]} empty, or choose an upload or a portable backup.",
         )
 
 

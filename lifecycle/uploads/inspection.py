@@ -32,6 +32,7 @@ from opsconsole.plans import canonical_json, digest_of
 from opsconsole.storage import chunks_of
 
 FORMAT = "document"
+DECRYPT = "Decrypt it with its key (age -d -i KEY), then bring what comes out; the console takes no key for uploads."
 NOT_ITS_FAULT = frozenset({"disk_full", "disk_failed", "no_permission"})  # failures that say nothing of the files
 LOCKED = frozenset({"identity_needed", "not_decrypted"})  # another key may open them
 
@@ -71,7 +72,7 @@ def inspect(run: Run, upload: Upload) -> Found:
 @transaction.atomic
 def record(operation_id: int, upload: Upload, found: Found) -> Inspection:
     """The row and the event of an inspection that came to its end; the same row when it is there already."""
-    known = Inspection.objects.filter(operation_id=operation_id).first()
+    known = Inspection.objects.filter(upload=upload).first()
     if known is not None:
         return known
     summary, contents = asdict(found.summary), asdict(found.contents) if found.contents else {}
@@ -231,5 +232,6 @@ def _copy(archive: Archive, path: Path, file: TableFile, key: str) -> StoredObje
 
 
 def _unusable(error: OperationFailed) -> Summary:
-    problem = Problem(level="error", code=error.code, text=error.why, next_step=error.next_step)
+    step = DECRYPT if error.code == "identity_needed" else error.next_step
+    problem = Problem(level="error", code=error.code, text=error.why, next_step=step)
     return Summary(format="", label="", tables=(), problems=(problem,))

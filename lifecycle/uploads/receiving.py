@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from lifecycle import archives
+from lifecycle.documents.limits import Limits
 from lifecycle.models import Upload
 from opsconsole import audit
 from opsconsole.clock import now
@@ -28,7 +29,7 @@ from opsconsole.storage import ObjectWriter
 
 FOLDER = "uploads"
 STAMP = "%Y%m%dT%H%M%SZ"
-MOST_FILES = 1000
+MOST_FILES = Limits().files  # more than that are not read either
 LONGEST_NAME = 200
 
 

@@ -19,13 +19,14 @@ from django.db import connections
 from lifecycle import declared, downloads
 from lifecycle.models import Patch, Upload
 from lifecycle.uploads import bringing, inspection
-from opsconsole import operations
+from opsconsole import kinds, operations
 from opsconsole.audit.reconciliation import reconcile
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Operation
 from opsconsole.states import State
 from opsconsole.tasks import be_seen
 from opsconsole.verify_audit import Report
+from tests.lifecycle.test_crashes import die_at
 from tests.lifecycle.uploads.test_bringing import at
 from tests.opsconsole.approvals.scenes import approve
 from tests.support.cases import start_worker, work
@@ -46,20 +47,13 @@ class Desk:
     def __init__(self, console: Console, cast: Cast, database: Any) -> None:
         self.console, self.cast, self.database = console, cast, database
 
-    def bring_quickly(self, path: Path, folder: Path) -> Upload:
-        """As `bring`, with the work of a worker done in this process."""
-        upload = bringing.from_path(self.database, path, self.cast.ada)
-        asked = operations.request("inspect", self.database, {"upload": str(upload.pk)}, account=self.cast.ada)
-        run: Any = FakeRun(asked.pk, 1, workdir=folder)
-        inspection.record(asked.pk, upload, inspection.inspect(run, upload))
-        upload.refresh_from_db()
-        return upload
-
     def bring(self, path: Path) -> Upload:
+        """The file as an upload, with the inspection's work done in this process."""
         upload = bringing.from_path(self.database, path, self.cast.ada)
         asked = operations.request("inspect", self.database, {"upload": str(upload.pk)}, account=self.cast.ada)
-        done = work(self.console, asked)
-        assert done.state == State.SUCCEEDED, done.failure_why
+        run: Any = FakeRun(asked.pk, 1, workdir=self.console.home / f"work-{asked.pk}")
+        run.workdir.mkdir()
+        inspection.record(asked.pk, upload, inspection.inspect(run, upload))
         upload.refresh_from_db()
         return upload
 
@@ -116,6 +110,25 @@ def test_a_tasklets_backup_replaces_what_it_holds_and_nothing_else(tasklets: tup
         assert db.execute("SELECT body FROM comments").fetchall() == [("mine",)]
         assert db.execute("SELECT nextval('epics_id_seq')").fetchone() == (4,)
     assert done.result["tables"]["public.tenants"]["after"] == 1
+
+
+def test_the_rows_of_a_portable_backup_are_merged_and_a_run_that_died_past_its_commit_is_known_as_done(
+    console: Console, cast: Cast, sqlite_shop: Any
+) -> None:
+    shop, row = sqlite_shop
+    desk = Desk(console, cast, row)
+    taken = work(console, operations.request("backup", row, {"format": "json"}, account=cast.ada))
+    assert taken.state == State.SUCCEEDED, taken.failure_why
+    shop.lose(keep=10)
+    assert desk.refused(accept="uncovered").code == "mode_needed"
+    assert {field.name for field in kinds.get("restore").fields(row, {})} >= {"backup", "method", "mode", "accept"}
+    asked = desk.ask(backup="latest", mode="merge")
+    orders = next(effect for effect in asked.plan.effects if effect.object == "orders")
+    assert (orders.rows_before, orders.rows_after, orders.lost) == (10, 200, 0)
+    done = die_at(console, asked, "load.committed", "runner")
+    assert done.state == State.SUCCEEDED, done.failure_why
+    assert (shop.orders(), done.result["tables"]["orders"]["inserted"]) == (200, 190)
+    assert done.result["safety_backup"]
 
 
 def test_the_command_line_brings_a_file_has_it_inspected_and_plans(
@@ -231,10 +244,10 @@ def test_an_old_backup_is_brought_to_the_declared_version_and_a_newer_one_refuse
     asked = desk.ask(upload=str(old.pk), **given)
     assert "below 4: users gets approved = 0, denial_reason = NULL where absent" in asked.plan.evidence["upgrades"]
     assert asked.plan.evidence["database's version"].startswith("version 14, rules of ignition is declared")
-    declare(desk, "13")
-    assert work(desk.console, asked).state == State.STALE
-    declare(desk, "14")
-    desk.restore(upload=str(old.pk), **given)
+    bound = {condition.probe: condition for condition in asked.plan.preconditions}["declared"]
+    assert work(desk.console, asked).state == State.SUCCEEDED
+    declare(desk, "15")
+    assert kinds.get("restore").probe("declared", bound.subject, {}) != bound.value
     assert rows_in(path, "SELECT count(*), min(approved), max(age_verified), min(role) FROM users") == [
         (3, 0, 0, "user")
     ]
@@ -276,7 +289,7 @@ def test_dumps_and_sets_of_files_come_back_equal(
         if project != "solana" or SOLANA_STAMP in path.name:
             shutil.copy(path, brought)
     desk = Desk(console, cast, register(project, url, environment="development"))
-    upload = desk.bring_quickly(brought, tmp_path)
+    upload = desk.bring(brought)
     assert upload.state == "readable", upload.inspection.summary
     given = {"upload": str(upload.pk), "mode": "replace"}
     desk.restore(**given, accept=accept)
