@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from backports import zstd
 
 from lifecycle.formats import format_of
-from lifecycle.formats.base import SCRATCH, Contents, Scope
+from lifecycle.formats.base import SCRATCH, Archive, Contents, Scope
+from opsconsole import age_keys
 from opsconsole.exceptions import Refused
 from tests.lifecycle.postgresql.test_corpus import dumped
 from tests.support import postgres_worker as worker
@@ -28,9 +30,10 @@ def awkward(postgres: Any) -> Any:
         postgres.drop_database(found)
 
 
-def taken(url: str, base: Path, scope: Scope) -> Contents:
+def taken(url: str, base: Path, scope: Scope, archive: Archive | None = None) -> Contents:
     run = worker.run_in(base, fence=1)
-    return PORTABLE.write(worker.engine(url, label=run.label), worker.archive(base, run.part), run, scope)
+    engine = worker.engine(url, label=run.label)
+    return PORTABLE.write(engine, archive or worker.archive(base, run.part), run, scope)
 
 
 def stored(base: Path, key: str) -> Any:
@@ -38,10 +41,10 @@ def stored(base: Path, key: str) -> Any:
     return json.loads(zstd.decompress(data) if key.endswith(".zst") else data)
 
 
-def proven(url: str, base: Path, contents: Contents) -> list[str]:
+def proven(url: str, base: Path, contents: Contents, archive: Archive | None = None) -> list[str]:
     """What a drill finds: the copy is built, compared and dropped."""
     run, engine = worker.run_in(base, fence=9), worker.engine(url)
-    archive = worker.archive(base, run.part)
+    archive = archive or worker.archive(base, run.part)
     PORTABLE.read_through(archive, contents, run)
     prepared = PORTABLE.prepare(engine, archive, contents, run, method=SCRATCH)
     found = PORTABLE.differences(engine, archive, contents, prepared, run)
@@ -49,10 +52,18 @@ def proven(url: str, base: Path, contents: Contents) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_every_value_comes_back_bit_for_bit(postgres: Any, awkward: str, base: Path, apart: bool) -> None:
+def test_every_value_is_proven_in_encrypted_files_of_one_table_each(postgres: Any, awkward: str, base: Path) -> None:
+    private, public = age_keys.passing()
+    archive = replace(worker.archive(base, "7.1"), recipients=(public,), identities=(private,))
+    contents = taken(postgres.url(awkward), base, Scope(apart=True), archive)
+    assert {item.encryption for item in contents.objects} == {"age"}
+    assert len(contents.objects) == len(contents.tables) + 2  # the definitions and the summary
+    assert proven(postgres.url(awkward), base, contents, archive) == []
+
+
+def test_every_value_comes_back_bit_for_bit(postgres: Any, awkward: str, base: Path) -> None:
     url, before = postgres.url(awkward), dumped(postgres, awkward)
-    contents = taken(url, base, Scope(apart=apart))
+    contents = taken(url, base, Scope())
     assert proven(url, base, contents) == []
     run = worker.run_in(base, fence=2)
     with worker.engine(url, label=run.label).hold() as lock:
