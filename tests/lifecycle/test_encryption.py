@@ -26,6 +26,7 @@ from opsconsole.models import AuditEvent, Operation, OperationLine, OperationSec
 from opsconsole.states import State
 from tests.opsconsole.approvals.scenes import approve
 from tests.support.cases import make_shop, work
+from tests.support.commands import speaker
 from tests.support.people import PASSWORD, close_bootstrap
 from tests.support.registering import register
 
@@ -77,8 +78,8 @@ def asked_in_the_form(cast: Any, key: str) -> Operation:
     return Operation.objects.filter(kind="restore").latest("id")
 
 
-def test_with_a_key_on_the_console_everything_works_as_before(console, cast, any_shop):
-    shop, row = any_shop
+def test_with_a_key_on_the_console_everything_works_as_before(console, cast, postgres_shop):
+    shop, row = postgres_shop
     encrypted_for(cast, row, OPS, ESCROW)
     age_keys.keep(settings.OPSCONSOLE_HOME, "ops", str(OPS))
     backup = backed_up(console, cast, row)
@@ -246,3 +247,41 @@ def test_the_recovery_kit_says_all_but_secrets(console, cast, sqlite_shop):
     assert recipe in files["README.md"]
     assert b"AGE-SECRET-KEY" not in data
     assert AuditEvent.objects.filter(type="recovery_kit.made").count() == 1
+
+
+@pytest.mark.nightly
+def test_twins_are_encrypted_and_prove_each_other_with_a_key_that_was_handed_over(console, cast, postgres_shop):
+    shop, row = postgres_shop
+    encrypted_for(cast, row, OPS, ESCROW)
+    first = Backup.objects.get(pk=ask(console, cast, "backup", row, twin="yes").result["backup"])
+    assert first.twin is not None
+    paths = [*stored(console, first), *stored(console, first.twin)]
+    assert all(path.read_bytes().startswith(b"age-encryption.org/v1\n") for path in paths)
+    drilled = ask(console, cast, "verify", row, backup=str(first.pk), identity=str(ESCROW))
+    assert f"those of its twin, backup {first.twin.pk}" in drilled.result["summary"], drilled.failure_why
+    shop.lose(30)
+    given = {"backup": str(first.twin.pk), "mode": "replace", "identity": str(OPS)}
+    done = ask(console, cast, "restore", row, **given)
+    assert (done.state, shop.orders()) == (State.SUCCEEDED, 200), done.failure_why
+
+
+def test_on_the_command_line(console, cast, sqlite_shop, monkeypatch, tmp_path):
+    _, row = sqlite_shop
+    say = speaker(monkeypatch)
+    made = say("keys", "age", "generate", "ops", "--json").json
+    assert say("keys", "age", "list", "--json").json == {"keys": [made]}
+    assert (console.home / "keys" / "age" / "ops.txt").stat().st_mode & 0o777 == 0o600
+    given = {"environment": "development", "label": "ops", "public_key": made["public_key"], "role": "ops"}
+    operations.request_change(recipients.ADD, given, account=cast.admin)
+    key = (console.home / "keys" / "age" / "ops.txt").read_text()
+    backed_up(console, cast, row)
+    assert say("keys", "age", "remove", "ops", "--json").json["refused"] == "still_needed"
+    assert say("keys", "age", "remove", "ops", "--although-needed").code == 0
+    words = ("operate", "verify", "shop", "--set", "level=V1", "--json")
+    assert say(*words, account=cast.ada).json["refused"] == "key_missing"
+    asked = say(*words, "--identity-stdin", account=cast.ada, stdin=key)
+    done = work(console, Operation.objects.get(pk=asked.json["id"]))
+    assert f"the private key of {made['public_key']}, handed over for it" in done.result["summary"]
+    assert say("keys", "age", "add", "again", stdin=key).code == 0
+    assert say("backup", "kit", "shop", "--output", str(tmp_path / "kit.tar"), "--json").code == 0
+    assert tarfile.is_tarfile(tmp_path / "kit.tar")
