@@ -24,6 +24,7 @@ from opsconsole.kinds import Run
 from opsconsole.models import Operation, Store
 from opsconsole.states import OPEN
 from opsconsole.storage import chunks_of
+from opsconsole.stores import checking
 
 log = logging.getLogger(__name__)
 KIND = "copy"
@@ -181,13 +182,18 @@ def remove(backup: Backup, name: str) -> None:
 def ask_for_missing() -> int:
     """Ask for copies that are wanted and not there, in the name of whoever asked for the backup; gives back how many.
 
-    One that failed is asked for again after AGAIN. What keeps it from being asked for stands on its row.
+    One that failed is asked for again after AGAIN, and none into a store that fails. What keeps it from being asked for
+    stands on its row.
     """
     wanted = {"backup__state": Backup.State.GOOD, "backup__trashed_at": None}
     due = BackupCopy.objects.filter(state=BackupCopy.State.MISSING, **wanted)
     due = due.filter(Q(tried_at=None) | Q(tried_at__lt=now() - AGAIN)).exclude(asked__state__in=OPEN)
-    rows = due.select_related("backup__database", "backup__operation__requester__person").order_by("pk")[:AT_ONCE]
-    return sum(_ask(row) for row in rows)
+    due = due.select_related("backup__database", "backup__operation__requester__person").order_by("pk")
+    asked = 0
+    for row in due.exclude(store__in=checking.failing())[:AT_ONCE]:
+        if row.store not in checking.failing():  # it may have failed for the one before
+            asked += _ask(row)
+    return asked
 
 
 def _ask(row: BackupCopy) -> bool:
@@ -200,6 +206,7 @@ def _ask(row: BackupCopy) -> bool:
         asked = operations.request(KIND, backup.database, given, account=account, reason="wanted by its environment")
     except OpsError as error:
         problem = str(error)
+        checking.note(row.store, error)
     if problem or not row.problem:
         BackupCopy.objects.filter(pk=row.pk).update(problem=problem)
     BackupCopy.objects.filter(pk=row.pk, state=BackupCopy.State.MISSING).update(tried_at=now(), asked=asked)

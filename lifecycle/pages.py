@@ -16,7 +16,7 @@ from lifecycle.manifest import Manifest
 from lifecycle.models import Backup, KeptCopy
 from lifecycle.patches import listing
 from lifecycle.shields import restores_of, shields_of
-from opsconsole import kinds
+from opsconsole import kinds, stores
 from opsconsole.databases import strictest
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
@@ -100,6 +100,8 @@ def backup_page(request: HttpRequest, backup: Backup) -> HttpResponse:
         "measured": drills.measured_for(backup),
         "can_request": rights.can("request", backup.database),
         "can_restore": rights.can("request", backup.database) and backup.is_present and _has_kind("restore"),
+        "copies": (copies := list(backup.copies.all())),
+        "elsewhere": sorted(set(stores.writable_names()) - {copy.store for copy in copies}),
         **handing_out.card(request, backup),
         **keeping.card(request, backup),
         "used_by": _restored_by(backup),

@@ -26,6 +26,7 @@ from opsconsole.changes import register_change
 from opsconsole.dashboard import register_panel
 from opsconsole.pages import navigation
 from opsconsole.posture import register_reader
+from opsconsole.stores import checking
 from opsconsole.triggers import rules
 
 
@@ -43,6 +44,7 @@ def register_all() -> None:
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)
     tasks.register_chore("backup folders elsewhere", taking.tidy_others, every=3600.0)
+    tasks.register_chore("stores", checking.look_again, every=3600.0)
     tasks.register_chore("missing copies", copies.ask_for_missing, every=15.0)
     tasks.register_chore("patches", listing.drop_expired)
     tasks.register_chore("patch folders", listing.tidy, every=60.0)
@@ -70,6 +72,7 @@ def register_all() -> None:
 def _declare_pages() -> None:
     navigation.register_item(navigation.Item(title="Retention", icon="auto_delete", link="/retention/"))
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
+    navigation.register_item(navigation.Item(title="Stores", icon="hard_drive", link="/stores/"))
     navigation.register_item(navigation.Item(title="Encryption", icon="encrypted", link="/encryption/"))
     from lifecycle import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
         drill_pages,
@@ -78,6 +81,7 @@ def _declare_pages() -> None:
         patch_pages,
         recipient_pages,
         retention_pages,
+        store_pages,
         upload_pages,
         version_pages,
     )

@@ -320,7 +320,8 @@ def tidy() -> int:
 def tidy_others() -> int:
     """The same in the other stores that this console writes to. One that does not answer waits for the next time."""
     looked_at = 0
-    for name in Store.objects.filter(retired_at=None, writable=True, marked=True).values_list("name", flat=True):
+    rows = Store.objects.filter(retired_at=None, writable=True, marked=True, problem={})
+    for name in rows.values_list("name", flat=True):
         try:
             looked_at += _tidy(name)
         except OpsError as error:

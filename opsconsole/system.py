@@ -15,7 +15,7 @@ from opsconsole.audit.reading import head
 from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.engines.postgresql import tools
-from opsconsole.models import AuditEvent, AuditPending, Database, WorkerHost
+from opsconsole.models import AuditEvent, AuditPending, Database, Store, WorkerHost
 from opsconsole.posture import Level, Line
 
 WORKER_SILENT = timedelta(seconds=90)
@@ -130,6 +130,11 @@ def _store() -> Iterator[Line]:
     free = shutil.disk_usage(settings.OPSCONSOLE_STORE).free
     level = Level.WATCH if free < LITTLE_SPACE else Level.GOOD
     yield Line(topic="store", level=level, sentence=f"The disk of the store has {free / (1 << 30):.1f} GiB free.")
+    for row in Store.objects.filter(retired_at=None).exclude(problem={}):
+        sentence = f"The store {row.name} does not work: {row.problem['why']} {row.problem['next']}".strip()
+        yield Line(
+            topic="store", level=Level.BAD, sentence=sentence, at=row.checked_at, link="/stores/", link_text="Look"
+        )
 
 
 def _programs() -> Iterator[Line]:

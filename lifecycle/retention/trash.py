@@ -95,6 +95,8 @@ def delete_due() -> int:
             log.warning("backup %s is not deleted yet: %s", row.pk, error)
             tried = {"delete_problem": str(error), "deleting_at": now()}
             Backup.objects.filter(pk=row.pk).exclude(state=Backup.State.EXPIRED).update(**tried)
+            if isinstance(error, OpsError) and error.code.startswith("store_"):
+                break  # each further try of a store that does not answer may take a minute
     return ended
 
 

@@ -29,6 +29,11 @@ class EnvironmentForm(AskingForm):
         help_text="The strictest has the largest number; it counts where one database is in two.",
     )
     colour = forms.ChoiceField(choices=[(colour, colour) for colour in COLOURS])
+    stores = forms.CharField(
+        required=False,
+        widget=forms.TextInput(attrs=PLAIN),
+        help_text="Names with commas: the first takes backups, the others get a copy. Empty: the default store.",
+    )
     reason = ReasonField()
 
     def __init__(self, *args: Any, known: bool = False, **kwargs: Any) -> None:
@@ -76,6 +81,7 @@ def add_environment(request: HttpRequest) -> HttpResponse:
 def edit_environment(request: HttpRequest, environment: Environment) -> HttpResponse:
     """Ask for another label, order, colour or protection."""
     kept = {field: getattr(environment, field) for field in ("label", "protected", "order", "colour")}
+    kept["stores"] = ", ".join(environment.stores)
     form = EnvironmentForm(request.POST or None, initial=kept, known=True)
     title = f"Change {environment.label}"
     return _ask(request, form, "environment.edit", {"name": environment.name}, title=title, environment=environment)

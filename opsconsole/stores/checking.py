@@ -27,12 +27,41 @@ class Checked:
 
 def check(name: str) -> Checked:
     """Write, read and remove a small object; of a store that is only read, list it. Recorded on its row, and told."""
-    try:
-        found = _look(name)
-    except OpsError as error:
-        found = Checked(name=name, code=error.code, why=error.why, next_step=error.next_step)
+    found = _try(name)
     _keep(found)
+    _tell(found)
     return found
+
+
+def look_again() -> int:
+    """Check every store that is in use; the history is told only of one that has begun to fail, or has come back."""
+    rows = list(Store.objects.filter(retired_at=None))
+    for row in rows:
+        found = _try(row.name)
+        _keep(found)
+        if found.code != row.problem.get("class", "ok"):
+            _tell(found)
+    return len(rows)
+
+
+def note(name: str, error: OpsError) -> None:
+    """A store has just failed at work: nothing is tried there by itself until a check finds that it answers again."""
+    if error.code.startswith("store_"):
+        found = Checked(name=name, code=error.code, why=error.why, next_step=error.next_step)
+        _keep(found)
+        _tell(found)
+
+
+def failing() -> list[str]:
+    """The stores that did not work when they were last tried; each try of one may take a minute."""
+    return list(Store.objects.filter(retired_at=None).exclude(problem={}).values_list("name", flat=True))
+
+
+def _try(name: str) -> Checked:
+    try:
+        return _look(name)
+    except OpsError as error:
+        return Checked(name=name, code=error.code, why=error.why, next_step=error.next_step)
 
 
 def _look(name: str) -> Checked:
@@ -65,18 +94,22 @@ def _notes(refuses_doubles: bool, unfinished: int) -> list[str]:
     return found
 
 
+def _facts(found: Checked) -> dict[str, object]:
+    return {"refuses_doubles": found.refuses_doubles, "free_bytes": found.free_bytes, "unfinished": found.unfinished}
+
+
 def _keep(found: Checked) -> None:
-    told = {"class": found.code, "refuses_doubles": found.refuses_doubles, "free_bytes": found.free_bytes,
-            "unfinished": found.unfinished}  # fmt: skip
     rows = Store.objects.filter(name=found.name)
     if found.code == "ok":
-        kept = {key: value for key, value in told.items() if key != "class"}
-        rows.update(facts=kept, problem={}, checked_at=now())
+        rows.update(facts=_facts(found), problem={}, checked_at=now())
     else:
         problem = {"class": found.code, "why": found.why, "next": found.next_step}
         rows.update(problem=problem, checked_at=now())
-    row = rows.first()
-    data = told | ({"store": row.pk} if row else {})
+
+
+def _tell(found: Checked) -> None:
+    row = Store.objects.filter(name=found.name).first()
+    data = {"class": found.code, **_facts(found), **({"store": row.pk} if row else {})}
     audit.record("store.checked", subject=found.name, outcome="ok" if found.code == "ok" else "failed", data=data)
 
 
