@@ -92,7 +92,7 @@ class Dump:
             if not self._defined.keys().isdisjoint({(schema, name), ("", name)}):
                 self.announce(schema, name)
         elif piece.text.startswith(THROUGH_ITS_ROOT):
-            self._announced.clear()
+            del self._announced[-1:]
 
     def _command(self, piece: Command) -> None:
         """Only the pair that pg_dump itself writes around its text is understood, with one token for both."""

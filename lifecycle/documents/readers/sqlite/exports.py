@@ -70,6 +70,7 @@ class Lines:
 class _Told:
     """What is told at the end."""
 
+    inserts: bool = False
     definitions: dict[str, int] = field(default_factory=dict)
     infinities: Lines = field(default_factory=Lines)
     ambiguous: Lines = field(default_factory=Lines)
@@ -116,6 +117,7 @@ class _Import:
                 self._database.create_table(_text(statement))
 
     def _insert(self, statement: Statement, name: str, columns: bytes | None) -> None:
+        self.told.inserts = True
         if name.lower().startswith("sqlite_"):
             return
         if name.lower() not in self._created:
@@ -191,7 +193,13 @@ class SqliteDump(Reader):
             taking = _Import(database, findings)
             with files[0].open() as stream:
                 whole = taking.read(stream)
-            if whole:
+            if whole and not taking.told.inserts:
+                findings.note(
+                    "no_rows",
+                    "The dump creates tables and says nothing of what is in them (as with --no-data)."
+                    " They are not part of this document.",
+                )
+            elif whole:
                 content = Content(database, findings)
                 yield from content.rows()
                 self.tell(taking.told, content, findings)

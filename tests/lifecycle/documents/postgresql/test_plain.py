@@ -112,7 +112,8 @@ def test_what_a_dump_does_not_hold_is_told_and_not_taken_for_empty() -> None:
     comment = b"-- Data for Name: empty; Type: TABLE DATA; Schema: public; Owner: -\n"
     tables = TABLE + b"CREATE TABLE public.empty (a int);\nCREATE TABLE public.left_out (a int);\n"
     parted = b"CREATE TABLE public.parted (a int) PARTITION BY RANGE (a);\n"
-    found = read(dump(tables, parted, comment, COPY, b"\\.\n"))
+    through_root = comment.replace(b"empty", b"left_out") + b"-- load via partition root public.parted\n"
+    found = read(dump(tables, parted, comment, through_root, COPY, b"\\.\n"))
     assert found.tables == {"public.empty": [], "public.t": []}
     assert "public.left_out." in found.told("no_rows")
 

@@ -108,3 +108,29 @@ def test_a_custom_archive_is_read_equal_to_its_database(
         expected["public.logs"] = [row for name in parts for row in expected.pop(name)]
     assert plain(found.tables) == expected
     assert found.findings.types["public.kinds"]["matrix"] == "integer[]"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("fixture", ["postgres18", "debian_postgres"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--column-inserts", "--on-conflict-do-nothing"),
+        ("--data-only", "--disable-triggers"),
+        ("--format=custom",),
+        ("--format=custom", "--inserts", "--compress=0"),
+    ],
+    ids=str,
+)
+def test_dumps_of_every_server_are_read_equal(
+    request: pytest.FixtureRequest, fixture: str, options: tuple[str, ...]
+) -> None:
+    server: PostgresServer = request.getfixturevalue(fixture)
+    name = server.create_database()
+    server.run(CORPUS.read_text(), name)
+    server.run(MORE + "SELECT lo_from_bytea(4711, 'a;b'); ANALYZE", name)
+    expected, found = held(server, name), read(dumped(server, name, *options))
+    server.drop_database(name)
+    assert plain(found.tables) == expected and not found.errors
+    assert "large objects" in found.told("not_taken_over")

@@ -72,6 +72,12 @@ def test_an_export_without_schema_takes_its_columns_from_the_inserts() -> None:
         read(D1 + b'INSERT INTO "t" VALUES(1);')
 
 
+def test_an_export_without_data_is_not_taken_for_empty_tables() -> None:
+    found = read(D1 + TABLE + b"CREATE TABLE u (a);\nDELETE FROM sqlite_sequence;\n")
+    assert found.tables == {} and found.codes == {"no_rows"}
+    assert read(D1 + TABLE + b"CREATE TABLE u (a);\nINSERT INTO t VALUES(1,'x');").tables["u"] == []
+
+
 def test_definitions_are_not_run_and_generated_columns_are_left_to_themselves() -> None:
     schema = b"""CREATE TABLE g (a INTEGER, b AS (a * 2), c GENERATED ALWAYS AS (upper('x')) STORED, CHECK (a > 5));
 CREATE TABLE strict (j TEXT CHECK (json_valid(j)), k ANY, PRIMARY KEY (k)) STRICT, WITHOUT ROWID;
