@@ -33,6 +33,7 @@ class Live:
     """A database that is only looked at, with a deadline where rows are compared."""
 
     loose_times = False
+    reads_texts = True
 
     def __init__(self, session: Connection, deadline: Deadline | None = None) -> None:
         self._session, self._deadline = session, deadline

@@ -27,6 +27,7 @@ class Live:
     """A file that is only looked at."""
 
     loose_times = True
+    reads_texts = False
 
     def __init__(self, connection: loading.Connection) -> None:
         self._connection = connection

@@ -16,6 +16,8 @@ from opsconsole.masking import sensitive_columns
 class Live(Protocol):
     """The database, open for reading."""
 
+    reads_texts: bool  # whether it understands values as PostgreSQL writes them
+
     def structure(self) -> Structure: ...
 
     def counts(self, relations: Sequence[Relation]) -> Mapping[str, int]:
@@ -54,7 +56,7 @@ def survey(live: Live, summary: Summary, options: Options) -> Survey:
         uncovered=uncovered,
         truncates=truncates,
         questions=questions.of(tables, absent, uncovered, options),
-        refusals=tuple(_refusals(summary, structure, tables, touched, truncates, options)),
+        refusals=tuple(_refusals(live, summary, structure, tables, touched, truncates, options)),
         structure=structure,
     )
 
@@ -162,11 +164,17 @@ def _hanging(live: Live, structure: Structure, cleared: set[str], others: set[st
 
 
 def _refusals(
-    summary: Summary, structure: Structure, tables: Sequence[Covered], touched: set[str], truncates: bool,
+    live: Live, summary: Summary, structure: Structure, tables: Sequence[Covered], touched: set[str], truncates: bool,
     options: Options,
 ) -> Iterator[Refusal]:  # fmt: skip
     for problem in refusing(summary.problems):
         yield problem.code, problem.text, problem.next_step
+    if summary.texts and not live.reads_texts:
+        yield (
+            "foreign_texts",
+            "The document holds values as PostgreSQL writes them, which this database would keep as mere texts.",
+            "Restore it into a PostgreSQL database.",
+        )
     if not tables:
         yield (
             "nothing_fits",

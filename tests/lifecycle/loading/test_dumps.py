@@ -120,3 +120,11 @@ def test_an_export_of_d1_is_restored_and_leaves_the_ledger(style: str, tmp_path:
         (1, 1.5, "semi;colon -- not a comment", b"\0\xff", "real")
     ]
     assert files.rows(live, "SELECT count(*) FROM d1_migrations") == [(2,)]
+
+
+def test_a_dump_of_postgresql_is_not_put_into_sqlite(tmp_path: Path) -> None:
+    live = tmp_path / "live.db"
+    files.run_sql(live, "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT, mood TEXT, at TEXT, photo BLOB)")
+    document = inspected(FIXTURES / "pg_dump" / "people-18.dump", tmp_path / "work")
+    found = loading.survey(files.engine(live, label="opsconsole/7/1"), document, Options())
+    assert [code for code, _, _ in found.refusals] == ["foreign_texts"]
