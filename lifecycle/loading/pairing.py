@@ -20,6 +20,11 @@ def snake(name: str) -> str:
     return _HUMP.sub("_", name).lower()
 
 
+def is_of_consoles(name: str) -> bool:
+    """Whether a console made the table for itself: nobody misses it."""
+    return _bare(name).startswith("_opsconsole_")
+
+
 def _bare(name: str) -> str:
     return name.rpartition(".")[2]
 

@@ -22,7 +22,7 @@ from lifecycle.loss.values import LossPreview, TableLoss, biggest_first
 from opsconsole.engines.structure import Relation
 from opsconsole.exceptions import OperationFailed
 
-AT_ONCE = 500  # rows that are looked up together
+AT_ONCE = 1000  # rows that are looked up together
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ def survey(live: Live, summary: Summary, options: Options) -> Survey:
     touched = {*covered, *(item.table for item in uncovered if item.cleared)}
     truncates = options.mode == REPLACE and can_truncate(structure, touched)
     tables = tuple(_with_triggers(table, structure, options.mode, truncates) for table in tables)
-    absent = {table.name: table.rows for table in summary.tables if table.name not in pairs}
+    absent = {t.name: t.rows for t in summary.tables if t.name not in pairs and not pairing.is_of_consoles(t.name)}
     return Survey(
         mode=options.mode,
         tables=tables,

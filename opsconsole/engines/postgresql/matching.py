@@ -67,7 +67,7 @@ def beside(
         "SELECT count(*), count(*) FILTER (WHERE {}) FROM unnest({}) AS s({}) JOIN {} t ON ({}) = ({})"
     ).format(
         changed,
-        sql.SQL(", ").join([sql.SQL("%s::text[]")] * len(columns)),
+        sql.SQL(", ").join([sql.SQL("%b::text[]")] * len(columns)),
         sql.SQL(", ").join(sql.Identifier(f"c{place}") for place in range(len(columns))),
         only(relation),
         sql.SQL(", ").join(own[name] for name in key),

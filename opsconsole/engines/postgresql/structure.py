@@ -134,7 +134,8 @@ def _keys(session: Connection) -> defaultdict[int, list[Key]]:
         "SELECT i.indrelid::bigint, i.indisprimary, array_agg(a.attname::text ORDER BY k.place) FROM pg_index i"
         " CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number"
-        " WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL"
+        " WHERE i.indisunique AND i.indisvalid AND i.indimmediate AND NOT i.indisexclusion"
+        " AND i.indpred IS NULL AND i.indexprs IS NULL"
         " AND k.place <= i.indnkeyatts GROUP BY i.indexrelid, 1, 2 ORDER BY 2 DESC, 3"
     ).fetchall()
     found: defaultdict[int, list[Key]] = defaultdict(list)
