@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
+from lifecycle.documents.base import refusing
 from lifecycle.models import Upload
 from lifecycle.unlocking import IDENTITY
 from lifecycle.uploads import listing, streaming
@@ -139,6 +140,7 @@ def _standing(request: HttpRequest, upload: Upload) -> dict[str, Any]:
         "upload": upload,
         "inspection": inspection,
         "summary": summary,
+        "refused_for": next((each.text for each in refusing(summary.problems)), "") if summary else "",
         "exported": _moment(summary.exported_at) if summary else None,
         "tables": sorted(summary.tables, key=lambda table: (-table.rows, table.name)) if summary else [],
         "run": run,

@@ -89,7 +89,8 @@ def test_what_no_reader_understands_is_refused_with_the_reason_and_a_next_step(
     upload.refresh_from_db()
     assert (done.state, upload.state) == (State.SUCCEEDED, "refused")
     assert done.result["summary"].startswith(f"Upload {upload.pk} cannot be used: The content is of no format")
-    assert "What next:" in at("audrey").get(f"/uploads/{upload.pk}/").content.decode()
+    page = at("audrey").get(f"/uploads/{upload.pk}/").content.decode()
+    assert "It cannot be used: The content is of no format that is read here." in page and "What next:" in page
     with pytest.raises(Refused, match="cannot be used"):
         inspection.document_of(upload)
 
