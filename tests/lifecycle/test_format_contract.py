@@ -24,7 +24,17 @@ from tests.support.shops import ORDERS, PostgresShop, SqliteShop
 Shop = SqliteShop | PostgresShop
 
 
-@pytest.fixture(params=FORMATS, ids=lambda chosen: f"{chosen.engine}-{chosen.name}")
+def name_of(chosen: Format) -> str:
+    return f"{chosen.engine}-{chosen.name}"
+
+
+# Of how a copy goes live, the portable formats have nothing of their own.
+LEADING = pytest.mark.parametrize(
+    "chosen", [each for each in FORMATS if each.name != "json"], indirect=True, ids=name_of
+)
+
+
+@pytest.fixture(params=FORMATS, ids=name_of)
 def chosen(request: pytest.FixtureRequest) -> Format:
     return request.param
 
@@ -173,6 +183,7 @@ def test_every_level_finds_every_damage(
     assert shop.leftovers() == []
 
 
+@LEADING
 def test_a_moved_precondition_leaves_the_old_content(
     shop: Shop, chosen: Format, archive: Archive, run: FakeRun
 ) -> None:
@@ -189,6 +200,7 @@ def test_a_moved_precondition_leaves_the_old_content(
     assert chosen.landed(engine_of(shop, run), run.witness) is False
 
 
+@LEADING
 def test_a_cancelled_restore_leaves_the_old_content(shop: Shop, chosen: Format, archive: Archive, run: FakeRun) -> None:
     contents = chosen.write(engine_of(shop, run), archive, run)
     shop.lose(5)
