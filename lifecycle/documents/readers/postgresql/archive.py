@@ -130,7 +130,10 @@ class Archive:
         """The text of an entry's rows, unpacked as it is read. One at a time."""
         if self.compression == "lz4":
             raise unreadable("The archive is compressed with lz4, which is not read.", "Dump with --compress=zstd.")
-        self._stream.seek(entry.position or self._block_of(entry))
+        place = entry.position or self._block_of(entry)
+        if place >= self._size:
+            raise unreadable(f"The archive ends before the rows of {entry.name}.")
+        self._stream.seek(place)
         kind, number = self._bytes(1)[0], self._int()
         if kind != _ROWS or number != entry.number:
             raise unreadable(f"The rows of {entry.name} are not where the archive says.")

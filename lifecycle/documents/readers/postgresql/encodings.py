@@ -78,7 +78,8 @@ def _meaning(match: re.Match[str]) -> str:
     if code[0] == "x" and len(code) > 1:
         return _byte(int(code[1:], 16))
     if code[0] in "uU" and len(code) > 1:
-        return chr(int(code[1:], 16))
+        number = int(code[1:], 16)
+        return chr(number) if number <= 0x10FFFF else "\ud800"  # half a character, which `_whole` refuses
     return _LETTERS.get(code, code)
 
 

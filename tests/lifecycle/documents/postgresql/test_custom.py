@@ -95,6 +95,15 @@ def test_an_archive_that_is_cut_off_is_unreadable(length: int) -> None:
     assert outcome(content()[:length]) in {"unreadable", "unknown_format"}
 
 
+def test_a_place_of_rows_behind_the_end_is_refused() -> None:
+    original = content()
+    (entry,) = (it for it in Archive(io.BytesIO(original), len(original)).entries if it.copy and it.name == "people")
+    assert original.count(entry.position.to_bytes(8, "little")) == 1
+    for far in (len(original), 2**63):
+        moved = original.replace(entry.position.to_bytes(8, "little"), far.to_bytes(8, "little"))
+        assert outcome(moved) == "unreadable"
+
+
 def test_rows_that_unpack_without_end_are_refused() -> None:
     bomb = zlib.compress(b"1" * (64 << 20), 9)
     made = repacked(content("people-18-piped.dump"), lambda data: bomb, GZIP)

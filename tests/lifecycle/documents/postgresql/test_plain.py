@@ -208,6 +208,8 @@ def test_statements_that_no_dump_holds_end_the_reading(statement: bytes) -> None
         b"INSERT INTO public.t VALUES (1, pg_read_file('/etc/passwd'));\n",
         b"INSERT INTO public.t SELECT 1, 'a';\n",
         b"INSERT INTO public.t VALUES (1);\n",
+        rb"INSERT INTO public.t VALUES (1, E'\UFFFFFFFF');",
+        rb"INSERT INTO public.t VALUES (1, E'\377');",
         b"INSERT INTO public.unknown VALUES (1);\n",
         b"CREATE TABLE public.x AS SELECT 1;\n",
         b"INSERT INTO public.t VALUES (1, 'a",
