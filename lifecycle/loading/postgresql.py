@@ -22,8 +22,8 @@ from lifecycle.loading.rejects import AGAIN, Rejects
 from lifecycle.loss.sides import Deadline, OutOfTime
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.postgresql import catalogue, in_place, loading, matching, patching, structure
-from opsconsole.engines.postgresql.attending import attending
-from opsconsole.engines.postgresql.complaints import is_of_data
+from opsconsole.engines.postgresql.attending import Attendant, attending
+from opsconsole.engines.postgresql.complaints import complaint_of, is_of_data
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connection, Connector
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import OperationFailed, TargetProblem
@@ -143,7 +143,7 @@ def _fill(
         report=lambda seconds: run.progress(seconds, 0, "seconds", step="Loading"),
         check=run.check_cancel,
     ) as attendant:
-        session.execute("SET CONSTRAINTS ALL IMMEDIATE")  # so that the server can say which row it was
+        loading.check_now(session, survey.structure)  # so that the server can say which row it was
         if survey.cleared:
             relations = [survey.structure.relations[name] for name in survey.cleared]
             with loading.applied(session):
@@ -157,9 +157,25 @@ def _fill(
             if done <= half <= done + rows:
                 run.failpoint("load.half")
             done += rows
-        with loading.applied(session):  # what its triggers have put off
-            attendant.during(session, lambda: session.execute("SET CONSTRAINTS ALL IMMEDIATE"))
+        _settle(session, survey, attendant)
     return before, filling.went
+
+
+def _settle(session: Connection, survey: Survey, attendant: Attendant) -> None:
+    """Check what was put off: keys that wait, and triggers that want to see all rows first."""
+    try:
+        with loading.applied(session):
+            attendant.during(session, lambda: session.execute("SET CONSTRAINTS ALL IMMEDIATE"))
+    except psycopg.Error as error:
+        if not is_of_data(error):
+            raise
+        complaint = complaint_of(error, discreet=any(table.discreet for table in survey.tables))
+        name = f" of {error.diag.schema_name}.{error.diag.table_name}" if error.diag.table_name else ""
+        raise OperationFailed(
+            "row_refused",
+            f"Once all rows were there, one{name} could not stay: {complaint.why}.",
+            f"{AGAIN} Look at the constraints and triggers that are deferred.",
+        ) from error
 
 
 def _locked(survey: Survey) -> list[tuple[str, str]]:

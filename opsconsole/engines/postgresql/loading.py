@@ -14,7 +14,7 @@ from psycopg import pq, sql
 
 from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection
-from opsconsole.engines.structure import Relation
+from opsconsole.engines.structure import Relation, Structure
 
 RANGE = 20_000  # rows that are tried at once where single ones may be refused
 BLOCK = 1 << 16  # bytes
@@ -44,6 +44,15 @@ def applied(session: Connection) -> Iterator[None]:
         session.execute("SET LOCAL search_path TO DEFAULT")
         yield
         session.execute("SET LOCAL search_path TO ''")
+
+
+def check_now(session: Connection, structure: Structure) -> None:
+    """Have references checked with each statement, also those that would wait for the end. Deferred triggers do wait:
+    they may be about rows that are yet to come."""
+    waiting = [key for key in structure.foreign_keys if key.deferrable]
+    if waiting:
+        names = (sql.Identifier(structure.relations[key.table].schema, key.name) for key in waiting)
+        session.execute(sql.SQL("SET CONSTRAINTS {} IMMEDIATE").format(sql.SQL(", ").join(names)))
 
 
 def clear(session: Connection, relations: Sequence[Relation], *, truncates: bool) -> None:

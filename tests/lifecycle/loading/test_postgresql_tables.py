@@ -135,3 +135,28 @@ def test_what_a_trigger_says_is_not_told_of_a_table_with_secrets(
     with pytest.raises(OperationFailed, match=r"Row 1 of public.things .*refused it") as failed:
         place.load(MemoryDocument({"things": [{"id": 1, column: "hunter2"}]}))
     assert ("hunter2" in failed.value.why) == told
+
+
+PUT_OFF = """
+CREATE TABLE orders (id int PRIMARY KEY, place int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE items (id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders DEFERRABLE INITIALLY DEFERRED);
+CREATE FUNCTION has_items() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+IF NOT EXISTS (SELECT FROM items WHERE order_id = NEW.id) THEN RAISE EXCEPTION 'an order without items'; END IF;
+RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER full_orders AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION has_items();
+"""
+
+
+def test_what_an_application_has_checked_at_the_end_is_checked_at_the_end(make_place: Callable[[str], Place]) -> None:
+    place, items = make_place(PUT_OFF), [{"id": 1, "order_id": 1}, {"id": 2, "order_id": 2}]
+    orders = [{"id": 1, "place": 1}, {"id": 2, "place": 2}]
+    place.load(MemoryDocument({"orders": orders, "items": items}))
+    for bad, which in (
+        ({"orders": orders, "items": items[:1]}, "could not stay: .*an order without items"),
+        ({"orders": [orders[0], {"id": 2, "place": 1}], "items": items}, "of public.orders could not stay: its key"),
+        ({"orders": orders, "items": [*items, {"id": 3, "order_id": 9}]}, r"Row 3 of public.items .*not there"),
+    ):
+        with pytest.raises(OperationFailed, match=which):
+            place.load(MemoryDocument(bad))
+    assert place.rows("SELECT count(*), (SELECT count(*) FROM items) FROM orders") == [(2, 2)]
