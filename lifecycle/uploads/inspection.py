@@ -125,9 +125,8 @@ def sound(upload: Upload) -> Inspection:
             "not_inspected", f"Upload {upload.pk} was not inspected yet.", "Wait for its inspection; see its page."
         )
     if not row.readable:
-        raise Refused(
-            "upload_refused", f"Upload {upload.pk} cannot be used.", "Its page says why, and what to do about it."
-        )
+        problem = refusing(row.read_summary().problems)[0]
+        raise Refused("upload_refused", f"Upload {upload.pk} cannot be used: {problem.text}", problem.next_step)
     if row.document_sha256 != digest_of(canonical_json({"summary": row.summary, "contents": row.contents})):
         raise OperationFailed(
             "document_damaged", f"What is recorded of upload {upload.pk} was changed.", "Bring the files again."
