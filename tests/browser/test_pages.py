@@ -26,7 +26,8 @@ PAGES = {
     "admin": [
         "/new-database/", "/databases/savings/edit/", "/people/", "/people/1/", "/new-person/", "/new-service/",
         "/policy-form/", "/policy-form/?policy=default", "/environments/", "/new-environment/", "/system/",
-        "/environments/production/edit/", "/admin/", "/admin/opsconsole/database/", "/admin/opsconsole/operation/",
+        "/environments/production/edit/", "/encryption/", "/encryption/production/add/", "/admin/",
+        "/admin/opsconsole/database/", "/admin/opsconsole/operation/",
     ],
     "audrey": ["/audit/", "/audit/1/", "/audit/?person=nobody", "/databases/savings/history/"],
 }  # fmt: skip
