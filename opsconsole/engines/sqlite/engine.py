@@ -148,7 +148,7 @@ def version_number() -> int:
 def _damage(connection: sqlite3.Connection) -> str:
     """The first thing that a quick check finds within its deadline, "" when there is none."""
     try:
-        finding = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+        finding = probe.checked(connection, probe.CHECKS[0], 1)[0]
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise

@@ -28,7 +28,7 @@ SCRIPT = """
     CREATE TABLE cells (id INTEGER PRIMARY KEY, bare, i INTEGER, r REAL, t TEXT, n NUMERIC, b BLOB,
         "a ""b"" 'c' é" TEXT DEFAULT 'x', twice INTEGER GENERATED ALWAYS AS (id * 2) STORED, CHECK (id > 0));
     CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, cells_id INTEGER REFERENCES cells(id));
-    CREATE TABLE pairs (a TEXT, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;
+    CREATE TABLE pairs (a TEXT, b INTEGER, PRIMARY KEY (b, a)) WITHOUT ROWID;
     CREATE TABLE keyless (a, b);
     CREATE TABLE strict_ones (id INTEGER PRIMARY KEY, at TEXT, x ANY) STRICT;
     CREATE INDEX by_text ON cells (t) WHERE t IS NOT NULL;
