@@ -171,12 +171,12 @@ def remove(backup: Backup, name: str) -> None:
     Raises Refused for a store that is only read, or OperationFailed when it does not answer.
     """
     archive = Archive(store=stores.writing(name), folder=backup.key)
-    with transaction.atomic():
+    _clear(archive)
+    archive.store.remove_folder(archive.folder)
+    with transaction.atomic():  # last: a copy without its manifest is read nowhere, and objects without a row stay
         if backup.copies.filter(store=name).delete()[0]:
             data = {"backup": backup.pk, "store": name}
             audit.record("backup.copy_removed", database=backup.database, subject=f"backup {backup.pk}", data=data)
-    _clear(archive)
-    archive.store.remove_folder(archive.folder)
 
 
 def ask_for_missing() -> int:

@@ -38,7 +38,7 @@ RULES = Witnessed(
         (name, name)
         for name in (
             "scope", "version", "last", "hourly", "daily", "weekly", "monthly", "yearly", "time_zone", "keeps_all",
-            "enabled", "effective_at",
+            "move_days", "move_to", "enabled", "effective_at",
         )
     ),
 )  # fmt: skip
@@ -81,7 +81,8 @@ EVENTS: tuple[EventType, ...] = (
     event(
         "retention.changed",
         "It was agreed how long backups are kept: {object}",
-        "rule scope version last hourly daily weekly monthly yearly time_zone keeps_all enabled effective_at weaker",
+        "rule scope version last hourly daily weekly monthly yearly time_zone keeps_all move_days move_to enabled "
+        "effective_at weaker",
     ),
     event("retention.paused", "Retention was paused: {reason}"),
     event("retention.resumed", "It was agreed that retention goes on, which was paused: {reason}"),

@@ -16,6 +16,7 @@ from lifecycle.retention.changes import rules as rule_changes
 from lifecycle.retention.deciding import Fate
 from lifecycle.retention.facts import outlook
 from lifecycle.retention.rule import COUNTS, MOST, USUAL, Rule, sentence
+from opsconsole import stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database, Environment
@@ -33,17 +34,21 @@ class RuleForm(forms.Form):
     scope = forms.ChoiceField(label="For")
     time_zone = forms.CharField(max_length=63, label="Time zone", widget=forms.TextInput(attrs=PLAIN))
     keeps_all = forms.BooleanField(required=False, label="Keep every backup")
+    move_days = forms.IntegerField(min_value=0, max_value=100 * 366, required=False, label="Move after days")
+    move_to = forms.ChoiceField(required=False, label="Move to")
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["scope"].choices = _scopes(account)  # type: ignore[attr-defined]
+        names = [(name, f"the store {name}") for name in stores.writable_names()]
+        self.fields["move_to"].choices = [("", "nowhere"), *names]  # type: ignore[attr-defined]
         for name, label in zip(COUNTS, LABELS, strict=True):
             self.fields[name] = forms.IntegerField(min_value=0, max_value=MOST, label=label)
-        self.order_fields(("scope", *COUNTS, "time_zone", "keeps_all"))
+        self.order_fields(("scope", *COUNTS, "time_zone", "keeps_all", "move_days", "move_to"))
 
     def rule(self) -> Rule:
         """The rule that is asked about. Raises Usage when it makes no sense."""
-        return rule_changes.rule_from(self.cleaned_data, USUAL)
+        return rule_changes.rule_from({**self.cleaned_data, "move_days": self.cleaned_data["move_days"] or 0}, USUAL)
 
 
 @page("retention/", name="retention", permission="see")
@@ -102,7 +107,7 @@ def simulated(request: HttpRequest) -> HttpResponse:
 @page("retention/ask/", name="retention-ask", permission="administer", methods=("POST",))
 def ask_for_rule(request: HttpRequest) -> HttpResponse:
     """Ask for the rule that was tried out."""
-    given = {name: said(request, name) for name in ("scope", *COUNTS, "time_zone")}
+    given = {name: said(request, name) for name in ("scope", *COUNTS, "time_zone", "move_days", "move_to")}
     keeps_all = "yes" if said(request, "keeps_all") in ("on", "yes", "True") else "no"
     return ask(request, rule_changes.SET, {**given, "keeps_all": keeps_all}, reason=said(request, "reason"))
 
@@ -188,7 +193,8 @@ def _form(request: HttpRequest) -> RuleForm:
     scope = given.get("scope") or rules.DEFAULT
     known = rules.in_force()
     found = known.get(scope) or _wider(scope, account, known)
-    usual = {**found.rule.counts, "time_zone": found.rule.time_zone, "keeps_all": found.rule.keeps_all}
+    usual = {**found.rule.counts, "time_zone": found.rule.time_zone, "keeps_all": found.rule.keeps_all,
+             "move_days": found.rule.move_days, "move_to": found.rule.move_to}  # fmt: skip
     if "last" not in given:
         return RuleForm({"scope": scope, **usual}, account=account)
     return RuleForm(given, account=account)

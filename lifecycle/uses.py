@@ -20,7 +20,7 @@ from opsconsole.models import Operation
 from opsconsole.plans import Plan
 from opsconsole.states import OPEN
 
-BINDING = frozenset({"backup", "manifest"})  # probes whose subject is the number of a backup
+BINDING = frozenset({"backup", "manifest"})  # probes whose subject is the number of a backup, or NUMBER/STORE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def refuse_absent(backup: Backup) -> None:
 def named_in(plan: Plan) -> set[int]:
     """The numbers of the backups that a plan is about."""
     named = {str(plan.parameters.get("backup", ""))}
-    named |= {condition.subject for condition in plan.preconditions if condition.probe in BINDING}
+    named |= {each.subject.partition("/")[0] for each in plan.preconditions if each.probe in BINDING}
     return {int(text) for text in named if text.isdecimal()}
 
 

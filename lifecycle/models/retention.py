@@ -26,6 +26,8 @@ class RetentionRule(models.Model):
     yearly = models.PositiveSmallIntegerField(default=0)
     time_zone = models.CharField(max_length=63, default="UTC")
     keeps_all = models.BooleanField(default=False)
+    move_days = models.PositiveIntegerField(default=0, db_default=0)  # older ones move to the store `move_to`; 0: none
+    move_to = models.CharField(max_length=63, blank=True, default="", db_default="")
     enabled = models.BooleanField(default=True)  # False: the rule of the next wider scope counts again
     effective_at = models.DateTimeField()
     created_at = models.DateTimeField()

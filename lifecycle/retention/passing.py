@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from lifecycle.models import Backup, RetentionPass, RetentionStop
-from lifecycle.retention import clocks, trash
+from lifecycle.retention import clocks, moving, trash
 from lifecycle.retention.deciding import Decision, Fate, too_many
 from lifecycle.retention.facts import outlook
 from lifecycle.retention.rules import in_force, rule_for
@@ -53,9 +53,10 @@ def run() -> int:
     rules, went = in_force(), 0
     for database in Database.objects.filter(removed_at=None).select_related("environment").order_by("id"):
         trash.rescue(database)
-        decisions = outlook(database, rule=rule_for(database, rules)).decisions
-        if not _stops(database, decisions):
-            went += sum(let_go(decision) for decision in decisions if decision.fate == Fate.GOING)
+        found = outlook(database, rule=rule_for(database, rules))
+        moving.move_old(database, found)
+        if not _stops(database, found.decisions):
+            went += sum(let_go(decision) for decision in found.decisions if decision.fate == Fate.GOING)
     return went
 
 

@@ -17,7 +17,8 @@ class Rule:
     """Keep the last ones, and the newest of so many hours, days, weeks, months and years that have any (GFS).
 
     Only periods that hold a backup count, so a pause in taking backups lets none go. The borders of the periods are
-    those of `time_zone`; weeks begin on Monday (ISO 8601).
+    those of `time_zone`; weeks begin on Monday (ISO 8601). With `move_to`, what is older than `move_days` days lies in
+    the store of that name only.
     """
 
     last: int = 0
@@ -28,6 +29,8 @@ class Rule:
     yearly: int = 0
     time_zone: str = "UTC"
     keeps_all: bool = False
+    move_days: int = 0
+    move_to: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -48,6 +51,12 @@ USUAL = Rule(last=3, daily=7, weekly=4, monthly=12)  # what counts where nobody 
 
 def sentence(rule: Rule) -> str:
     """`keep the last 3 backups, and the newest of 7 days, 4 weeks and 12 months (UTC)`."""
+    if not rule.move_to:
+        return _kept(rule)
+    return f"{_kept(rule)}; move those older than {_plural(rule.move_days, 'day')} to the store {rule.move_to}"
+
+
+def _kept(rule: Rule) -> str:
     if rule.keeps_all:
         return "keep every backup"
     last = f"the last {_plural(rule.last, 'backup')}" if rule.last != 1 else "the last backup"

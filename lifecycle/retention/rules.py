@@ -26,7 +26,9 @@ class Scoped:
 def rule_of(row: RetentionRule) -> Rule:
     """A row as a value."""
     counts = {name: getattr(row, name) for name in COUNTS}
-    return Rule(**counts, time_zone=row.time_zone, keeps_all=row.keeps_all)
+    return Rule(
+        **counts, time_zone=row.time_zone, keeps_all=row.keeps_all, move_days=row.move_days, move_to=row.move_to
+    )
 
 
 def in_force(at: datetime | None = None) -> dict[str, Scoped]:

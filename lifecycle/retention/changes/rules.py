@@ -14,7 +14,7 @@ from lifecycle.retention import rules
 from lifecycle.retention.deciding import Fate
 from lifecycle.retention.facts import outlook
 from lifecycle.retention.rule import COUNTS, MOST, Rule, sentence
-from opsconsole import audit, bootstrap
+from opsconsole import audit, bootstrap, stores
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.base import delay_in_words
 from opsconsole.changes.values import flag, number, text
@@ -32,7 +32,7 @@ class SetRule(Change):
 
     name = SET
     label = "Set how long backups are kept"
-    fields = ("scope", *COUNTS, "time_zone", "keeps_all")
+    fields = ("scope", *COUNTS, "time_zone", "keeps_all", "move_days", "move_to")
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         scope = scope_of(text(parameters, "scope", default=rules.DEFAULT))
@@ -70,7 +70,22 @@ def rule_from(parameters: Mapping[str, Any], before: Rule) -> Rule:
     keeps_all = flag(parameters, "keeps_all", default=before.keeps_all)
     if not keeps_all and not any(counts.values()):
         raise Usage("bad_value", "A rule keeps something: all of its numbers are zero.", "Keep at least the last one.")
-    return Rule(**counts, time_zone=zone, keeps_all=keeps_all)
+    days, store = _moving(parameters, before)
+    return Rule(**counts, time_zone=zone, keeps_all=keeps_all, move_days=days, move_to=store)
+
+
+def _moving(parameters: Mapping[str, Any], before: Rule) -> tuple[int, str]:
+    """After how many days backups move, and to which store; (0, "") for nowhere. Raises Usage."""
+    days = number(parameters, "move_days", default=before.move_days, least=0, most=100 * 366)
+    store = str(parameters.get("move_to", before.move_to) or "").strip()
+    if not days and not store:
+        return 0, ""
+    if not days or store not in stores.writable_names():
+        raise Usage(
+            "bad_value", f"Moving needs a number of days and a store that takes backups, not {days} and {store!r}.",
+            f"There are: {', '.join(stores.writable_names())}.",
+        )  # fmt: skip
+    return days, store
 
 
 def scope_of(given: str) -> str:
@@ -160,7 +175,8 @@ def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]
     row.save()
     told = {
         "rule": row.pk, "scope": row.scope, "version": row.version, **rules.rule_of(row).counts,
-        "time_zone": row.time_zone, "keeps_all": row.keeps_all, "enabled": row.enabled,
+        "time_zone": row.time_zone, "keeps_all": row.keeps_all, "move_days": row.move_days,
+        "move_to": row.move_to, "enabled": row.enabled,
         "effective_at": row.effective_at.isoformat(), "weaker": [database.name for database in lost],
     }  # fmt: skip
     audit.record("retention.changed", operation=operation, subject=f"{scope} version {row.version}", data=told)
