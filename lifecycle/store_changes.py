@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle import catalogue
+from lifecycle.retention import passing
 from opsconsole import stores
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import names, text
@@ -53,11 +54,13 @@ class Rebuild(Change):
                 *(f"Those of the console {console} are believed because its key is trusted." for console in foreign),
                 f"What is listed: {digest_of(canonical_json(carried))}.",
             ),
-            way_back="Remove the rows again; the store is not changed.",
+            way_back="The store is not changed. What is not wanted can expire; no rule deletes it unseen.",
         )  # fmt: skip
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
         made = list(catalogue.adopt(operation, parameters["store"], parameters["entries"]))
+        if any(entry["state"] == "new" for entry in parameters["entries"]):
+            passing.pause(f"Backups were listed that lie in the store {parameters['store']}: look at what would go.")
         return {"store": parameters["store"], "backups": made}
 
 

@@ -72,7 +72,8 @@ def let_go(decision: Decision) -> bool:
 
 @transaction.atomic
 def pause(why: str) -> None:
-    """Stop all of it, until a confirmed change says that the clock is right."""
+    """Stop all of it, until a confirmed change says that it may go on. Nothing when it is paused."""
+    standing()
     if RetentionPass.objects.filter(pk=1, paused_at=None).update(paused_at=now(), paused_why=why):
         audit.record("retention.paused", outcome="failed", reason=why)
 

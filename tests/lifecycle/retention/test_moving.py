@@ -65,6 +65,7 @@ def test_an_old_backup_is_copied_compared_and_then_lies_in_the_colder_store_only
     assert (step(row), lies_in(fresh), lies_in(held)) == (0, {"local": "good"}, {"local": "good"})
 
 
+@pytest.mark.nightly
 def test_a_copy_that_is_not_what_it_should_be_lets_nothing_go(
     console: Any, cast: Any, sqlite_shop: Any, cold: Path
 ) -> None:

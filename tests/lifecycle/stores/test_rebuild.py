@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.models import Backup
+from lifecycle.models import Backup, RetentionPass
 from opsconsole import operations
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
@@ -142,3 +142,4 @@ def test_a_console_that_lost_its_database_finds_its_own_backups(
         assert say("store", "rebuild", "cloud", account=cast.admin).code == 0
         backup = Backup.objects.get()
         assert (backup.key, backup.console) == (folder, "")
+        assert "look at what would go" in RetentionPass.objects.get().paused_why  # no rule of ours deletes it unseen
