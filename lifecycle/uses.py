@@ -8,9 +8,12 @@ by a download that was granted and not begun.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db.models import CharField, F, Value
+from django.db.models.functions import Cast
 
 from lifecycle.models import Backup, DownloadGrant, KeptCopy
 from opsconsole import kinds
@@ -32,12 +35,14 @@ class Use:
     until: datetime | None = None
 
 
-def uses_of(backups: Collection[int], *, besides: int = 0) -> dict[int, list[Use]]:
-    """By backup, everything that uses it now; `besides` is an operation whose own use does not count."""
+def uses_of(taken_by: Mapping[int, int], *, besides: int = 0) -> dict[int, list[Use]]:
+    """By backup, everything that uses it now. `taken_by` holds the backups that are asked about: number to operation.
+
+    `besides` is an operation whose own use does not count.
+    """
     found: dict[int, list[Use]] = defaultdict(list)
-    wanted = frozenset(backups)
     opened = _opened(besides)
-    for number, use in (*_named(wanted, opened), *_made(wanted, opened), *_undos(wanted), *_downloads(wanted)):
+    for number, use in (*_named(taken_by, opened), *_made(taken_by, opened), *_promised(taken_by)):
         found[number].append(use)
     return found
 
@@ -73,31 +78,33 @@ def _opened(besides: int) -> list[Operation]:
     return sorted((row for row in first.union(*others, all=True) if row.pk != besides), key=lambda row: row.pk)
 
 
-def _named(wanted: frozenset[int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
+def _named(taken_by: Mapping[int, int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
     for row in opened:
-        for number in sorted(named_in(row.plan) & wanted):
+        for number in sorted(named_in(row.plan) & taken_by.keys()):
             what = kinds.noun(row.kind) if row.kind != "change" else "a request"
             yield number, Use(words=f"operation {row.pk} ({what}, {row.face.word}) is about it")
 
 
-def _made(wanted: frozenset[int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
-    rows = Backup.objects.filter(operation_id__in=[row.pk for row in opened]).order_by()
-    for number, operation in rows.values_list("id", "operation_id"):
-        if number in wanted:
+def _made(taken_by: Mapping[int, int], opened: Sequence[Operation]) -> Iterator[tuple[int, Use]]:
+    open_ones = {row.pk for row in opened}
+    for number, operation in taken_by.items():
+        if operation in open_ones:
             yield number, Use(words=f"operation {operation}, which took it, has not ended")
 
 
-def _undos(wanted: frozenset[int]) -> Iterator[tuple[int, Use]]:
-    rows = KeptCopy.objects.filter(state=KeptCopy.State.KEPT, expires_at__gt=now()).exclude(backup=None)
-    for row in rows.order_by("id"):
-        if row.backup_id in wanted:
-            words = f"operation {row.operation_id} can be undone with it until {row.expires_at:%Y-%m-%d %H:%M} UTC"
-            yield row.backup_id, Use(code="undo", words=words, until=row.expires_at)
-
-
-def _downloads(wanted: frozenset[int]) -> Iterator[tuple[int, Use]]:
-    rows = DownloadGrant.objects.filter(used_at=None, expires_at__gt=now()).exclude(backup=None)
-    for row in rows.select_related("account__person").order_by("id"):
-        if row.backup_id in wanted:
-            words = f"{row.account.person.name} may download it until {row.expires_at:%H:%M} UTC"
-            yield row.backup_id, Use(words=words, until=row.expires_at)
+def _promised(taken_by: Mapping[int, int]) -> Iterator[tuple[int, Use]]:
+    """Undos that are possible and downloads that were granted, in one statement."""
+    at = now()
+    undos = KeptCopy.objects.filter(state=KeptCopy.State.KEPT, expires_at__gt=at).exclude(backup=None)
+    grants = DownloadGrant.objects.filter(used_at=None, expires_at__gt=at).exclude(backup=None)
+    columns = ("backup_id", "what", "who", "expires_at")
+    told = undos.annotate(what=Value("undo", CharField()), who=Cast("operation_id", CharField())).values_list(*columns)
+    more = grants.annotate(what=Value("", CharField()), who=F("account__person__name")).values_list(*columns)
+    for number, what, who, until in told.order_by().union(more.order_by(), all=True):
+        if number not in taken_by:
+            continue
+        if what:
+            words = f"operation {who} can be undone with it until {until:%Y-%m-%d %H:%M} UTC"
+            yield number, Use(code=what, words=words, until=until)
+        else:
+            yield number, Use(words=f"{who} may download it until {until:%H:%M} UTC", until=until)

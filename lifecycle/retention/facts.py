@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Exists, Q
 
 from lifecycle import uses
 from lifecycle.models import Backup, Hold, KeptCopy
@@ -18,8 +18,9 @@ from opsconsole.clock import now
 from opsconsole.models import Database
 
 COLUMNS = (
-    "id", "started_at", "incarnation", "format", "part", "purpose", "state", "drilled_at", "stored_bytes", "damaged_at",
-    "pinned_at", "pinned_until", "pin_reason", "pinned_by__person__name", "accepted_at", "trashed_at", "trash_until",
+    "id", "operation_id", "started_at", "incarnation", "format", "part", "purpose", "state", "drilled_at",
+    "stored_bytes", "damaged_at", "pinned_at", "pinned_until", "pin_reason", "pinned_by__person__name", "accepted_at",
+    "trashed_at", "trash_until",
 )  # fmt: skip
 
 
@@ -55,11 +56,13 @@ def candidates_of(database: Database, *, besides: int = 0, most: int | None = No
     Empty when there are more than `most`.
     """
     found = Backup.objects.filter(database=database).exclude(state=Backup.State.EXPIRED).order_by()
-    rows = list(found.values(*COLUMNS)[: None if most is None else most + 1])
+    held_at_all = Exists(Hold.objects.filter(database=database, lifted_at=None))
+    rows = list(found.annotate(held=held_at_all).values(*COLUMNS, "held")[: None if most is None else most + 1])
     if most is not None and len(rows) > most:
         return ()
-    numbers = [row["id"] for row in rows]
-    used, held, lines = uses.uses_of(numbers, besides=besides), _holds(database), _lines(database)
+    used = uses.uses_of({row["id"]: row["operation_id"] for row in rows}, besides=besides)
+    held = _holds(database) if any(row["held"] for row in rows) else defaultdict(list)
+    lines = _lines(database) if len({row["incarnation"] for row in rows}) > 1 else {}
     values = (_candidate(row, [*used.get(row["id"], ()), *held[row["id"]], *held[0]], lines) for row in rows)
     return tuple(sorted(values, key=lambda candidate: candidate.order, reverse=True))
 

@@ -77,7 +77,7 @@ def _ask_to_compare(row: Backup, store: str) -> None:
     account = row.operation.requester
     if account is None or not account.is_active:
         raise Refused("nobody", "Whoever asked for the backup has no login any more.", "Verify the copy by hand.")
-    if uses.uses_of([row.pk])[row.pk]:
+    if uses.uses_of({row.pk: row.operation_id})[row.pk]:
         return  # perhaps by this very request; the next pass looks again
     given = {"backup": str(row.pk), "level": "V0", "store": store}
     operations.request("verify", row.database, given, account=account, reason="it moves there by the rule of retention")

@@ -105,7 +105,7 @@ def test_deleting_by_hand_refuses_what_must_stay_and_says_why(shop: Database, ca
     pinned.refresh_from_db()
     found = [codes_of(cast.ada, shop, row) for row in (newest, used, granted, pinned)]
     assert found == ["last_good", "in_use", "in_use", "pinned"]
-    assert {use.words for use in uses.uses_of([used.pk])[used.pk]} == {
+    assert {use.words for use in uses.uses_of({used.pk: used.operation_id})[used.pk]} == {
         f"operation {Operation.objects.get(kind='verify').pk} (verification, queued) is about it"
     }
     operations.draft(
