@@ -107,7 +107,8 @@ def simulated(request: HttpRequest) -> HttpResponse:
 @page("retention/ask/", name="retention-ask", permission="administer", methods=("POST",))
 def ask_for_rule(request: HttpRequest) -> HttpResponse:
     """Ask for the rule that was tried out."""
-    given = {name: said(request, name) for name in ("scope", *COUNTS, "time_zone", "move_days", "move_to")}
+    given = {name: said(request, name) for name in ("scope", *COUNTS, "time_zone", "move_to")}
+    given["move_days"] = said(request, "move_days") or "0"
     keeps_all = "yes" if said(request, "keeps_all") in ("on", "yes", "True") else "no"
     return ask(request, rule_changes.SET, {**given, "keeps_all": keeps_all}, reason=said(request, "reason"))
 
