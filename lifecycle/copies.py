@@ -22,6 +22,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, OpsError, Refused
 from opsconsole.kinds import Run
 from opsconsole.models import Operation, Store
+from opsconsole.permissions import can
 from opsconsole.states import OPEN
 from opsconsole.storage import chunks_of
 from opsconsole.stores import checking
@@ -38,6 +39,7 @@ OF_ONE_COPY = frozenset(
 
 def refuse(backup: Backup, name: str) -> None:
     """Raise Refused, Usage or OperationFailed when a copy cannot be made in that store."""
+    _refuse_taken(backup, name)
     copy = backup.copies.filter(store=name).first()
     if copy is not None and copy.state == BackupCopy.State.GOOD:
         raise Refused("copied_already", f"Backup {backup.pk} lies in the store {name} already.", "Nothing is missing.")
@@ -51,6 +53,21 @@ def refuse(backup: Backup, name: str) -> None:
         )  # fmt: skip
 
 
+def other_in(backup: Backup, name: str) -> Backup | None:
+    """Another backup that lies in a store in the folder of this one: two consoles give the same names to theirs."""
+    rows = BackupCopy.objects.filter(store=name, backup__key=backup.key).exclude(backup=backup)
+    found = rows.exclude(state=BackupCopy.State.MISSING).select_related("backup").first()
+    return found.backup if found else None
+
+
+def _refuse_taken(backup: Backup, name: str) -> None:
+    if other := other_in(backup, name):
+        raise Refused(
+            "folder_taken", f"In the store {name}, the folder {backup.key} is that of backup {other.pk}.",
+            "Choose another store: what lies there is not replaced.",
+        )  # fmt: skip
+
+
 def make(run: Run, backup: Backup, name: str) -> None:
     """Copy every object and then the manifest into a store. Raises OperationFailed, Cancelled, FenceLost."""
     part = f"{run.operation_id}.{run.fence}"
@@ -58,6 +75,7 @@ def make(run: Run, backup: Backup, name: str) -> None:
     if found.said:
         run.log(found.said)
     made = archives.read_for(backup, found.manifest)
+    _refuse_taken(backup, name)
     there = Archive(store=stores.writing(name), folder=backup.key, part=part)
     damaged = backup.copies.filter(store=name, state=BackupCopy.State.BAD).exists()
     if damaged or not is_there(there, found.manifest):
@@ -82,6 +100,13 @@ def is_there(archive: Archive, manifest: bytes) -> bool:
             return stream.read() == manifest
     except FileNotFoundError:
         return False
+
+
+def is_arriving(folder: str, name: str) -> bool:
+    """Whether an open operation copies, or will copy, the backup of that folder into a store."""
+    plans = (row.plan.parameters for row in Operation.objects.filter(kind=KIND, state__in=OPEN))
+    numbers = [int(given["backup"]) for given in plans if given["store"] == name]
+    return Backup.objects.filter(pk__in=numbers, key=folder).exists()
 
 
 def _clear(archive: Archive) -> None:
@@ -180,10 +205,11 @@ def remove(backup: Backup, name: str) -> None:
 
 
 def ask_for_missing() -> int:
-    """Ask for copies that are wanted and not there, in the name of whoever asked for the backup; gives back how many.
+    """Ask for copies that are wanted and not there; gives back how many.
 
-    One that failed is asked for again after AGAIN, and none into a store that fails. What keeps it from being asked for
-    stands on its row.
+    In the name of whoever asked for the backup, while they may; else in nobody's, like the backup of a schedule: the
+    environment wants its copies whoever took the backup. One that failed is asked for again after AGAIN, and none into
+    a store that fails. What keeps it from being asked for stands on its row.
     """
     wanted = {"backup__state": Backup.State.GOOD, "backup__trashed_at": None}
     due = BackupCopy.objects.filter(state=BackupCopy.State.MISSING, **wanted)
@@ -198,12 +224,12 @@ def ask_for_missing() -> int:
 
 def _ask(row: BackupCopy) -> bool:
     backup, account = row.backup, row.backup.operation.requester
+    may = account is not None and account.is_active and can(account, "request", backup.database)
     asked, problem = None, ""
     try:
-        if account is None or not account.is_active:
-            raise Refused("nobody", "Whoever asked for the backup has no login any more.", "Copy it on its page.")
         given = {"backup": str(backup.pk), "store": row.store}
-        asked = operations.request(KIND, backup.database, given, account=account, reason="wanted by its environment")
+        prepared = operations.prepare(KIND, backup.database, given, account=account if may else None)
+        asked = operations.submit(prepared, reason="wanted by its environment")
     except OpsError as error:
         problem = str(error)
         checking.note(row.store, error)

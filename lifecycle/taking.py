@@ -15,8 +15,8 @@ from functools import cached_property
 from django.conf import settings
 from django.db import transaction
 
+from lifecycle import copies, recipients
 from lifecycle import manifest as manifests
-from lifecycle import recipients
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, TWIN, WHOLE, Archive, Contents, Format, Scope
 from lifecycle.manifest import ENCRYPTED_FORMAT, MANIFEST_FORMAT, MANIFEST_NAME, Manifest, rfc3339
@@ -330,11 +330,12 @@ def tidy_others() -> int:
 
 
 def _tidy(store: str) -> int:
-    listed = set(BackupCopy.objects.filter(store=store, backup__console="").values_list("backup__key", flat=True))
+    listed = set(BackupCopy.objects.filter(store=store).values_list("backup__key", flat=True))
     looked_at = 0
     for folder in stores.writing(store).folders("backups", depth=2):
         spot = None if folder in listed else _spot_of(folder, store)
-        if spot is not None and Operation.objects.filter(pk=spot.operation_id, state__in=TERMINAL).exists():
+        ended = spot is not None and Operation.objects.filter(pk=spot.operation_id, state__in=TERMINAL).exists()
+        if spot is not None and ended and not copies.is_arriving(folder, store):
             sweep(spot)
             looked_at += 1
     return looked_at

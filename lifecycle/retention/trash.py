@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from lifecycle import uses
+from lifecycle import copies, uses
 from lifecycle.manifest import MANIFEST_NAME
 from lifecycle.models import Backup
 from lifecycle.retention.deciding import Candidate, last_good_of
@@ -128,11 +128,12 @@ def _why_not(number: int, candidates: Sequence[Candidate]) -> str:
 def _remove_objects(row: Backup, room: int) -> int:
     """Remove its objects from every store that we write to, at most `room` of them; how many were removed.
 
-    What lies in another console's store stays there: only our record of it ends.
+    What lies in another console's store stays there, as does another backup in a folder of the same name: only our
+    record of it ends.
     """
     removed = 0
     for copy in row.copies.order_by("id"):
-        if copy.store in stores.writable_names():
+        if copy.store in stores.writable_names() and not copies.other_in(row, copy.store):
             removed += _remove_copy(row, stores.writing(copy.store), room - removed)
             if removed >= room:
                 break
