@@ -8,6 +8,8 @@ from lifecycle.loading import MERGE, Covered, Survey
 from lifecycle.loss import LossPreview
 from opsconsole.plans import Effect
 
+KEPT = "kept"
+
 
 def told(survey: Survey, found: LossPreview) -> tuple[Effect, ...]:
     """One a table, what is not touched included."""
@@ -15,7 +17,7 @@ def told(survey: Survey, found: LossPreview) -> tuple[Effect, ...]:
     touched = [_told(effect, covered.get(effect.object), survey.mode) for effect in found.effects()]
     kept = [
         Effect(
-            object=item.table, action="kept", rows_before=item.live, rows_after=item.live, lost=0, changed=0,
+            object=item.table, action=KEPT, rows_before=item.live, rows_after=item.live, lost=0, changed=0,
             note="the document does not hold it",
         )
         for item in survey.uncovered

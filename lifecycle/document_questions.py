@@ -10,9 +10,10 @@ from opsconsole.exceptions import Refused
 from opsconsole.kinds import Parameter
 
 INCOMPLETE = frozenset({"incomplete_set", "table_unread", "table_absent"})  # problems of documents that lack something
+CLEAR = "clear"  # the one that costs rows of tables which the document does not hold
 WORDS = {  # what is typed or ticked -> the codes of questions that it answers, and what it means
     "uncovered": (("uncovered",), "tables that the document does not hold stay as they are"),
-    "clear": (("clear",), "tables that refer to replaced rows are emptied as well"),
+    CLEAR: ((CLEAR,), "tables that refer to replaced rows are emptied as well"),
     "columns": (("document_column", "target_column"), "columns without a partner are left out, or get their default"),
     "absent": (("absent",), "tables that only the document has are left out"),
     "emptied": (("emptied",), "tables that are empty in the document are emptied"),

@@ -7,6 +7,7 @@ before it commits. Killed before that commit, the old rows stand; after it, the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,12 @@ from lifecycle import (
     taking,
 )
 from lifecycle.declared import Declared
-from lifecycle.document_questions import accepted, refuse_unanswered, told
+from lifecycle.document_questions import CLEAR, accepted, refuse_unanswered, told
 from lifecycle.document_requests import refuse_whole
 from lifecycle.document_sources import Source
 from lifecycle.documents.upgrades import UpgradedDocument, upgraded
 from lifecycle.formats import formats_for
 from lifecycle.loading import Options, Survey
-from lifecycle.loss import LossPreview
 from lifecycle.loss.values import grouped
 from lifecycle.models import Backup
 from opsconsole import databases
@@ -101,14 +101,14 @@ def plan(request: Request, source: Source) -> Plan:
 
 def run(run: Run) -> Result:
     """Carry out a sealed plan that `plan` made."""
-    parameters, engine, database = run.plan.parameters, run.engine(), run.database()
+    engine, database = run.engine(), run.database()
     run.recheck()
     run.log("Taking a safety backup of what is there now.")
     spot = replacing.safety_spot(database, run.operation_id, run.fence)
     safety = taking.take(run, spot, formats_for(engine.name)[0])
     run.arm()
     document = _document(run.plan, run.workdir)
-    options = _options(parameters, database)
+    options = _agreed(run.plan, database)
     run.look_again()
     survey = loading.survey(engine, document, options)
     run.log(f"Loading {grouped(sum(table.rows for table in survey.tables))} rows into {len(survey.tables)} tables.")
@@ -129,8 +129,15 @@ def witness(recovery: Recovery) -> tuple[Witness, Result | None]:
 
 
 def moved(plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
-    """Whether more would be lost by now than was approved."""
-    return loss.moved(plan, _preview(plan, engines["target"]), growth)
+    """Whether more would be lost by now than was approved, or a table that the plan does not empty."""
+    engine = engines["target"]
+    document = _document(plan)
+    survey = loading.survey(engine, document, _agreed(plan, Database.objects.get(pk=plan.target().database_id)))
+    found = [
+        Moved(question.subject, "kept as it is", "not agreed to", said=f"nobody has agreed to this: {question.text}")
+        for question in survey.open_questions
+    ]
+    return found or loss.moved(plan, loading.preview(engine, document, survey, loss.unhurried()), growth)
 
 
 def probe(name: str, subject: str) -> str:
@@ -158,6 +165,13 @@ def _options(parameters: Mapping[str, Any], database: Database) -> Options:
         on_reject=loading.FILE if parameters["rejects"] == loading.FILE else loading.STOP,
         masked=tuple(database.masked_columns),
     )
+
+
+def _agreed(plan: Plan, database: Database) -> Options:
+    """The options of a sealed plan. That tables are emptied beside the document's is agreed for those it names."""
+    options = _options(plan.parameters, database)
+    named = {f"{CLEAR}:{effect.object}" for effect in plan.effects if effect.action != document_effects.KEPT}
+    return replace(options, accept=options.accept - {CLEAR} | (named if CLEAR in options.accept else set()))
 
 
 def _summary(destination: Database, source: Source, mode: str) -> str:
@@ -218,13 +232,6 @@ def _evidence(source: Source, document: UpgradedDocument, stated: Declared, engi
         **({"problems": other} if other else {}),
         "counted": "rows before are counted live; rows after are those of the document",
     }
-
-
-def _preview(plan: Plan, engine: Engine) -> LossPreview:
-    database = Database.objects.get(pk=plan.target().database_id)
-    document = _document(plan)
-    survey = loading.survey(engine, document, _options(plan.parameters, database))
-    return loading.preview(engine, document, survey, loss.unhurried())
 
 
 def _conclude(

@@ -12,7 +12,7 @@ from psycopg import sql
 from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
 from lifecycle.formats.postgresql_base import connector_of
-from lifecycle.loading import proving
+from lifecycle.loading import proving, surveying
 from lifecycle.loading.base import Covered, Options, RejectObject, Survey
 from lifecycle.loading.lines import Texts
 from lifecycle.loading.postgresql_groups import Filling
@@ -137,6 +137,7 @@ def _fill(
             "schema_moved", "The tables were changed since they were looked at.", f"{AGAIN} Ask again."
         )
     before = _counted(session, survey)
+    surveying.require_unreferred(Live(session), survey)
     with attending(
         connector,
         None,

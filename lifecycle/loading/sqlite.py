@@ -9,7 +9,7 @@ from typing import Any
 
 from lifecycle.documents.base import Document
 from lifecycle.formats.base import Progress
-from lifecycle.loading import ordering, proving
+from lifecycle.loading import ordering, proving, surveying
 from lifecycle.loading.base import MERGE, Covered, Options, RejectObject, Survey
 from lifecycle.loading.cells import Cells
 from lifecycle.loading.previewing import Beside
@@ -79,6 +79,7 @@ def load(
                 "schema_moved", "The tables were changed since they were looked at.", f"{AGAIN} Ask again."
             )
         before, orphans = _counted(connection, survey), _orphans(connection, survey)
+        surveying.require_unreferred(Live(connection), survey)
         filling = Filling(connection, document, survey, rejects, run)
         _clear(connection, survey)
         filling.fill_all()

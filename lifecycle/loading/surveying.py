@@ -9,7 +9,7 @@ from lifecycle.documents.base import DocumentTable, Summary, refusing
 from lifecycle.loading import ordering, pairing, questions
 from lifecycle.loading.base import FILE, MERGE, REPLACE, STOP, Covered, Options, Refusal, Survey, Uncovered
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import OperationFailed, Usage
 from opsconsole.masking import sensitive_columns
 
 
@@ -161,6 +161,26 @@ def _hanging(live: Live, structure: Structure, cleared: set[str], others: set[st
                     reached.add(child)
                     waiting.append(child)
     return found
+
+
+def require_unreferred(live: Live, survey: Survey) -> None:
+    """Raise OperationFailed when rows of a table that stays refer to what is cleared: some references take such rows
+    along. To be asked once nobody can write any more, for the survey was made before.
+    """
+    structure, cleared = survey.structure, set(survey.cleared)
+    reached = cleared | {structure.whole(name) for name in cleared}
+    for key in structure.foreign_keys if cleared else ():
+        if key.parent not in reached:
+            continue
+        for name, child in structure.relations.items():
+            stays = name not in cleared and structure.whole(name) not in reached and not child.partitioned
+            if stays and key.table in (name, structure.whole(name)) and (rows := live.referring(child, key)):
+                raise OperationFailed(
+                    "referred_meanwhile",
+                    f"{rows:,} rows of {name} have come to refer to {key.parent}, which is emptied; nobody has agreed "
+                    "to lose them.",
+                    "Nothing was changed. Ask again: the plan names them then.",
+                )
 
 
 def _refusals(

@@ -57,6 +57,19 @@ def user(number: int, **values: Any) -> dict[str, Any]:
     return {"id": f"u{number}", "email": f"new{number}@example.test", **values}
 
 
+def test_rows_that_came_to_refer_to_what_is_emptied_are_not_lost_without_a_word(live: Path, tmp_path: Path) -> None:
+    files.run_sql(live, "CREATE TABLE notes (counter INTEGER REFERENCES counters ON DELETE CASCADE)")
+    files.run_sql(live, "INSERT INTO counters (id, name) VALUES (1, 'old')")
+    document, asked = MemoryDocument({"counters": [{"id": 2, "name": "new"}]}), Options(accept=ACCEPT)
+    engine = files.engine(live, label="opsconsole/7/1")
+    found = loading.survey(engine, document, asked)
+    files.run_sql(live, "INSERT INTO notes VALUES (1)")
+    with engine.hold() as lock, pytest.raises(OperationFailed) as failure:
+        loading.load(engine, lock, document, found, asked, FakeRun(7, 1, workdir=tmp_path))
+    assert failure.value.code == "referred_meanwhile"
+    assert files.rows(live, "SELECT counter FROM notes") == [(1,)]
+
+
 def test_a_merge_of_a_parent_keeps_its_children_where_insert_or_replace_lost_them(live: Path, load: Any) -> None:
     lost = live.with_name("lost.db")
     lost.write_bytes(live.read_bytes())

@@ -228,6 +228,28 @@ def test_an_ignition_backup_with_orphans_stops_or_leaves_them_in_a_file_that_can
     assert report.findings == []
 
 
+def test_a_table_that_the_plan_does_not_empty_is_not_emptied_however_few_rows_it_has(
+    ignition: tuple[Desk, Path], tmp_path: Path
+) -> None:
+    """`clear` was said to badges; when it runs, medals refers to users as well."""
+    desk, path = ignition
+    with sqlite3.connect(path) as db:
+        for table in ("badges", "medals"):
+            db.execute(f"CREATE TABLE {table} (user_id TEXT REFERENCES users (id) ON DELETE CASCADE)")
+        db.execute("INSERT INTO badges VALUES ('today')")
+    db.close()
+    upload = desk.bring_quickly(IGNITION / "passion-os-backup-v14-2026-01-05.json", tmp_path)
+    asked = desk.ask(upload=str(upload.pk), mode="replace", accept="uncovered,columns,emptied,clear", rejects="file")
+    effects = {effect.object: effect.action for effect in asked.plan.effects}
+    assert (effects["badges"], effects["medals"]) == ("replaced", "kept")
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO medals VALUES ('today')")
+    db.close()
+    stale = work(desk.console, asked)
+    assert (stale.state, "medals is cleared as well" in stale.state_reason) == (State.STALE, True)
+    assert rows_in(path, "SELECT * FROM medals") == [("today",)]
+
+
 def reapply_refused(desk: Desk) -> OpsError:
     with pytest.raises(OpsError) as refusal:
         operations.draft("reapply", desk.database, {}, account=desk.cast.ada)
