@@ -72,7 +72,7 @@ def move(
         if held is not None:
             raise FenceLost("fence_lost", f"Operation {operation.id} is no longer held under fence {held}.")
         raise Overtaken(operation)
-    if to in TERMINAL:
+    if to in TERMINAL or to == State.INDETERMINATE:  # nothing runs after either, and people may take long to settle
         OperationSecret.objects.filter(operation=operation).delete()
     OperationTarget.objects.filter(operation=operation).exclude(active=to in ACTIVE).update(active=to in ACTIVE)
     operation.refresh_from_db()

@@ -116,7 +116,10 @@ class OperationTarget(models.Model):
 
 
 class OperationSecret(models.Model):
-    """A secret that was handed over for one operation, encrypted. `transitions.move` removes it when that ends."""
+    """A secret that was handed over for one operation, encrypted.
+
+    `transitions.move` removes it when that ends, or when nobody can know how it did: nothing of it runs any more then.
+    """
 
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="secrets")
     name = models.CharField(max_length=40)

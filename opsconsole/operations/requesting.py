@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from opsconsole import approvals, audit, change_runs, changes, kinds
 from opsconsole.audit.operation_rows import sealed_facts
@@ -45,7 +46,8 @@ def draft(
 ) -> Plan:
     """What the operation would do: reads the target, writes nothing. Raises Refused, Usage or TargetProblem.
 
-    `account` is None for a schedule that another person confirmed: then nobody's rights are asked.
+    `account` is None for a schedule that another person confirmed: then nobody's rights are asked, and nothing beyond
+    the database's owner group is seen.
     """
     kind = kinds.get(kind_name)
     _may_request(account, database)
@@ -61,13 +63,30 @@ def draft(
             parameters=clean(kind, parameters),
             secrets=_secrets_of(kind, secrets or {}),
             requester=account.username if account else "a schedule",
-            visible=visible_databases(account) if account else None,
+            visible=visible_databases(account) if account else _neighbours(database),
         )
     )
     for target in plan.targets:
         if target.database_id != database.id:
-            _may_request(account, Database.objects.get(pk=target.database_id))
+            other = Database.objects.get(pk=target.database_id)
+            _may_request(account, other)
+            _refuse_elsewhere(account, database, other)
     return plan
+
+
+def _neighbours(database: Database) -> QuerySet[Database]:
+    """The managed databases of the same owner group."""
+    return Database.objects.filter(removed_at=None, owner_group=database.owner_group_id)
+
+
+def _refuse_elsewhere(account: Account | None, database: Database, other: Database) -> None:
+    """What nobody in particular asks for stays within one owner group: no rights were asked for another one's."""
+    if account is None and other.owner_group_id != database.owner_group_id:
+        raise Refused(
+            "not_allowed",
+            f"Nobody in particular asks for this, and {other.name} is of another owner group than {database.name}.",
+            f"Have an engineer of {other.owner_group} ask for it.",
+        )
 
 
 def _secrets_of(kind: kinds.Kind, given: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from django.db import IntegrityError, connection, transaction
 
 from opsconsole import audit, kinds, operations
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError
+from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Account, Database, Operation, Schedule, ScheduleSlot
 from opsconsole.permissions import can
 from opsconsole.scheduling import standing
@@ -83,10 +83,7 @@ def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedel
     if time.monotonic() < _again.get(key, 0.0):
         return 0
     try:
-        asker = _asker(schedule, database)  # who typed the database's name, in effect, when the schedule was confirmed
-        prepared = operations.prepare(
-            schedule.kind, database, schedule.parameters, account=asker, confirm=database.name
-        )
+        prepared = _prepared(schedule, database)
     except OpsError as error:
         if late <= ON_TIME:
             _again[key] = time.monotonic() + AGAIN_SECONDS
@@ -102,6 +99,27 @@ def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedel
     except IntegrityError:
         return 0  # another ticker was faster
     return 1
+
+
+def _prepared(schedule: Schedule, database: Database) -> operations.Prepared:
+    """The plan of one run. Where nobody else is asked, the schedule stands for a typed name: of those databases only
+    that it named when it was confirmed, not of one that came to match it since.
+    """
+    named = schedule.changed_by is not None and database.pk in schedule.changed_by.plan.evidence["databases"]
+    try:
+        return operations.prepare(
+            schedule.kind, database, schedule.parameters, account=_asker(schedule, database),
+            confirm=database.name if named else "",
+        )  # fmt: skip
+    except Refused as error:
+        if error.code != "confirmation_needed":
+            raise
+        raise Refused(
+            "not_confirmed",
+            f"{kinds.get(schedule.kind).label} changes {database.name}, which came to match after the schedule was "
+            "confirmed, and nobody else would be asked.",
+            "Set the schedule anew; whoever confirms it then sees this database.",
+        ) from None
 
 
 def _asker(schedule: Schedule, database: Database) -> Account | None:

@@ -49,6 +49,7 @@ def people(console: Any) -> Any:
     add_database("sandbox", "development")
     for shipped in Schedule.objects.filter(changed_by=None):
         operations.request_change("schedule.off", {"name": shipped.name}, account=cast.admin)
+    add_database("crm", "production", owner_group="sales")
     close_bootstrap()
     return cast
 
@@ -177,6 +178,38 @@ def test_whoever_may_no_longer_ask_starts_nothing_that_changes_data(people: Any)
     refused = ScheduleSlot.objects.get(schedule="scrubs")
     assert (refused.state, refused.operation) == ("refused", None)
     assert unsound() == []
+
+
+def test_a_database_that_came_to_match_later_is_not_changed_unless_somebody_agrees(console: Any) -> None:
+    people, wanted = assemble(), {**NIGHTLY, "name": "scrubs", "kind": "scrub", "databases": ""}
+    add_database("sandbox", "development")
+    for shipped in Schedule.objects.filter(changed_by=None):
+        operations.request_change("schedule.off", {"name": shipped.name}, account=people.admin)
+    asked = operations.request_change("schedule.set", wanted, account=people.ada)
+    assert asked.state == State.SUCCEEDED  # nobody else is asked while the console is being set up
+    add_database("newcomer", "development")
+    close_bootstrap()
+    with later(hours=1):
+        assert due.start() == 1
+    assert [o.database.name for o in Operation.objects.filter(kind="scrub")] == ["sandbox"]
+    told = ScheduleSlot.objects.get(database__name="newcomer")
+    assert (told.state, "came to match after the schedule was confirmed" in told.why) == ("refused", True)
+    set_up(people, name="scrubs", kind="scrub", databases="")
+    with later(days=1, hours=1):
+        due.start()
+    assert Operation.objects.filter(kind="scrub", database__name="newcomer").exists()
+
+
+def test_what_nobody_asks_for_any_more_stays_in_its_owner_group(people: Any) -> None:
+    set_up(people, parameters={"source": "crm"})
+    with later(**FIRST):
+        assert due.start() == 0  # ada does not see it
+    approve(people.grace, operations.request_change("account.deactivate", {"login": "ada"}, account=people.admin))
+    due._again.clear()
+    with later(hours=1):
+        assert due.start() == 0  # and without her it is seen no more
+    (slot,) = ScheduleSlot.objects.all()
+    assert (slot.state, "another owner group" in slot.why) == ("refused", True)
 
 
 def test_what_cannot_be_planned_is_tried_again_and_then_told(people: Any) -> None:
