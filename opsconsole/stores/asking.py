@@ -15,9 +15,8 @@ from opsconsole.ciphers import field_cipher
 from opsconsole.exceptions import OpsError, Refused, Usage
 from opsconsole.instance import instance_id
 from opsconsole.models import Environment, Store
-from opsconsole.stores.opening import LOCAL, mark_in, open_row
+from opsconsole.stores.opening import LOCAL, VARIABLE, mark_in, open_row
 
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,79}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _CERTIFICATES = (Path("/etc/ssl"), Path("/etc/pki"))
@@ -107,8 +106,12 @@ def _check_s3(wanted: dict[str, Any]) -> None:
                                or parts.query or parts.fragment):  # fmt: skip
         raise _bad("endpoint", parts.hostname or "that", "Write https://HOST[:PORT]; keys go into fields of their own.")
     for name in ("access_key_env", "secret_key_env"):
-        if wanted[name] and not _VARIABLE.fullmatch(wanted[name]):
-            raise _bad(name, wanted[name], "Use the name of an environment variable: capital letters, digits and _.")
+        if wanted[name] and not VARIABLE.fullmatch(wanted[name]):
+            raise _bad(
+                name, wanted[name],
+                "Its value is sent to the store: use a variable that is meant for one, called AWS_..., S3_... or "
+                "STORE_... in capital letters.",
+            )  # fmt: skip
     path = wanted["certificates"]
     if path and not any(Path(path).resolve().is_relative_to(folder) for folder in _CERTIFICATES):
         raise _bad("certificates", path, "Put the file below /etc/ssl or /etc/pki.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 from django.conf import settings
@@ -22,6 +23,8 @@ from opsconsole.storage import Store as Opened
 
 LOCAL = "local"
 MARK = ".console"
+# Whoever names a store and a variable has its value sent there: only these are meant for that, never keys of ours.
+VARIABLE = re.compile(r"(AWS|S3|STORE)_[A-Z0-9_]{1,75}")
 
 
 def known() -> list[str]:
@@ -103,7 +106,8 @@ def credentials_of(row: Store) -> tuple[str, str]:
     if row.credentials_sealed:
         held = json.loads(field_cipher().open(row.credentials_sealed))
         return str(held["access_key"]), str(held["secret_key"])
-    found = tuple(os.environ.get(name, "").strip() for name in (row.access_key_env, row.secret_key_env))
+    names = (row.access_key_env, row.secret_key_env)
+    found = tuple(os.environ.get(name, "").strip() if VARIABLE.fullmatch(name) else "" for name in names)
     if not all(found):
         lacking = row.secret_key_env if found[0] else row.access_key_env
         raise OperationFailed(
