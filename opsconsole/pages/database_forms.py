@@ -75,6 +75,7 @@ class EditForm(WhereForm):
         label="Masked columns", help_text="Beside those masked by their names: column or table.column, never shown."
     )
     target_hours = forms.IntegerField(
+        required=False,
         min_value=0,
         max_value=registration.MOST_HOURS,
         label="Its newest good backup is at most so old (hours)",
@@ -86,6 +87,10 @@ class EditForm(WhereForm):
         "environment", "owner_group", "queue", "tags", "guarded_tables", "masked_columns", "target_hours", "url",
         "url_env", "reason",
     )  # fmt: skip
+
+    def clean_target_hours(self) -> int:
+        """Nothing typed means nothing of its own."""
+        return int(self.cleaned_data["target_hours"] or 0)
 
 
 @page("new-database/", name="database-add", permission="administer", methods=("GET", "POST"))

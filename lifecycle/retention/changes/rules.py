@@ -35,7 +35,7 @@ class SetRule(Change):
     fields = ("scope", *COUNTS, "time_zone", "keeps_all", "move_days", "move_to")
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
-        scope = scope_of(text(parameters, "scope", default=rules.DEFAULT))
+        scope = scope_of(text(parameters, "scope"))
         return _draft(scope, rule_from(parameters, _now_of(scope)), enabled=True)
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:

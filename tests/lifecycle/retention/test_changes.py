@@ -61,17 +61,17 @@ def test_the_narrowest_rule_counts_and_one_that_keeps_less_waits(later: Later, s
     assert RetentionRule.objects.filter(scope="database/shop").count() == 2
     for wrong in ({"scope": "database/none"}, {"time_zone": "Mars/Base"}, {"keeps_all": "maybe"}, {"last": "-1"}):
         with pytest.raises(Usage):
-            asked(cast.admin, "retention.set", **wrong)
+            asked(cast.admin, "retention.set", **{"scope": "default", **wrong})
     with pytest.raises(Refused):
-        asked(cast.ada, "retention.set", last="9")  # an administrator asks for that
+        asked(cast.ada, "retention.set", scope="default", last="9")  # an administrator asks for that
 
 
 def test_a_rule_that_keeps_less_on_a_protected_database_needs_those_who_protect_it(cast: Cast) -> None:
     add_database("savings", "production")
     close_bootstrap()
-    weaker = asked(cast.admin, "retention.set", last="1", monthly="1")
+    weaker = asked(cast.admin, "retention.set", scope="default", last="1", monthly="1")
     assert weaker.requirement["clauses"] == [{"roles": ["approvers"], "owner_groups": ["default"], "count": 1}]
-    stronger = asked(cast.admin, "retention.set", last="9")
+    stronger = asked(cast.admin, "retention.set", scope="default", last="9")
     assert set(stronger.requirement["clauses"][0]["roles"]) == {"administrators", "approvers"}
 
 

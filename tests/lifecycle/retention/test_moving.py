@@ -83,7 +83,7 @@ def test_a_copy_that_is_not_what_it_should_be_lets_nothing_go(
 
 
 def test_a_rule_names_days_and_a_store_that_there_is(cast: Any, cold: Path) -> None:
-    given = {"move_days": "90", "move_to": "cold"}
+    given = {"scope": "default", "move_days": "90", "move_to": "cold"}
     asked = operations.request_change("retention.set", given, account=cast.admin, reason="the disk is small")
     assert sentence(RULE) == "keep the last 9 backups; move those older than 30 days to the store cold"
     assert "12 months (UTC); move those older than 90 days to the store cold" in asked.plan.summary

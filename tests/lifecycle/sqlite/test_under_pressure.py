@@ -81,7 +81,7 @@ def test_a_writer_in_rollback_mode_disturbs_a_copy_only_so_often(
 
     monkeypatch.setattr(copying, "_copy_out", disturbed)
     monkeypatch.setattr(
-        "lifecycle.formats.sqlite_native._paced", lambda run, unit, step: _each(write_at_every_step, step)
+        "lifecycle.formats.sqlite_native.paced", lambda run, unit, step: _each(write_at_every_step, step)
     )
     FORMAT.write(files.engine(live), archive, run)
     assert pinned == [False, True]
