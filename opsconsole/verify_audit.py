@@ -915,6 +915,7 @@ class Approvals:
         self._rules: list[Rule] = []
         self._kinds: dict[str, bool] = {}  # whether the default policy meets it
         self.environments: dict[str, bool] = {}  # whether it is protected
+        self.stores_of: dict[str, list[str]] = {}  # of an environment, where it is not the usual one
         self.databases: dict[int, dict[str, Any]] = {}
         self.people: dict[int, dict[str, Any]] = {}
         self.logins: dict[int, str] = {}
@@ -1018,12 +1019,15 @@ class Approvals:
 
     def _on_environment_shipped(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self.environments[subject["object"]] = bool(data["protected"])
+        self.stores_of[subject["object"]] = list(data.get("stores", ()))
 
     _on_environment_added = _on_environment_shipped
 
     def _on_environment_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         if "protected" in data["new"]:
             self.environments[subject["object"]] = bool(data["new"]["protected"])
+        if "stores" in data["new"]:
+            self.stores_of[subject["object"]] = list(data["new"]["stores"])
 
     def _on_database_added(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self.databases[subject["database"]] = {

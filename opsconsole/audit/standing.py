@@ -87,13 +87,17 @@ def _seals(report: Report, replay: Approvals) -> None:
 
 
 def _environments(report: Report, replay: Approvals) -> None:
-    there = dict(Environment.objects.values_list("name", "protected"))
+    rows = list(Environment.objects.values_list("name", "protected", "stores"))
+    there = {name: protected for name, protected, _ in rows}
     if not replay.environments:
         report.doubt("The history does not tell which environments the console began with: an older one began it.")
         return
     for name in sorted(there.keys() | replay.environments.keys()):
         if there.get(name) != replay.environments.get(name):
             report.add("environment", name, "Whether it is there, or protected, is not as the history says.")
+    for name, _, stores in rows:
+        if stores != replay.stores_of.get(name, []):
+            report.add("environment", name, "Where backups of its databases go is not as the history says.")
 
 
 def _databases(report: Report, replay: Approvals) -> None:

@@ -35,7 +35,7 @@ class AddEnvironment(Change):
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
         made = Environment.objects.create(**parameters, changed_by=operation)
-        told = {"environment": made.pk, "protected": made.protected}
+        told = {"environment": made.pk, "protected": made.protected, "stores": made.stores}
         audit.record("environment.added", operation=operation, subject=made.name, data=told)
         return {"environment": made.pk}
 
