@@ -99,6 +99,7 @@ def test_with_a_key_on_the_console_everything_works_as_before(console, cast, pos
     assert shop.orders() == 30
 
 
+@pytest.mark.nightly
 def test_a_patch_is_encrypted_and_comes_back(console, cast, sqlite_shop):
     shop, row = sqlite_shop
     encrypted_for(cast, row, OPS, ESCROW)

@@ -78,6 +78,7 @@ def test_twins_that_hold_other_rows_are_found_out(vendor, request, tmp_path):
     assert (shop.leftovers(), list(tmp_path.glob("work/*.twin"))) == ([], [])
 
 
+@pytest.mark.nightly
 def test_twins_whose_runner_dies_between_their_manifests_are_both_taken_again(console, cast, sqlite_shop):
     shop, row = sqlite_shop
     asked = operations.request("backup", row, {"twin": "yes"}, account=cast.ada)

@@ -72,6 +72,7 @@ def test_a_backup_goes_into_the_first_store_and_a_copy_into_the_others(
     assert [path.name for path in (tmp_path / "attic").rglob("*") if path.is_file()] == [".console"]
 
 
+@pytest.mark.nightly
 def test_a_damaged_copy_is_none_of_the_others_and_is_made_anew(
     console: Any, cast: Any, sqlite_shop: Any, cloud: Any, tmp_path: Path
 ) -> None:

@@ -19,10 +19,17 @@ from opsconsole.states import State
 from tests.opsconsole.approvals.scenes import Copy, Scrub, add_database, approve, later
 from tests.support.people import assemble, close_bootstrap
 
-SOON = datetime.now(UTC) + timedelta(minutes=10)
-DAILY = f"{SOON.minute} {SOON.hour} * * *"  # its first time is in ten minutes
-NIGHTLY = {"name": "copies", "title": "Copies", "kind": "copy", "cron": DAILY, "databases": "savings"}
+NIGHTLY = {"name": "copies", "title": "Copies", "kind": "copy", "databases": "savings"}
 FIRST = {"minutes": 12}
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(minutes=10)
+
+
+def daily() -> str:
+    """A time of each day whose first one is in ten minutes."""
+    return f"{soon().minute} {soon().hour} * * *"
 
 
 class Refusing(Copy):
@@ -55,7 +62,9 @@ def people(console: Any) -> Any:
 
 
 def set_up(people: Any, **more: Any) -> Schedule:
-    asked = operations.request_change("schedule.set", {**NIGHTLY, **more}, account=people.ada, reason="as agreed")
+    asked = operations.request_change(
+        "schedule.set", {"cron": daily(), **NIGHTLY, **more}, account=people.ada, reason="as agreed"
+    )
     assert asked.state == State.PENDING_APPROVAL
     assert approve(people.grace, asked).state == State.SUCCEEDED
     return Schedule.objects.order_by("-id").first()  # type: ignore[return-value]
@@ -149,7 +158,7 @@ def test_a_clock_that_jumps_neither_doubles_nor_loses_a_run(people: Any) -> None
 
 def test_a_blackout_holds_back_and_what_was_due_runs_after_it(people: Any) -> None:
     until = datetime.now(UTC) + timedelta(minutes=30)
-    window = {"days": list(range(7)), "from": f"{SOON:%H:%M}", "to": f"{until:%H:%M}"}
+    window = {"days": list(range(7)), "from": f"{soon():%H:%M}", "to": f"{until:%H:%M}"}
     set_up(people, blackouts=[window])
     with later(**FIRST):
         assert due.start() == 0
@@ -181,7 +190,7 @@ def test_whoever_may_no_longer_ask_starts_nothing_that_changes_data(people: Any)
 
 
 def test_a_database_that_came_to_match_later_is_not_changed_unless_somebody_agrees(console: Any) -> None:
-    people, wanted = assemble(), {**NIGHTLY, "name": "scrubs", "kind": "scrub", "databases": ""}
+    people, wanted = assemble(), {"cron": daily(), **NIGHTLY, "name": "scrubs", "kind": "scrub", "databases": ""}
     add_database("sandbox", "development")
     for shipped in Schedule.objects.filter(changed_by=None):
         operations.request_change("schedule.off", {"name": shipped.name}, account=people.admin)
@@ -226,7 +235,9 @@ def test_what_cannot_be_planned_is_tried_again_and_then_told(people: Any) -> Non
 
 
 def test_a_schedule_changes_only_when_another_person_confirms_it(people: Any) -> None:
-    asked = operations.request_change("schedule.set", NIGHTLY, account=people.ada, reason="as agreed")
+    asked = operations.request_change(
+        "schedule.set", {"cron": daily(), **NIGHTLY}, account=people.ada, reason="as agreed"
+    )
     assert not Schedule.objects.filter(name="copies").exists()
     with pytest.raises(Refused):
         approve(people.ada, asked)
