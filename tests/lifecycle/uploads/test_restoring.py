@@ -229,7 +229,7 @@ def test_an_ignition_backup_with_orphans_stops_or_leaves_them_in_a_file_that_can
 
 
 def test_a_table_that_the_plan_does_not_empty_is_not_emptied_however_few_rows_it_has(
-    ignition: tuple[Desk, Path], tmp_path: Path
+    ignition: tuple[Desk, Path],
 ) -> None:
     """`clear` was said to badges; when it runs, medals refers to users as well."""
     desk, path = ignition
@@ -238,7 +238,7 @@ def test_a_table_that_the_plan_does_not_empty_is_not_emptied_however_few_rows_it
             db.execute(f"CREATE TABLE {table} (user_id TEXT REFERENCES users (id) ON DELETE CASCADE)")
         db.execute("INSERT INTO badges VALUES ('today')")
     db.close()
-    upload = desk.bring_quickly(IGNITION / "passion-os-backup-v14-2026-01-05.json", tmp_path)
+    upload = desk.bring(IGNITION / "passion-os-backup-v14-2026-01-05.json")
     asked = desk.ask(upload=str(upload.pk), mode="replace", accept="uncovered,columns,emptied,clear", rejects="file")
     effects = {effect.object: effect.action for effect in asked.plan.effects}
     assert (effects["badges"], effects["medals"]) == ("replaced", "kept")
