@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError, ProgrammingError
 
-from opsconsole import audit
+from opsconsole import audit, operations
 from opsconsole.exceptions import OpsError, Refused, Usage
 from opsconsole.management.reporting import (
     Exit,
@@ -74,6 +74,14 @@ class ConsoleCommand(BaseCommand):
     def warn(self, sentence: str) -> None:
         """A warning, on standard error, so that standard output stays one answer."""
         self.stderr.write(self.style.WARNING(f"Warning: {sentence}"))
+
+    def ask_for_change(self, action: str, parameters: Mapping[str, Any], options: Options) -> Exit:
+        """Ask for a change of something that has a name; what speaks against it is said, and does not stop it."""
+        warnings = parameters.get("warnings", [])
+        for warning in warnings:
+            self.warn(warning)
+        operation = operations.request_change(action, parameters, account=self.account, reason=options["reason"])
+        return self.answer_operation(operation, name=options["name"], warnings=warnings)
 
     def answer_operation(self, operation: Operation, **more: Any) -> Exit:
         """Say what became of what was asked for, and how the command ends when nobody waits."""

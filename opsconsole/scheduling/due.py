@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from opsconsole import audit, kinds, operations
 from opsconsole.clock import now
@@ -49,14 +50,29 @@ def _work() -> None:
 
 
 def start() -> int:
-    """Start everything that is due now; gives back how many operations were made."""
-    started = 0
-    for schedule in standing.current():
-        last = standing.last_slots(schedule)
-        for database in standing.databases_of(schedule):
-            since = max(filter(None, (last.get(database.pk), schedule.created_at, database.created_at)))
-            started += _look(schedule, database, since)
+    """Start everything that is due now; gives back how many operations were made.
+
+    What fails in a way that nobody foresaw keeps neither another schedule nor another database from its turn.
+    """
+    return sum(_or_nothing(partial(_start, schedule), schedule.name) for schedule in standing.current())
+
+
+def _start(schedule: Schedule) -> int:
+    last, started = standing.last_slots(schedule), 0
+    for database in standing.databases_of(schedule):
+        since = max(filter(None, (last.get(database.pk), schedule.created_at, database.created_at)))
+        started += _or_nothing(partial(_look, schedule, database, since), f"{schedule.name} on {database.name}")
     return started
+
+
+def _or_nothing(begin: Callable[[], int], what: str) -> int:
+    try:
+        return begin()
+    except DatabaseError:
+        raise  # the console's own database: there is nothing to go on with
+    except Exception:
+        log.exception("%s could not be started; the next tick tries again", what)
+        return 0
 
 
 def _look(schedule: Schedule, database: Database, since: datetime) -> int:
@@ -88,6 +104,7 @@ def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedel
         if late <= ON_TIME:
             _again[key] = time.monotonic() + AGAIN_SECONDS
             return 0
+        _again.pop(key, None)
         return _tell(schedule, database, [slot], State.REFUSED, f"{error.why} {error.next_step}".strip())
     _again.pop(key, None)
     try:
@@ -97,6 +114,8 @@ def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedel
             )
             _keep(schedule, database, slot, State.STARTED, operation=operation)
     except IntegrityError:
+        if not ScheduleSlot.objects.filter(schedule=schedule.name, database=database, slot=slot).exists():
+            raise
         return 0  # another ticker was faster
     return 1
 
@@ -141,10 +160,10 @@ def _is_open(schedule: Schedule, database: Database) -> bool:
 
 def _tell(schedule: Schedule, database: Database, slots: Iterable[datetime], state: str, why: str) -> int:
     for slot in slots:
-        words = f"{schedule.title}, due at {slot:%Y-%m-%d %H:%M} UTC: {why}."
+        words = f"{schedule.title}, due at {slot:%Y-%m-%d %H:%M} UTC: {why.rstrip('.')}."
         try:
             with transaction.atomic():
-                _keep(schedule, database, slot, state, why=words.replace("..", "."))
+                _keep(schedule, database, slot, state, why=words)
         except IntegrityError:
             continue
     return 0

@@ -57,16 +57,16 @@ class Command(ConsoleCommand):
         self._refuse_strangers()
         keys = _credentials(options)
         given = _given(options) | {"kind": options["kind"]}
-        return self._ask("store.add", asking.addition(options["name"], given, **keys), options)
+        return self.ask_for_change("store.add", asking.addition(options["name"], given, **keys), options)
 
     def edit(self, options: Options) -> Exit:
         self._refuse_strangers()
         row, keys = stores.row_called(options["name"]), _credentials(options)
-        return self._ask("store.edit", asking.edition(row, _given(options), **keys), options)
+        return self.ask_for_change("store.edit", asking.edition(row, _given(options), **keys), options)
 
     def retire(self, options: Options) -> Exit:
         self._refuse_strangers()
-        return self._ask("store.retire", asking.retirement(stores.row_called(options["name"])), options)
+        return self.ask_for_change("store.retire", asking.retirement(stores.row_called(options["name"])), options)
 
     def check_one(self, options: Options) -> Exit:
         self._refuse_strangers()
@@ -102,13 +102,6 @@ class Command(ConsoleCommand):
         """Before a server is asked anything: the console connects to what administrators name, and nobody else."""
         if self.account is not None and not can(self.account, "administer"):
             raise Refused("not_allowed", "Stores are looked after by administrators.", "Ask one of them.")
-
-    def _ask(self, action: str, parameters: dict[str, Any], options: Options) -> Exit:
-        warnings = parameters.get("warnings", [])
-        for warning in warnings:
-            self.warn(warning)
-        operation = operations.request_change(action, parameters, account=self.account, reason=options["reason"])
-        return self.answer_operation(operation, name=options["name"], warnings=warnings)
 
 
 def _facts_of(name: str) -> dict[str, Any]:

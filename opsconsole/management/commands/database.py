@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from opsconsole import databases, operations
+from opsconsole import databases
 from opsconsole.databases import registration
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
@@ -62,17 +62,19 @@ class Command(ConsoleCommand):
             options["name"], url=_url(options), url_env=options["url_env"] or "", environment=options["environment"],
             owner_group=options["owner_group"], queue=options["queue"], tags=options["tag"],
         )  # fmt: skip
-        return self._ask("database.add", parameters, options)
+        return self.ask_for_change("database.add", parameters, options)
 
     def edit(self, options: Options) -> Exit:
         self._refuse_strangers()
         database = self.database_called(options["name"])
         changes = {field: options[field] for field in registration.EDITABLE if options[field] is not None}
         parameters = registration.edition(database, changes, url=_url(options), url_env=options["url_env"] or "")
-        return self._ask("database.edit", parameters, options)
+        return self.ask_for_change("database.edit", parameters, options)
 
     def remove(self, options: Options) -> Exit:
-        return self._ask("database.remove", registration.removal(self.database_called(options["name"])), options)
+        return self.ask_for_change(
+            "database.remove", registration.removal(self.database_called(options["name"])), options
+        )
 
     def list(self, options: Options) -> Exit:
         rows = Database.objects.filter(removed_at=None).select_related("environment", "owner_group")
@@ -105,13 +107,6 @@ class Command(ConsoleCommand):
         """Before a target is asked anything: the console connects to what administrators name, and nobody else."""
         if self.account is not None and not can(self.account, "administer"):
             raise Refused("not_allowed", "Databases are registered and changed by administrators.", "Ask one of them.")
-
-    def _ask(self, action: str, parameters: dict[str, Any], options: Options) -> Exit:
-        warnings = parameters.get("warnings", [])
-        for warning in warnings:
-            self.warn(warning)
-        operation = operations.request_change(action, parameters, account=self.account, reason=options["reason"])
-        return self.answer_operation(operation, name=options["name"], warnings=warnings)
 
 
 def database_facts(database: Database) -> dict[str, Any]:

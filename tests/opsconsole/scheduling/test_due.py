@@ -39,9 +39,18 @@ class Refusing(Copy):
         raise Refused("no_space", "There is no room.", "Make some.")
 
 
+class Crashing(Copy):
+    name = "crashing"
+
+    def plan(self, request: kinds.Request) -> Any:
+        if request.database.name == "sandbox":
+            raise RuntimeError("nobody foresaw this")
+        return super().plan(request)
+
+
 @pytest.fixture(autouse=True)
 def kinds_of_tests(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
-    known = {kind.name: kind for kind in (Scrub(), Copy(), Refusing())}
+    known = {kind.name: kind for kind in (Scrub(), Copy(), Refusing(), Crashing())}
     monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, **known})
     settings.SCHEDULES = True
     yield
@@ -232,6 +241,18 @@ def test_what_cannot_be_planned_is_tried_again_and_then_told(people: Any) -> Non
     (slot,) = ScheduleSlot.objects.all()
     assert slot.state == "refused"
     assert "There is no room. Make some." in slot.why
+
+
+def test_what_nobody_foresaw_on_one_database_keeps_no_other_from_its_turn(people: Any) -> None:
+    set_up(people, name="crashes", kind="crashing", databases="sandbox,savings")
+    set_up(people, name="later", databases="sandbox")
+    with later(**FIRST):
+        assert due.start() == 2
+    assert [row.database.name for row in Operation.objects.filter(kind__in=("crashing", "copy")).order_by("kind")] == [
+        "sandbox",
+        "savings",
+    ]
+    assert {slot.database.name for slot in ScheduleSlot.objects.filter(schedule="crashes")} == {"savings"}
 
 
 def test_a_schedule_changes_only_when_another_person_confirms_it(people: Any) -> None:
