@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from lifecycle import downloads, smoke, verdicts
-from lifecycle.finding import backup_numbered, database_of, require_engineer
+from lifecycle.backups import downloads
+from lifecycle.backups.finding import backup_numbered, database_of, require_engineer
 from lifecycle.models import Backup, Patch, Stored
+from lifecycle.proving import smoke, verdicts
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
 from opsconsole.exceptions import Refused, Usage

@@ -8,8 +8,10 @@ from typing import Any
 
 from django.db.models import Max, OuterRef, Subquery
 
-from lifecycle import drills, kept, offers, recipients
+from lifecycle.encryption import recipients
 from lifecycle.models import Backup, BackupCopy, KeptCopy, Recipient, RetentionPass, RetentionStop
+from lifecycle.proving import drills
+from lifecycle.restores import kept, offers
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.posture import Level, Line

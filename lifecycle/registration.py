@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from lifecycle import copies, dashboard, expiry, grounds, guards, posture, recipients, taking
+from lifecycle import guards, posture
+from lifecycle.backups import expiry, taking
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
+from lifecycle.encryption import recipients
+from lifecycle.encryption.changes import AddRecipient, RetireRecipient
 from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, RULES
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.copy import CopyKind
@@ -13,13 +16,15 @@ from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
+from lifecycle.pages import dashboard
 from lifecycle.patches import listing
-from lifecycle.recipient_changes import AddRecipient, RetireRecipient
+from lifecycle.proving import grounds
 from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
-from lifecycle.store_changes import Rebuild
+from lifecycle.stores import copies
+from lifecycle.stores.changes import Rebuild
 from lifecycle.uploads import listing as uploads
-from lifecycle.version_changes import DeclareVersion
+from lifecycle.versions.changes import DeclareVersion
 from opsconsole import age_keys, kinds, system, tasks
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
@@ -74,14 +79,14 @@ def _declare_pages() -> None:
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
     navigation.register_item(navigation.Item(title="Stores", icon="hard_drive", link="/stores/"))
     navigation.register_item(navigation.Item(title="Encryption", icon="encrypted", link="/encryption/"))
-    from lifecycle import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
-        drill_pages,
-        keeping_pages,
-        pages,
-        patch_pages,
-        recipient_pages,
-        retention_pages,
-        store_pages,
-        upload_pages,
-        version_pages,
+    from lifecycle.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+        backups,
+        drills,
+        keeping,
+        patches,
+        recipients,
+        retention,
+        stores,
+        uploads,
+        versions,
     )

@@ -111,13 +111,14 @@ class PostgresCustom(PostgresFormat):
     def read_through(self, archive: Archive, contents: Contents, run: Progress) -> None:
         (item,) = contents.objects
         tick = ticker(run, "Reading the backup through", item.plain_size)
-        with archives.parsing(tools.newest()) as parser:
+        with archives.parsing(tools.newest()) as parser, closing(plain_bytes(archive, item, tick)) as blocks:
             try:
-                with closing(plain_bytes(archive, item, tick)) as blocks:
-                    for data in blocks:
-                        parser.feed(data, tick=run.check_cancel)
+                for data in blocks:
+                    parser.feed(data, tick=run.check_cancel)
                 parser.end_of_feed()
             except BrokenPipeError:
+                for _unread in blocks:  # that the bytes are not those stored says more than what it made of them
+                    run.check_cancel()
                 parser.finish(run.check_cancel)  # it says why it stopped reading
                 raise damaged(item.key, "pg_restore stopped reading it") from None
             parser.finish(run.check_cancel)

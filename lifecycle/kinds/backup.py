@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lifecycle import taking, twins
+from lifecycle.backups import taking, twins
+from lifecycle.backups.taking import Spot
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import WHOLE, Format, Scope
 from lifecycle.models import Backup
-from lifecycle.taking import Spot
 from opsconsole import stores
 from opsconsole.databases import engine_for
 from opsconsole.exceptions import Refused

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, copies
+from lifecycle.backups import archives, choices
 from lifecycle.formats.base import Archive
 from lifecycle.models import Backup
+from lifecycle.stores import copies
 from opsconsole import stores
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database

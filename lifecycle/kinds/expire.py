@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from django.db.models import QuerySet
 
-from lifecycle import choices
+from lifecycle.backups import choices
 from lifecycle.models import Backup
 from lifecycle.retention import trash
 from opsconsole.engines.base import Engine

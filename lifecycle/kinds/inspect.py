@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from django.db.models import QuerySet
 
-from lifecycle import unlocking
+from lifecycle.encryption import unlocking
 from lifecycle.models import Inspection, Upload
 from lifecycle.uploads import inspection, listing
 from opsconsole.engines.base import Engine

@@ -9,13 +9,15 @@ from itertools import islice
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, kept, recipients, replacing, unlocking
+from lifecycle.backups import archives
+from lifecycle.backups.manifest import Manifest
+from lifecycle.encryption import recipients, unlocking
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.loss.sides import Asked, OutOfTime, Row, Shape, Side
 from lifecycle.loss.values import grouped
-from lifecycle.manifest import Manifest
 from lifecycle.models import Patch
 from lifecycle.patches import listing, postgresql, sqlite
+from lifecycle.restores import kept, replacing
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine

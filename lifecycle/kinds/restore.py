@@ -11,28 +11,17 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from lifecycle import (
-    archives,
-    choices,
-    document_requests,
-    document_restores,
-    document_sources,
-    drills,
-    kept,
-    loss,
-    offers,
-    patches,
-    recipients,
-    replacing,
-    taking,
-    unlocking,
-)
-from lifecycle.document_requests import DOCUMENT_PARAMETERS
-from lifecycle.document_restores import is_of_document
+from lifecycle import loss, patches
+from lifecycle.backups import archives, choices, taking
+from lifecycle.backups.manifest import Manifest
+from lifecycle.encryption import recipients, unlocking
 from lifecycle.formats import format_of, formats_for
-from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.patches import listing
+from lifecycle.proving import drills
+from lifecycle.restores import document_requests, document_restores, document_sources, kept, offers, replacing
+from lifecycle.restores.document_requests import DOCUMENT_PARAMETERS
+from lifecycle.restores.document_restores import is_of_document
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity

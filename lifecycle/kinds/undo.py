@@ -11,9 +11,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import kept, loss, offers, replacing, undoing, unlocking
+from lifecycle import loss
+from lifecycle.encryption import unlocking
 from lifecycle.formats import keeper_of
 from lifecycle.models import Backup, KeptCopy
+from lifecycle.restores import kept, offers, replacing, undoing
 from opsconsole import databases
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine

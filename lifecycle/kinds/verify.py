@@ -8,13 +8,16 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from lifecycle import archives, choices, copies, drills, grounds, recipients, smoke, unlocking, verdicts, verification
-from lifecycle.drills import OWN, SAME_SERVER, place_of
+from lifecycle.backups import archives, choices
+from lifecycle.backups.manifest import Manifest
+from lifecycle.encryption import recipients, unlocking
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import SCRATCH
-from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
-from lifecycle.verification import Outcome
+from lifecycle.proving import drills, grounds, smoke, verdicts, verification
+from lifecycle.proving.drills import OWN, SAME_SERVER, place_of
+from lifecycle.proving.verification import Outcome
+from lifecycle.stores import copies
 from opsconsole import installation, stores
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine

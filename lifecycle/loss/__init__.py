@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats.base import Archive
 from lifecycle.loss import postgresql, sqlite
 from lifecycle.loss.comparing import Keep, Limits, compare
 from lifecycle.loss.growth import moved
 from lifecycle.loss.sides import Deadline
 from lifecycle.loss.values import LossPreview, TableLoss
-from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import TargetProblem
 

@@ -9,13 +9,13 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from itertools import islice
 
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats.base import Archive, TableContent
 from lifecycle.formats.postgresql_base import connector_of
 from lifecycle.formats.postgresql_rows import by_key
 from lifecycle.formats.streams import plain_bytes
 from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
 from lifecycle.loss.times import from_any, from_days, from_microseconds
-from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql.copy_rows import (
     copy_stream,

@@ -14,12 +14,12 @@ from typing import ClassVar
 
 from django.conf import settings
 
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats import sqlite_refusals
 from lifecycle.formats.base import Archive
 from lifecycle.formats.streams import plain_bytes
 from lifecycle.loss.sides import Asked, Deadline, OutOfTime, Row, Shape, Side
 from lifecycle.loss.times import from_any
-from lifecycle.manifest import Manifest
 from opsconsole.engines.base import Engine
 from opsconsole.engines.sqlite import SqliteEngine, rows
 from opsconsole.engines.sqlite.rows import Reading, framed

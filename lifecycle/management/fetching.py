@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from lifecycle import downloads
+from lifecycle.backups import downloads
 from lifecycle.models import Stored
 from opsconsole import audit, operations
 from opsconsole.exceptions import OpsError, Refused, Usage

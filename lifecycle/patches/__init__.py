@@ -17,12 +17,14 @@ from typing import Any
 
 from django.conf import settings
 
-from lifecycle import archives, loss, recipients
-from lifecycle import manifest as manifests
+from lifecycle import loss
+from lifecycle.backups import archives
+from lifecycle.backups import manifest as manifests
+from lifecycle.backups.manifest import MANIFEST_NAME, Manifest, rfc3339
+from lifecycle.encryption import recipients
 from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter
 from lifecycle.loss.sides import Asked, Row, Side
-from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
 from lifecycle.models import Recipient
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import OperationFailed, Refused

@@ -10,7 +10,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from lifecycle import archives, patches
+from lifecycle import patches
+from lifecycle.backups import archives
 from lifecycle.formats.base import Archive
 from lifecycle.models import Patch
 from lifecycle.patches import Place

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats.base import Archive, Progress, StoredObject, TableContent
 from lifecycle.formats.postgresql_base import connector_of
 from lifecycle.formats.streams import plain_bytes
 from lifecycle.loss.postgresql import BINARY, DatabaseSide, Reader
 from lifecycle.loss.sides import Asked, Row, Side
-from lifecycle.manifest import Manifest
 from lifecycle.patches.counting import require
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.postgresql import in_place, patching

@@ -6,11 +6,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats.base import Archive, Progress, StoredObject
 from lifecycle.formats.streams import plain_bytes
 from lifecycle.loss.sides import Asked, Row, Side
 from lifecycle.loss.sqlite import FileSide
-from lifecycle.manifest import Manifest
 from lifecycle.patches.counting import require
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.sqlite import SqliteEngine, patching

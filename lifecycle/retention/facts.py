@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Exists, Q
 
-from lifecycle import uses
+from lifecycle.backups import uses
 from lifecycle.models import Backup, Hold, KeptCopy
 from lifecycle.models.backups import PORTABLE
 from lifecycle.retention.deciding import Candidate, Claim, Decision, decide

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
-from lifecycle import archives, copies, uses
+from lifecycle.backups import archives, uses
 from lifecycle.models import Backup, BackupCopy
 from lifecycle.retention.deciding import Fate
 from lifecycle.retention.facts import Outlook
+from lifecycle.stores import copies
 from opsconsole import installation, operations, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused

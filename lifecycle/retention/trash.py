@@ -15,11 +15,12 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from lifecycle import copies, uses
-from lifecycle.manifest import MANIFEST_NAME
+from lifecycle.backups import uses
+from lifecycle.backups.manifest import MANIFEST_NAME
 from lifecycle.models import Backup
 from lifecycle.retention.deciding import Candidate, last_good_of
 from lifecycle.retention.facts import candidates_of
+from lifecycle.stores import copies
 from opsconsole import audit, failpoints, installation, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused

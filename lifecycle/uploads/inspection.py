@@ -13,14 +13,14 @@ from typing import IO
 from django.conf import settings
 from django.db import transaction
 
-from lifecycle import archives
+from lifecycle.backups import archives
+from lifecycle.backups.manifest import contents_from
 from lifecycle.documents import inspecting
 from lifecycle.documents.base import Document, Problem, Summary, refusing
 from lifecycle.documents.inspecting import GivenFile, Inspected
 from lifecycle.documents.normalised import TableFile
 from lifecycle.documents.stored import open_stored
 from lifecycle.formats.base import Archive, Contents, StoredObject, TableContent
-from lifecycle.manifest import contents_from
 from lifecycle.models import Inspection, Upload
 from lifecycle.uploads import listing
 from opsconsole import age_keys, audit

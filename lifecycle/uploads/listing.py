@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from lifecycle import archives
+from lifecycle.backups import archives
 from lifecycle.models import Upload
 from lifecycle.uploads.receiving import FOLDER, STAMP
 from opsconsole import audit

@@ -16,7 +16,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from lifecycle import archives
+from lifecycle.backups import archives
 from lifecycle.documents.limits import Limits
 from lifecycle.models import Upload
 from opsconsole import audit

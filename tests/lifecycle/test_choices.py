@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from lifecycle.choices import choose
+from lifecycle.backups.choices import choose
 from lifecycle.models import Backup
 from tests.support.backups import list_backup
 

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from lifecycle import verification
-from lifecycle.archives import manifest_of
-from lifecycle.grounds import refusals
+from lifecycle.backups.archives import manifest_of
+from lifecycle.proving import verification
+from lifecycle.proving.grounds import refusals
 from opsconsole import operations, process
 from opsconsole.databases import url_of
 from opsconsole.embedded.postgresql import folder_for

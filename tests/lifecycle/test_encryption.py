@@ -16,9 +16,10 @@ from django.db import DatabaseError, transaction
 from django.test import Client
 from pyrage import x25519
 
-from lifecycle import kit, posture, recipients
+from lifecycle import posture
+from lifecycle.encryption import kit, recipients
 from lifecycle.models import Backup, Recipient
-from lifecycle.shields import shields_of
+from lifecycle.proving.shields import shields_of
 from opsconsole import age_keys, operations
 from opsconsole.ciphers import field_cipher
 from opsconsole.exceptions import OperationFailed, Refused, Usage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import expiry
+from lifecycle.backups import expiry
 from lifecycle.models import KeptCopy
 from opsconsole import operations
 from opsconsole.clock import now

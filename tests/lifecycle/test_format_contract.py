@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from pyrage import x25519
 
-from lifecycle import stored
+from lifecycle.backups.manifest import contents_from
 from lifecycle.formats import FORMATS
 from lifecycle.formats.base import SCRATCH, Archive, Contents, Format, Prepared
-from lifecycle.manifest import contents_from
+from lifecycle.proving import stored
 from opsconsole.engines import engine_class_for, open_engine
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Cancelled, Moved, OperationFailed, Stale

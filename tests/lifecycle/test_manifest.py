@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import manifest as manifests
+from lifecycle.backups import manifest as manifests
+from lifecycle.backups.manifest import Manifest
 from lifecycle.formats.base import Contents, StoredObject, TableContent
-from lifecycle.manifest import Manifest
 from opsconsole.exceptions import OperationFailed
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.plans import canonical_json

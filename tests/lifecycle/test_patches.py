@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from django.test import Client
 
-from lifecycle import downloads, manifest
+from lifecycle.backups import downloads, manifest
 from lifecycle.models import Patch
 from lifecycle.patches import listing
 from opsconsole import operations

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle import taking
+from lifecycle.backups import taking
 from opsconsole import operations, process, recovery
 from opsconsole.clock import now
 from opsconsole.databases import engine_for

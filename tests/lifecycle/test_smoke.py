@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle import smoke
 from lifecycle.models import SmokeStatement
+from lifecycle.proving import smoke
 from opsconsole import operations
 from opsconsole.engines.base import Answer
 from opsconsole.exceptions import OperationFailed, Usage

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from backports import zstd
 
-from lifecycle.archives import previous_of
-from lifecycle.choices import latest
+from lifecycle.backups.archives import previous_of
+from lifecycle.backups.choices import latest
 from lifecycle.formats import format_of
 from lifecycle.formats.base import SCRATCH, Archive
 from lifecycle.models import Backup

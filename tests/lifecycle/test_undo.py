@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from lifecycle import expiry, kept
+from lifecycle.backups import expiry
 from lifecycle.models import KeptCopy
+from lifecycle.restores import kept
 from opsconsole import operations
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage

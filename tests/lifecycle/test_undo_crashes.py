@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle import kept
 from lifecycle.models import KeptCopy
+from lifecycle.restores import kept
 from opsconsole import operations
 from opsconsole.models import Operation
 from opsconsole.states import State

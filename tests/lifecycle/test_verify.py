@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lifecycle.archives import manifest_of
-from lifecycle.drills import measured_of
+from lifecycle.backups.archives import manifest_of
 from lifecycle.models import Backup
+from lifecycle.proving.drills import measured_of
 from opsconsole import operations
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.pages.looks import title_of

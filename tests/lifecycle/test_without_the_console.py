@@ -18,7 +18,7 @@ from django.conf import settings
 from psycopg import sql
 from pyrage import x25519
 
-from lifecycle import recipients
+from lifecycle.encryption import recipients
 from opsconsole import operations, process
 from opsconsole.engines.postgresql import tools
 from opsconsole.states import State

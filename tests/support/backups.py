@@ -56,10 +56,10 @@ def _publish(
     """A folder of the store with one object and a signed manifest, which is given back."""
     from django.conf import settings
 
-    from lifecycle import manifest as manifests
-    from lifecycle.archives import store
+    from lifecycle.backups import manifest as manifests
+    from lifecycle.backups.archives import store
+    from lifecycle.backups.manifest import MANIFEST_NAME, Manifest, rfc3339
     from lifecycle.formats.base import Contents, StoredObject, TableContent
-    from lifecycle.manifest import MANIFEST_NAME, Manifest, rfc3339
     from opsconsole.keys import SigningKey
 
     database, digest = operation.database, "sha256:" + hashlib.sha256(content).hexdigest()

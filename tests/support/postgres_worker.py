@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from lifecycle.backups.manifest import contents_from
 from lifecycle.formats import format_of
 from lifecycle.formats.base import Archive, Contents
-from lifecycle.manifest import contents_from
 from opsconsole import process
 from opsconsole.engines.postgresql import PostgresEngine, tools
 from opsconsole.storage import FolderStore

@@ -12,9 +12,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from lifecycle.backups.manifest import contents_from
 from lifecycle.formats.base import Archive, Contents
 from lifecycle.formats.sqlite_native import SqliteNative
-from lifecycle.manifest import contents_from
 from opsconsole import process
 from opsconsole.engines.labels import Label
 from opsconsole.storage import FolderStore

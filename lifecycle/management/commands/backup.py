@@ -8,14 +8,16 @@ from typing import Any
 import humanize
 from django.core.management.base import CommandParser
 
-from lifecycle import choices, drills, kit
-from lifecycle.archives import manifest_of
+from lifecycle.backups import choices
+from lifecycle.backups.archives import manifest_of
+from lifecycle.backups.manifest import Manifest
+from lifecycle.backups.uses import refuse_absent
+from lifecycle.encryption import kit
 from lifecycle.management import looking
 from lifecycle.management.fetching import add_arguments, fetch, place, save
-from lifecycle.manifest import Manifest
 from lifecycle.models import Backup
 from lifecycle.models.backups import Backups
-from lifecycle.uses import refuse_absent
+from lifecycle.proving import drills
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table

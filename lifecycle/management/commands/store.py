@@ -8,9 +8,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from lifecycle import catalogue
+from lifecycle.backups import catalogue
 from lifecycle.models import BackupCopy
-from lifecycle.store_changes import REBUILD, renames
+from lifecycle.stores.changes import REBUILD, renames
 from opsconsole import operations, stores
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options

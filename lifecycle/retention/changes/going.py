@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lifecycle import pins
-from lifecycle.finding import backup_numbered, database_of, require_engineer
+from lifecycle.backups import pins
+from lifecycle.backups.finding import backup_numbered, database_of, require_engineer
 from lifecycle.models import Backup, RetentionPass, RetentionStop
 from lifecycle.retention import passing, trash
 from lifecycle.retention.deciding import Decision, Fate

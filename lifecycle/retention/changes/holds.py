@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lifecycle.finding import backup_numbered, database_of, moment_of, require_engineer
+from lifecycle.backups.finding import backup_numbered, database_of, moment_of, require_engineer
+from lifecycle.backups.uses import refuse_absent
 from lifecycle.models import Backup, Hold
-from lifecycle.uses import refuse_absent
 from opsconsole import audit
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text

@@ -11,10 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from lifecycle import archives, loss
+from lifecycle import loss
+from lifecycle.backups import archives
+from lifecycle.backups.manifest import Manifest, rfc3339
 from lifecycle.formats import formats_for
 from lifecycle.formats.base import Archive
-from lifecycle.manifest import Manifest, rfc3339
 from opsconsole.engines import ENGINES
 from opsconsole.engines.base import Engine
 from tests.support.fake_run import FakeRun

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.test import Client
 
 from lifecycle import posture
-from lifecycle.archives import differences, manifest_of, store
+from lifecycle.backups.archives import differences, manifest_of, store
 from lifecycle.models import Backup
 from opsconsole.models import AuditEvent
 from opsconsole.states import State

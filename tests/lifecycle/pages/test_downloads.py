@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from lifecycle import downloads
-from lifecycle.archives import manifest_bytes, store
+from lifecycle.backups import downloads
+from lifecycle.backups.archives import manifest_bytes, store
 from lifecycle.models import Backup, DownloadGrant
 from opsconsole import bootstrap, operations, reauth
 from opsconsole.exceptions import OperationFailed, Refused

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from lifecycle import posture, verdicts
+from lifecycle import posture
 from lifecycle.models import Backup, SmokeStatement
+from lifecycle.proving import verdicts
 from opsconsole import operations
 from opsconsole.clock import now
 from opsconsole.models import Operation

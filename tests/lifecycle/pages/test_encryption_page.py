@@ -7,7 +7,7 @@ import tarfile
 
 from pyrage import x25519
 
-from lifecycle import recipients
+from lifecycle.encryption import recipients
 from opsconsole.models import AuditEvent, Environment, Operation
 from tests.opsconsole.approvals.scenes import approve
 from tests.opsconsole.pages.conftest import Office

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle import downloads
-from lifecycle.archives import store
+from lifecycle.backups import downloads
+from lifecycle.backups.archives import store
 from lifecycle.models import Patch
 from lifecycle.patches import listing
 from opsconsole.clock import now

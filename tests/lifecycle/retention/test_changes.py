@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle import choices, downloads, kept, pins, uses
+from lifecycle.backups import choices, downloads, pins, uses
 from lifecycle.models import Backup, Hold, RetentionRule
+from lifecycle.restores import kept
 from lifecycle.retention import passing, rules, trash
 from lifecycle.retention.facts import candidates_of, outlook
 from lifecycle.retention.rule import USUAL

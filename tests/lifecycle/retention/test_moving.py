@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from lifecycle import archives, copies
+from lifecycle.backups import archives
 from lifecycle.models import Backup, Hold
 from lifecycle.retention import moving
 from lifecycle.retention.facts import outlook
 from lifecycle.retention.rule import Rule, sentence
+from lifecycle.stores import copies
 from opsconsole import operations
 from opsconsole.clock import now
 from opsconsole.exceptions import Usage

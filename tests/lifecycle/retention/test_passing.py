@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.archives import store
+from lifecycle.backups.archives import store
 from lifecycle.models import Backup, Hold, RetentionPass, RetentionStop
 from lifecycle.retention import passing, trash
 from opsconsole import operations

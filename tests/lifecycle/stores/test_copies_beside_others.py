@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle import archives, copies, taking
+from lifecycle.backups import archives, taking
 from lifecycle.models import Backup, BackupCopy
 from lifecycle.retention import trash
+from lifecycle.stores import copies
 from opsconsole import operations
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused

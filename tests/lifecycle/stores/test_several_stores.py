@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle import copies, posture
+from lifecycle import posture
 from lifecycle.models import Backup, BackupCopy
+from lifecycle.stores import copies
 from opsconsole import operations, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, Refused

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle import declared
-from lifecycle.declared import Declared
 from lifecycle.models import DeclaredVersion
+from lifecycle.versions import declared
+from lifecycle.versions.declared import Declared
 from opsconsole import operations
 from opsconsole.exceptions import OperationFailed, Refused, Usage
 from opsconsole.states import State

@@ -16,9 +16,10 @@ import psycopg
 import pytest
 from django.db import connections
 
-from lifecycle import declared, downloads
+from lifecycle.backups import downloads
 from lifecycle.models import Patch, Upload
 from lifecycle.uploads import bringing, inspection
+from lifecycle.versions import declared
 from opsconsole import kinds, operations
 from opsconsole.audit.reconciliation import reconcile
 from opsconsole.exceptions import OpsError

@@ -1,0 +1,1 @@
+"""Backups: taking them, listing them, finding them, handing them out."""

@@ -1,0 +1,1 @@
+"""Whose keys open backups: recipients, private keys handed over, the recovery kit."""

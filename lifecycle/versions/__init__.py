@@ -1,0 +1,1 @@
+"""The declared version of a database's content."""
