@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
 
 
@@ -178,6 +179,16 @@ class Engine(ABC):
     def writes(self) -> str:
         """What the server counts of rows written into user tables; another text after the next write, where it does."""
         return ""
+
+    @abstractmethod
+    def script(
+        self, patience: Patience = USUAL, *, read_only: bool = False, foreign_keys: bool | None = None
+    ) -> AbstractContextManager[Script]:
+        """A session for SQL of others, such as migrations.
+
+        `foreign_keys` is whether SQLite enforces references (None: where the database is D1's); other vendors always
+        do.
+        """
 
     @abstractmethod
     def hold(self) -> AbstractContextManager[TargetLock]:

@@ -114,13 +114,17 @@ class Connector:
 
     def open(self, settings: Mapping[str, str] = LOOK, *, database: str | None = None) -> Connection:
         """An autocommit session in `database` (default: the address's own). Raises TargetProblem."""
+        return self.open_plain(COMMON | dict(settings), database=database)
+
+    def open_plain(self, settings: Mapping[str, str], *, database: str | None = None) -> Connection:
+        """`open` with nothing but these settings: in all others the session is like those of the role's programs."""
         wanted: dict[str, Any] = {**self.parameters, "dbname": database or self.database}
         try:
             connection = psycopg.connect(**wanted, autocommit=True, prepare_threshold=None)
         except psycopg.OperationalError as error:
             raise problem(error, self.parameters.get("password", "")) from error
         try:
-            apply(connection, COMMON | dict(settings))
+            apply(connection, settings)
         except psycopg.Error as error:
             connection.close()
             raise problem(error, self.parameters.get("password", "")) from error

@@ -10,9 +10,21 @@ from pathlib import Path
 from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
-from opsconsole.engines.postgresql import address, catalogue, check, databases, fingerprint, lock, rows, structure
+from opsconsole.engines.postgresql import (
+    address,
+    catalogue,
+    check,
+    databases,
+    fingerprint,
+    lock,
+    rows,
+    script,
+    structure,
+)
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.lock import PostgresLock
+from opsconsole.engines.postgresql.script import PostgresScript
+from opsconsole.engines.scripting import USUAL, Patience
 from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import Usage
 
@@ -83,6 +95,13 @@ class PostgresEngine(Engine):
     def beside(self, name: str) -> PostgresEngine:
         """The engine of another database on the same server, reached as this one is."""
         return PostgresEngine(replace(self.address, name=name), session_label=self.session_label)
+
+    @contextmanager
+    def script(
+        self, patience: Patience = USUAL, *, read_only: bool = False, foreign_keys: bool | None = None
+    ) -> Iterator[PostgresScript]:
+        with script.opened(self.connector, patience, read_only=read_only) as opened:
+            yield opened
 
     @contextmanager
     def hold(self) -> Iterator[PostgresLock]:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
-from opsconsole.engines.sqlite import catalogue, connections, locks, probe, structure
+from opsconsole.engines.scripting import USUAL, Patience
+from opsconsole.engines.sqlite import catalogue, connections, locks, probe, script, structure
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
+from opsconsole.engines.sqlite.script import SqliteScript
 from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import OpsError, TargetProblem
 
@@ -86,6 +88,14 @@ class SqliteEngine(Engine):
     def page(self, table: str, *, limit: int = 50, after: str | None = None) -> Page:
         with self.reading(seconds=PAGE_SECONDS) as connection:
             return catalogue.page(connection, table, limit_rows=limit, after=after)
+
+    @contextmanager
+    def script(
+        self, patience: Patience = USUAL, *, read_only: bool = False, foreign_keys: bool | None = None
+    ) -> Iterator[SqliteScript]:
+        enforced = self.is_d1 if foreign_keys is None else foreign_keys
+        with self.spot() as spot, script.opened(spot, patience, read_only=read_only, foreign_keys=enforced) as opened:
+            yield opened
 
     def hold(self) -> AbstractContextManager[locks.FileLock]:
         return self._hold()

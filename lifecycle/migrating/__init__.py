@@ -1,0 +1,1 @@
+"""Applying migrations: bringing folders, planning, running units, telling what a ledger says."""

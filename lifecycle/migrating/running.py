@@ -1,0 +1,91 @@
+"""Doing what units say, one after another, in the transaction shape of their tool."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from lifecycle.sources.acts import Act, Given, Hex, Measured, Phase, Unit
+from opsconsole.engines.scripting import Script, ScriptFailed, Value
+
+
+@dataclass
+class Watch:
+    """Who looks on while units run; everything here may be replaced, and may raise to stop before the next act."""
+
+    tick: Callable[[], None] = lambda: None
+    before: Callable[[Unit, Act], None] = lambda unit, act: None
+    after: Callable[[Unit, Act, float], None] = lambda unit, act, seconds: None
+    before_commit: Callable[[Unit], None] = lambda unit: None  # the last look inside the last transaction
+
+
+@dataclass
+class _Facts:
+    """What measured values of one unit are."""
+
+    identifier: str = field(default_factory=lambda: str(uuid.uuid4()))
+    seconds: float = 0.0
+    failure: str = ""
+
+
+def execute(script: Script, unit: Unit, watch: Watch | None = None) -> None:
+    """Do one unit. Raises ScriptFailed after having written what the tool writes of a failure."""
+    watch, facts = watch or Watch(), _Facts()
+    for phase in unit.always:
+        _do(script, unit, phase, facts, Watch(tick=watch.tick))
+    try:
+        for phase in unit.phases:
+            _do(script, unit, phase, facts, watch, last=phase is unit.phases[-1])
+    except ScriptFailed as error:
+        facts.failure = error.why
+        for phase in unit.failed:
+            _do(script, unit, phase, facts, Watch())
+        raise
+
+
+def execute_all(script: Script, units: Sequence[Unit], watch: Watch | None = None) -> None:
+    """Do units in order, up to the first that fails."""
+    for unit in units:
+        execute(script, unit, watch)
+
+
+def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *, last: bool = False) -> None:
+    with script.transaction() if phase.transaction else nullcontext():
+        for act in phase.acts:
+            watch.before(unit, act)
+            began = time.monotonic()
+            _perform(script, act, facts, watch)
+            took = time.monotonic() - began
+            facts.seconds += took if act.script else 0.0
+            watch.after(unit, act, took)
+        if last:
+            watch.before_commit(unit)
+
+
+def _perform(script: Script, act: Act, facts: _Facts, watch: Watch) -> None:
+    if act.script:
+        script.run(act.sql, tick=watch.tick)
+    else:
+        script.write(act.sql, [_known(value, facts, script.vendor) for value in act.values])
+
+
+def _known(value: Given, facts: _Facts, vendor: str) -> Value:
+    if isinstance(value, Hex):
+        return bytes.fromhex(value.digits)
+    if not isinstance(value, Measured):
+        return value
+    now = datetime.now(UTC)
+    stamp = now.isoformat(timespec="milliseconds")
+    known: dict[Measured, Value] = {
+        Measured.UUID: facts.identifier,
+        Measured.NOW: now if vendor == "postgresql" else stamp,
+        Measured.NOW_Z: stamp.replace("+00:00", "Z"),
+        Measured.NOW_MS: int(now.timestamp() * 1000),
+        Measured.ELAPSED_NS: int(facts.seconds * 1e9),
+        Measured.FAILURE: facts.failure,
+    }
+    return known[value]

@@ -1,0 +1,123 @@
+"""Migrations' texts on SQLite: statement after statement, on one connection."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, ClassVar
+
+from opsconsole.engines.scripting import Patience, Script, ScriptFailed, Value
+from opsconsole.engines.sqlite import connections
+from opsconsole.engines.sqlite.files import Spot
+
+_TICK_EVERY = 50_000  # virtual machine instructions
+_ENDED = "The text ended the transaction by itself (COMMIT or ROLLBACK), so that what follows would stand alone."
+_OF_THE_PLACE = frozenset(
+    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
+)
+
+
+class SqliteScript(Script):
+    vendor: ClassVar[str] = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._connection, self._path = connection, path
+
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+        stopped: list[BaseException] = []
+
+        def look() -> bool:
+            try:
+                tick()
+            except BaseException as error:
+                stopped.append(error)
+            return bool(stopped)
+
+        self._connection.set_progress_handler(look, _TICK_EVERY)
+        try:
+            for line, statement in statements(text):
+                tick()
+                with self._explained(line):
+                    self._connection.execute(statement).fetchall()
+        except ScriptFailed:
+            if stopped:
+                raise stopped[0] from None
+            raise
+        finally:
+            self._connection.set_progress_handler(None, 0)
+
+    def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._connection.execute(sql, [_bound(value) for value in values]).fetchall()
+
+    def write(self, sql: str, values: Sequence[Value] = ()) -> int:
+        with self._explained():
+            return self._connection.execute(sql, [_bound(value) for value in values]).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            if not self.in_transaction:
+                raise ScriptFailed(_ENDED, code="no_transaction")
+            with self._explained():
+                self._connection.execute("COMMIT")
+        except BaseException:
+            if self.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
+
+    @contextmanager
+    def _explained(self, line: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code & 0xFF in _OF_THE_PLACE:
+                raise connections.explained(error, self._path) from error
+            raise ScriptFailed(
+                " ".join(str(error).split()),
+                code=getattr(error, "sqlite_errorname", ""),
+                line=line,
+                locked=code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
+            ) from error
+
+
+@contextmanager
+def opened(spot: Spot, patience: Patience, *, read_only: bool, foreign_keys: bool) -> Iterator[SqliteScript]:
+    """A connection to the file; foreign keys are enforced, or not, as the tool's own connections have it."""
+    if read_only:
+        with connections.reading(spot) as connection:
+            yield SqliteScript(connection, spot.path)
+        return
+    with connections.writing(spot, foreign_keys=foreign_keys, busy_seconds=patience.lock) as connection:
+        yield SqliteScript(connection, spot.path)
+
+
+def statements(text: str) -> Iterator[tuple[int, str]]:
+    """(1-based line, text) of each statement, as SQLite itself tells where one ends; a last one needs no semicolon."""
+    start, place = 0, text.find(";")
+    while place >= 0:
+        if sqlite3.complete_statement(text[start : place + 1]):
+            yield from _numbered(text, start, place + 1)
+            start = place + 1
+        place = text.find(";", place + 1)
+    yield from _numbered(text, start, len(text))
+
+
+def _numbered(text: str, start: int, end: int) -> Iterator[tuple[int, str]]:
+    part = text[start:end]
+    if bare := part.strip().lstrip("\ufeff"):
+        yield text.count("\n", 0, start + part.index(bare)) + 1, bare
+
+
+def _bound(value: Value) -> Value:
+    return value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else value
