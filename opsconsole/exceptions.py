@@ -6,7 +6,9 @@ which rule) and `next_step` (what to do about it). An expected failure is one of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class OpsError(Exception):
@@ -41,6 +43,17 @@ class TargetProblem(OpsError):
 
 class OperationFailed(OpsError):
     """A running operation ended without its effect, for a reason that was foreseen (disk_full, timeout, ...)."""
+
+
+class StoppedPartway(OperationFailed):
+    """A run of several steps ended between two of them, or where one left something; what stands is known.
+
+    `data` is JSON that the row keeps as its result: what was done, and what was not.
+    """
+
+    def __init__(self, code: str, why: str, next_step: str = "", *, data: Mapping[str, Any] | None = None) -> None:
+        super().__init__(code, why, next_step)
+        self.data = dict(data or {})
 
 
 class Cancelled(OpsError):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opsconsole.exceptions import Moved, Usage
-from opsconsole.plans import Growth, Plan
+from opsconsole.plans import Growth, Plan, Step
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -28,6 +28,7 @@ class Witness(StrEnum):
 
     DONE = "done"
     NOT_DONE = "not_done"
+    PARTLY = "partly"  # some steps of several stand; the result that goes with it tells which
     UNKNOWN = "unknown"
 
 
@@ -126,6 +127,10 @@ class Run(Protocol):
         """The commit point has passed: from now on it is too late to cancel."""
         ...
 
+    def after_step(self) -> None:
+        """The commit point of one step of several has passed: it stays, and before the next one may be cancelled."""
+        ...
+
     def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None: ...
     def log(self, line: str) -> None: ...
     def check_cancel(self) -> None:
@@ -174,7 +179,11 @@ class Kind(ABC):
 
     @abstractmethod
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
-        """On which side of the commit point did the crash fall? With DONE, the result to record (if known)."""
+        """On which side of the commit point did the crash fall? With DONE, the result to record (if known).
+
+        With PARTLY, a result is needed: its summary says what stands and what does not, its data may have `code` and
+        `next`.
+        """
 
     def suggestions(
         self, parameter: str, database: Database, visible: QuerySet[Database]
@@ -212,6 +221,10 @@ class Kind(ABC):
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         """What the page of an operation of this kind that succeeded says about taking it back."""
         return ()
+
+    def steps(self, plan: Plan) -> tuple[Step, ...]:
+        """The steps as they are shown. A kind that keeps their exact bytes elsewhere in its plan puts them in here."""
+        return plan.steps
 
     def clean_up(self, recovery: Recovery) -> None:
         """Remove what a dead runner left (staging databases, part files). Called before the state is settled."""

@@ -1,7 +1,7 @@
 """What happens to an operation whose worker was lost: take over, clean up, read the witness, write the end.
 
 Recovery is deterministic: witness done -> succeeded; not done -> failed without effect (or queued again when it may be
-repeated); unreadable -> indeterminate, and a human decides.
+repeated); partly -> failed, with the steps that stand; unreadable -> indeterminate, and a human decides.
 """
 
 from __future__ import annotations
@@ -186,6 +186,8 @@ def _end(
         return State.SUCCEEDED, "", ended | _NO_FAILURE
     if witness is Witness.UNKNOWN:
         return State.INDETERMINATE, "Whether it took effect cannot be read from the target.", {}
+    if witness is Witness.PARTLY:
+        return State.FAILED, "Part of it stands.", _partly(row, result or Result(summary="Some of its steps stand."))
     if row.cancel_requested_at is not None:
         return State.CANCELLED, "Nothing was changed.", _NO_FAILURE
     if kind.repeatable and row.attempts < MOST_ATTEMPTS:
@@ -198,3 +200,14 @@ def _end(
         "failure_next": row.failure_next or "Ask for the operation again.",
     }
     return State.FAILED, "Nothing was changed.", failure
+
+
+def _partly(row: Operation, result: Result) -> dict[str, Any]:
+    """How a run of several steps is told that was lost among them."""
+    known = result.data
+    return {
+        "result": {"summary": result.summary, **known},
+        "failure_code": str(known.get("code") or row.failure_code or "worker_lost"),
+        "failure_why": f"{row.failure_why} {result.summary}".strip(),
+        "failure_next": str(known.get("next") or row.failure_next),
+    }

@@ -24,7 +24,7 @@ from opsconsole.channel import DRAIN, Channel
 from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine, TargetBusy, TargetLock
-from opsconsole.exceptions import Cancelled, FenceLost, Refused, Stale
+from opsconsole.exceptions import Cancelled, FenceLost, Refused, Stale, StoppedPartway
 from opsconsole.failures import foreseen
 from opsconsole.instance import instance_id, session_label
 from opsconsole.models import Database, Operation, OperationSecret
@@ -49,6 +49,7 @@ class LiveRun:
         self.locks: dict[str, TargetLock] = {}
         self.announced = False  # before_commit was passed: the effect may exist
         self.committed = False
+        self.stepped = False  # steps of several stand
         self.left_behind = False  # cleaning up failed: recovery does it again, until it succeeds
         self._databases: dict[str, Database] = {}
         self._channel = channel
@@ -83,7 +84,8 @@ class LiveRun:
         held = Operation.objects.filter(pk=self.operation_id, fence=self.fence)
         if held.filter(state=State.RUNNING).update(witness=dict(witness or {})) != 1:
             if held.filter(state=State.CANCELLING).exists():
-                raise Cancelled("cancelled", "It was cancelled before its commit point; nothing was changed.")
+                so_far = "the steps before it stay" if self.stepped else "nothing was changed"
+                raise Cancelled("cancelled", f"It was cancelled before its commit point; {so_far}.")
             raise FenceLost("fence_lost", f"Operation {self.operation_id} is no longer held under fence {self.fence}.")
         self.announced = True
 
@@ -98,6 +100,9 @@ class LiveRun:
         Operation.objects.filter(pk=self.operation_id, fence=self.fence, state__in=HELD_BY_WORKER).update(
             committed_at=now()
         )
+
+    def after_step(self) -> None:
+        self.stepped, self.announced = True, False
 
     def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None:
         self._channel.send({"step": step, "done": done, "total": total, "unit": unit})
@@ -120,6 +125,9 @@ class LiveRun:
     def check_cancel(self) -> None:
         if not self._cancel.is_set() or self.announced:
             return
+        if self.stepped:
+            why = "Its worker was shut down" if self._draining else "It was cancelled"
+            raise Cancelled(DRAINED if self._draining else "cancelled", f"{why} between two steps.")
         if self._draining:
             raise Cancelled(
                 DRAINED, "Its worker was shut down before the commit point; nothing was changed.", "Ask for it again."
@@ -169,8 +177,12 @@ def _carry_out(operation: Operation, run: LiveRun) -> int:
         raise
     except TargetBusy as busy:
         return _wait_again(operation, run, busy)
+    except StoppedPartway as stopped:
+        _fail(operation, run, stopped.code, stopped.why, stopped.next_step, result=stopped.data)
+        return 0
     except Exception as error:
-        if run.announced or run.left_behind or isinstance(error, OperationalError | InterfaceError):
+        in_doubt = run.announced or run.stepped or run.left_behind
+        if in_doubt or isinstance(error, OperationalError | InterfaceError):
             log.exception("operation %s stopped where recovery must read the witness", operation.id)
             run.give_reason(error)
             return LEFT_TO_RECOVERY
@@ -194,8 +206,8 @@ def _run(kind: kinds.Kind, run: LiveRun) -> kinds.Result:
         return kind.run(run)
     except FenceLost:
         raise  # whoever has taken over cleans up
-    except Exception:
-        if not run.announced:
+    except Exception as error:
+        if not (run.announced or run.stepped) or isinstance(error, StoppedPartway):
             _clean_up(kind, run)
         raise
 
@@ -296,7 +308,7 @@ def _end_cancelled(operation: Operation, run: LiveRun, error: Cancelled) -> None
     )
 
 
-def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: str) -> None:
+def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: str, **fields: Any) -> None:
     move(
         operation,
         State.FAILED,
@@ -307,6 +319,7 @@ def _fail(operation: Operation, run: LiveRun, code: str, why: str, next_step: st
         failure_why=why,
         failure_next=next_step,
         data={"code": code},
+        **fields,
     )
 
 

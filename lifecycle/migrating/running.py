@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from lifecycle.sources.acts import Act, Given, Hex, Measured, Phase, Unit
 from opsconsole.engines.scripting import Script, ScriptFailed, Value
 
+ENDED = "transaction_ended"  # code of the failure of a text that left the transaction it was in
+_ENDED = "It ended the transaction that it runs in (COMMIT or ROLLBACK); what it did before that may stay."
+
 
 @dataclass
 class Watch:
@@ -20,7 +23,8 @@ class Watch:
     tick: Callable[[], None] = lambda: None
     before: Callable[[Unit, Act], None] = lambda unit, act: None
     after: Callable[[Unit, Act, float], None] = lambda unit, act, seconds: None
-    before_commit: Callable[[Unit], None] = lambda unit: None  # the last look inside the last transaction
+    before_commit: Callable[[Unit], None] = lambda unit: None  # the last look, inside the last transaction if any
+    again: Callable[[Unit, Act, ScriptFailed], bool] = lambda unit, act, error: False  # whether an act is tried anew
 
 
 @dataclass
@@ -37,9 +41,10 @@ def execute(script: Script, unit: Unit, watch: Watch | None = None) -> None:
     watch, facts = watch or Watch(), _Facts()
     for phase in unit.always:
         _do(script, unit, phase, facts, Watch(tick=watch.tick))
+    last = next((phase for phase in reversed(unit.phases) if phase.transaction), unit.phases[-1])
     try:
         for phase in unit.phases:
-            _do(script, unit, phase, facts, watch, last=phase is unit.phases[-1])
+            _do(script, unit, phase, facts, watch, last=phase is last)
     except ScriptFailed as error:
         facts.failure = error.why
         for phase in unit.failed:
@@ -58,7 +63,9 @@ def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *
         for act in phase.acts:
             watch.before(unit, act)
             began = time.monotonic()
-            _perform(script, act, facts, watch)
+            _perform(script, unit, act, facts, watch)
+            if phase.transaction and not script.in_transaction:
+                raise ScriptFailed(_ENDED, code=ENDED)
             took = time.monotonic() - began
             facts.seconds += took if act.script else 0.0
             watch.after(unit, act, took)
@@ -66,11 +73,17 @@ def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *
             watch.before_commit(unit)
 
 
-def _perform(script: Script, act: Act, facts: _Facts, watch: Watch) -> None:
-    if act.script:
-        script.run(act.sql, tick=watch.tick)
-    else:
+def _perform(script: Script, unit: Unit, act: Act, facts: _Facts, watch: Watch) -> None:
+    if not act.script:
         script.write(act.sql, [_known(value, facts, script.vendor) for value in act.values])
+        return
+    while True:
+        try:
+            script.run(act.sql, tick=watch.tick)
+            break
+        except ScriptFailed as error:
+            if not watch.again(unit, act, error):
+                raise
 
 
 def _known(value: Given, facts: _Facts, vendor: str) -> Value:

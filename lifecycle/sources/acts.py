@@ -59,7 +59,7 @@ class Phase:
 
 @dataclass(frozen=True, kw_only=True)
 class Unit:
-    """What happens for one migration, or for all of `migrations` together. After its last phase it is applied.
+    """What happens for one migration, or for all of `migrations` (their keys) together. Then it is applied.
 
     `failed` is what the tool writes when a phase failed (prisma's failed row); most tools write nothing. `always` is
     what makes the ledger beforehand and stays, whatever happens to the migrations.
@@ -71,6 +71,15 @@ class Unit:
     failed: tuple[Phase, ...] = ()
     always: tuple[Phase, ...] = ()
     direction: str = "up"  # up, down, or none for changes of the ledger alone
+
+    @property
+    def atomic(self) -> bool:
+        """Whether it happens as a whole or not at all: all texts, and the ledger's word, are in one transaction."""
+        if not self.phases or not self.phases[0].transaction:
+            return False
+        first = self.phases[0].acts
+        later = any(act.script for phase in self.phases[1:] for act in phase.acts)
+        return not later and any(not act.script for act in first)
 
     @property
     def scripts(self) -> tuple[Act, ...]:

@@ -183,6 +183,11 @@ class Source(ABC):
             "Write a new migration that takes it back, undo the operation, or restore its safety backup.",
         )
 
+    def landed(self, unit: Unit, ledger: Ledger) -> bool:
+        """Whether a ledger that was read later says that a unit is done; asked about a run that was lost."""
+        there = {row.key for row in ledger.rows if not (row.failed or row.undone)}
+        return not there & set(unit.migrations) if unit.direction == "down" else set(unit.migrations) <= there
+
     def locks(self, place: Place, options: Mapping[str, str]) -> tuple[Act, ...]:
         """The lock that the tool itself takes while it runs, as statements on the same session; it ends with it."""
         return ()

@@ -10,7 +10,7 @@ from typing import Any
 from opsconsole import kinds
 from opsconsole.audit.sentences import payload_of, sentence
 from opsconsole.models import AuditEvent, Operation
-from opsconsole.plans import Effect, Plan
+from opsconsole.plans import Effect, Plan, Step
 from opsconsole.states import State
 
 VERBS = {"replaced": "replace", "removed": "remove", "created": "create", "changed": "change"}
@@ -111,9 +111,15 @@ def act_of(plan: Plan) -> str:
     return f"{kinds.get(plan.kind).label.lower()} {plan.targets[0].database}"
 
 
+def steps_of(plan: Plan) -> tuple[Step, ...]:
+    """The plan's steps with their exact bytes, wherever its kind keeps them."""
+    return kinds.get(plan.kind).steps(plan) if plan.targets else plan.steps
+
+
 def settings_of(plan: Plan) -> dict[str, Any]:
-    """What was asked for, by name; what is kept encrypted in the plan is nothing to read."""
-    return {name: value for name, value in plan.parameters.items() if value and not name.endswith("_sealed")}
+    """What was asked for, by name; what is kept encrypted in the plan, or as a structure, is nothing to read here."""
+    shown = {name: value for name, value in plan.parameters.items() if isinstance(value, str | int)}
+    return {name: value for name, value in shown.items() if value and not name.endswith("_sealed")}
 
 
 def headline_of(operation: Operation, missing: Iterable[str] = ()) -> str:
@@ -138,6 +144,9 @@ def cancel_words(operation: Operation) -> str:
     state = State(operation.state)
     if state in (State.PLANNED, State.PENDING_APPROVAL, State.QUEUED):
         return "It has not started, so nothing happens to the database."
+    if state == State.RUNNING and operation.committed_at is None and operation.witness.get("done"):
+        done, of = operation.witness["done"], operation.witness["of"]
+        return f"It stops before its next step; {done} of {of} are done and stay."
     if state == State.RUNNING and operation.committed_at is None:
         return "It stops at its next safe place. Its commit point has not passed, so the database stays as it was."
     return ""

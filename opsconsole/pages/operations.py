@@ -94,6 +94,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "operation": operation,
         "plan": plan,
         "settings": looks.settings_of(plan),
+        "steps": looks.steps_of(plan),
         "frame": _strictest(plan),
         "effects": effects,
         "touching": any(row.effect.action != "read" for row in effects),
@@ -187,8 +188,9 @@ def _took(operation: Operation) -> timedelta | None:
 
 
 def _afterwards(operation: Operation) -> tuple[kinds.Afterwards, ...]:
-    """What its kind says about taking it back, once it has succeeded."""
-    if operation.state != State.SUCCEEDED or operation.database is None:
+    """What its kind says about taking it back, once it has succeeded, or stopped partway."""
+    partway = operation.state == State.FAILED and operation.result
+    if not (operation.state == State.SUCCEEDED or partway) or operation.database is None:
         return ()
     return kinds.get(operation.kind).afterwards(operation)
 

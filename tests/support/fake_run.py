@@ -76,6 +76,9 @@ class FakeRun:
     def after_commit(self) -> None:
         self.calls.append("after_commit")
 
+    def after_step(self) -> None:
+        self.calls.append("after_step")
+
     def failpoint(self, name: str) -> None:
         self.reached.append(name)
         wanted, _, action = os.environ.get("OPSCONSOLE_FAILPOINT", "").partition(":")

@@ -16,6 +16,7 @@ from opsconsole.engines.scripting import Patience, Script, ScriptFailed, Value
 TICK_SECONDS = 0.1
 CANCEL_SECONDS = 5.0
 _LOST = frozenset({"08", "57"})  # classes of errors after which the session is not to be used
+_TOO_LONG = "57014"  # statement_timeout; the session goes on
 _ENDED = "The text ended the transaction by itself (COMMIT or ROLLBACK), so that what follows would stand alone."
 
 
@@ -69,7 +70,7 @@ class PostgresScript(Script):
         try:
             yield
         except psycopg.Error as error:
-            if self._session.closed or not error.sqlstate or error.sqlstate[:2] in _LOST:
+            if self._session.closed or ((error.sqlstate or "08")[:2] in _LOST and error.sqlstate != _TOO_LONG):
                 raise problem(error, self._secret) from error
             raise _failed(error, text) from error
 

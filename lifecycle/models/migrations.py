@@ -1,0 +1,47 @@
+"""What was done to databases by migrations, as far as the console did it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from opsconsole.models import Database, Operation
+
+
+class MigrationRun(models.Model):
+    """One migration that one operation ran, or began.
+
+    `sha256` is of the migration's file as it was then, so that a later edit is known even where the tool keeps no
+    checksum; `text_sha256` is of what was run of it (of the down file, for a rollback). Where a tool puts several
+    migrations into one transaction, each has a row with the numbers of all of them together.
+    """
+
+    class State(models.TextChoices):
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"  # and the tool's own failure state is what the database holds
+        LOST = "lost", "begun, and not finished"  # its worker was lost, and the ledger does not have it
+
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="migration_runs")
+    operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="migration_runs")
+    tool = models.CharField(max_length=40)
+    direction = models.CharField(max_length=10, default="up", db_default="up")  # of its unit
+    key = models.CharField(max_length=300)  # what the tool's ledger knows it by
+    name = models.CharField(max_length=300)
+    sha256 = models.CharField(max_length=64)
+    text_sha256 = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    began_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    seconds = models.FloatField(null=True)  # of its unit
+    rows = models.JSONField(default=dict)  # {table: [before, after]}; null where it is not there, or was not counted
+    schema_before = models.CharField(max_length=71, blank=True)  # fingerprints
+    schema_after = models.CharField(max_length=71, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.UniqueConstraint(fields=["operation", "key"], name="one_run_a_migration")]
+        indexes = [models.Index(fields=["database", "tool", "key"], name="migration_runs_by_key")]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.database.name}"
