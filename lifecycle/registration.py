@@ -21,6 +21,7 @@ from lifecycle.patches import listing
 from lifecycle.proving import grounds
 from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
+from lifecycle.sources.known import register_sources
 from lifecycle.stores import copies
 from lifecycle.stores.changes import Rebuild
 from lifecycle.uploads import listing as uploads
@@ -45,6 +46,7 @@ def register_all() -> None:
         BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
     ):  # fmt: skip
         kinds.register(kind)
+    register_sources()
     tasks.register_chore("kept copies", expiry.drop_expired)
     tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
     tasks.register_chore("backup folders", taking.tidy, every=60.0)

@@ -24,10 +24,14 @@ Refusal = tuple[str, str, str]  # code, why, what to do next
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A tool's folder, or a repository, as bytes by relative path with `/` (no leading one); no links, no devices."""
+    """A tool's folder, or a repository, as bytes by relative path with `/` (no leading one); no links, no devices.
+
+    `options` are what the tool's configuration says of this folder (table, schema, pattern, ...); detection sets them.
+    """
 
     name: str  # as somebody called it
     files: Mapping[str, bytes] = field(repr=False)
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -136,7 +140,7 @@ class Place:
 
 
 class Source(ABC):
-    """One tool. `options` come from its configuration in the folder or from the request: table, schema, ..."""
+    """One tool. `options` are `Folder.options`, or come from the request: table, schema, ..."""
 
     name: ClassVar[str]  # as in tool=NAME
     label: ClassVar[str]
@@ -192,9 +196,13 @@ class Source(ABC):
         """The lock that the tool itself takes while it runs, as statements on the same session; it ends with it."""
         return ()
 
-    def options(self, folder: Folder) -> Mapping[str, str]:
-        """What the tool's configuration in the folder says: table, schema, ... ; empty for its defaults."""
-        return {}
+    def configured(self, project: Folder) -> Sequence[Mapping[str, str]]:
+        """What the tool's configuration at the top of a project says, one mapping a database.
+
+        `dir` is where it says that the migrations are, relative to the project; the others are this source's options
+        (table, schema, ...). Empty where there is no configuration of this tool.
+        """
+        return ()
 
     def remarks(self, migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
         """(migration's key, sentence) where the real tool would stumble although ours would not."""

@@ -1,0 +1,12 @@
+"""The explicit table of migration tools. Called once when Django starts."""
+
+from __future__ import annotations
+
+from lifecycle.sources import base
+from lifecycle.sources.wrangler import Wrangler
+
+
+def register_sources() -> None:
+    """Register every tool. Raises TypeError when one is registered twice."""
+    for source in (Wrangler(),):
+        base.register(source)
