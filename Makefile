@@ -7,6 +7,7 @@ PYTHON := .venv/bin/python
 RUNTIME := .venv/.runtime-installed
 DEVELOPMENT := .venv/.development-installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
+TOOLS := tests/tools/node_modules/.installed
 
 .PHONY: help install run test nightly bench lint clean test-servers
 .DEFAULT_GOAL := help
@@ -25,10 +26,10 @@ install: $(RUNTIME)
 run: $(RUNTIME)
 	@exec $(PYTHON) manage.py up --host $(HOST) --port $(PORT)
 
-test: $(DEVELOPMENT) test-servers $(AXE)
+test: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
 	@$(PYTHON) -m pytest -n 3 --dist loadgroup --console-db both -q $(ARGS)
 
-nightly: $(DEVELOPMENT) test-servers $(AXE)
+nightly: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
 	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
 
 # S is a quick look (minutes, 2 GiB of disk for a while); M is what the bars are about (16 GiB), and writes its table
@@ -73,10 +74,19 @@ endef
 
 # axe-core finds barriers on pages; without npm the tests that read it are skipped
 $(AXE): tests/browser/package.json | test-servers
-	@if command -v npm >/dev/null 2>&1; then \
-	    (cd tests/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent) && touch $@ \
-	        || echo "npm could not install axe-core; the tests that need it will be skipped."; \
-	else echo "Tests that need npm (axe-core) will be skipped."; fi
+	@$(call npm_install,tests/browser,axe-core)
+
+# wrangler, drizzle-kit, prisma and dbmate judge what the console did; node comes with them, as Debian's is too old for
+# some. None of their install scripts is needed.
+$(TOOLS): tests/tools/package.json | test-servers
+	@$(call npm_install,tests/tools,the migration tools)
+
+define npm_install
+if command -v npm >/dev/null 2>&1; then \
+    (cd $(1) && npm install --no-save --no-package-lock --no-audit --no-fund --ignore-scripts --silent) && touch $@ \
+        || echo "npm could not install $(2); the tests that need it will be skipped."; \
+else echo "Tests that need npm ($(2)) will be skipped."; fi
+endef
 
 # TLS, amcheck, a transaction pooler, a browser and its checks for barriers come from Debian and npm; where they cannot
 # be installed, the tests that need them are skipped (and fail in CI)

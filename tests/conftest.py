@@ -15,6 +15,7 @@ from tests.support import servers
 from tests.support.console import Console, Template, build_template, fresh_console
 from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer, S3Server
+from tests.support.tools import Tools, installed
 
 # These look at the same rows through pages and commands; `--console-db postgresql` runs them there as well.
 ONE_BACKEND_IS_ENOUGH = ("tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running")
@@ -66,6 +67,12 @@ def s3_server() -> Iterator[S3Server]:
     """A server that speaks S3; `.place()` is an empty bucket there."""
     with servers.s3() as server:
         yield server
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    """The real wrangler, drizzle-kit, prisma and dbmate; skipped visibly where npm could not install them."""
+    return installed(tmp_path / "home of tools")
 
 
 @pytest.fixture(scope="session")
