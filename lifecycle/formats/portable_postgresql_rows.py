@@ -14,14 +14,14 @@ from lifecycle.formats.base import Archive, Contents, Progress, Scope
 from lifecycle.formats.portable import Source, Written
 from lifecycle.formats.portable_fields import line_of
 from lifecycle.formats.postgresql_base import Staging
-from lifecycle.formats.postgresql_compare import Archived, nothing
+from lifecycle.formats.postgresql_compare import Archived
 from lifecycle.formats.postgresql_objects import opener, reading_order, ticker
 from lifecycle.formats.postgresql_rows import at_half, by_key
 from lifecycle.formats.streams import damaged, stored_object
 from opsconsole.engines.object_bytes import AGE
 from opsconsole.engines.postgresql import catalogue, in_place, snapshot
 from opsconsole.engines.postgresql.connect import LONG, Connection, Connector
-from opsconsole.engines.postgresql.copying import JSON, CopyWorkers, Task, workers_for
+from opsconsole.engines.postgresql.copying import JSON, CopyWorkers, Task, nothing, workers_for
 from opsconsole.engines.postgresql.json_rows import SETTINGS, JsonTable, json_tables
 from opsconsole.engines.postgresql.snapshot import Snapshot
 from opsconsole.exceptions import OperationFailed

@@ -6,13 +6,12 @@ that know nothing of Django, two tables at a time.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lifecycle.formats.base import Contents, Progress
 from lifecycle.formats.postgresql_base import Staging
@@ -20,7 +19,7 @@ from lifecycle.formats.postgresql_objects import ticker
 from opsconsole.engines.base import Table
 from opsconsole.engines.postgresql import archives, catalogue, fingerprint, proofs, snapshot
 from opsconsole.engines.postgresql.connect import Connection, major_of
-from opsconsole.engines.postgresql.copying import DIGESTS, CopyWorkers, Task, workers_for
+from opsconsole.engines.postgresql.copying import DIGESTS, CopyWorkers, Task, nothing, workers_for
 from opsconsole.engines.postgresql.snapshot import DataTable
 from opsconsole.exceptions import OperationFailed
 
@@ -134,11 +133,6 @@ def _copy_order(table: Table, columns: tuple[str, ...], archived: Archived) -> M
 def _copy_out(table: Table, columns: tuple[str, ...], binary: bool) -> str:
     whole = DataTable(oid=0, schema=table.schema, name=table.name, columns=columns, binary=binary, size=0, pages=0)
     return whole.statements()[0].decode()
-
-
-def nothing() -> IO[bytes]:
-    """The handle of a task that reads and writes no object."""
-    return open(os.devnull, "rb")
 
 
 def _digests(task: Task, facts: Mapping[str, Any], archived: Archived) -> Iterator[tuple[str, Digest]]:

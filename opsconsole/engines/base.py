@@ -8,8 +8,8 @@ classes of `database check` when the database cannot be reached or used.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
+from opsconsole.engines.surveying import Held, Survey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,6 +190,20 @@ class Engine(ABC):
         `foreign_keys` is whether SQLite enforces references (None: where the database is D1's); other vendors always
         do.
         """
+
+    @abstractmethod
+    def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
+        """Read everything in full, for a comparison with another time. `tick` is called often and may raise.
+
+        With `like`, an earlier one, the digest of each table is over the columns that it had then, if it has them all.
+        """
+
+    def watching(self, script: Script) -> AbstractContextManager[Callable[[], Held]]:
+        """A function that tells, from another session, which locks on tables a script's session holds now.
+
+        Nothing where the vendor locks the whole database.
+        """
+        return nullcontext(dict)
 
     @abstractmethod
     def hold(self) -> AbstractContextManager[TargetLock]:

@@ -118,3 +118,13 @@ def test_sqlite_keeps_triggers_whole_and_checks_references_as_asked(tmp_path: Pa
         checking.run(trigger + "SELECT 1;")
         assert checking.ask("PRAGMA foreign_keys") == [(1,)]
         assert careless.ask("PRAGMA foreign_keys") == [(0,)]
+
+
+def test_a_script_of_sqlite_stays_in_its_own_file(tmp_path: Path) -> None:
+    engine = engine_of(SqliteShop.make(tmp_path))
+    with engine.script() as script:
+        for text in (f"ATTACH '{tmp_path}/other.sqlite' AS other", f"VACUUM INTO '{tmp_path}/other.sqlite'"):
+            with pytest.raises(ScriptFailed, match="cannot be attached"):
+                script.run(text)
+        script.run("VACUUM")
+    assert not (tmp_path / "other.sqlite").exists()

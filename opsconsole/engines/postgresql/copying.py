@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from opsconsole import process
 from opsconsole.engines.postgresql.connect import COMMON, Connector
@@ -49,6 +49,11 @@ class Task:
     order: Mapping[str, Any]
     open: Callable[[], Handle]
     size: int = 0
+
+
+def nothing() -> IO[bytes]:
+    """The handle of a task that reads and writes no object."""
+    return open(os.devnull, "rb")
 
 
 def workers_for(tasks: Sequence[Task]) -> int:

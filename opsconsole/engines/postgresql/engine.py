@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -20,12 +20,14 @@ from opsconsole.engines.postgresql import (
     rows,
     script,
     structure,
+    surveying,
 )
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.lock import PostgresLock
 from opsconsole.engines.postgresql.script import PostgresScript
-from opsconsole.engines.scripting import USUAL, Patience
+from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
+from opsconsole.engines.surveying import Held, Survey
 from opsconsole.exceptions import Usage
 
 
@@ -102,6 +104,15 @@ class PostgresEngine(Engine):
     ) -> Iterator[PostgresScript]:
         with script.opened(self.connector, patience, read_only=read_only) as opened:
             yield opened
+
+    def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
+        return surveying.survey(self.connector, tick, like)
+
+    @contextmanager
+    def watching(self, script: Script) -> Iterator[Callable[[], Held]]:
+        ((process,),) = script.ask("SELECT pg_backend_pid()")
+        with surveying.watching(self.connector, process) as look:
+            yield look
 
     @contextmanager
     def hold(self) -> Iterator[PostgresLock]:

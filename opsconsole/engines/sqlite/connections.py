@@ -7,7 +7,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ OLDEST_SUPPORTED = (3, 40, 0)
 BUSY_SECONDS = 5.0
 DEADLINE_SECONDS = 60.0
 _SQLITE_WAITS = 0.05  # seconds for which SQLite itself waits for a lock, before we look again
+_TICK_EVERY = 50_000  # virtual machine instructions between two looks by whoever watches
 _CHECK_EVERY = 20_000  # virtual machine instructions between two looks at the clock
 _NEXT_STEPS = {
     "locked": "Wait for the program that uses it, or stop that program, then try again.",
@@ -110,6 +111,29 @@ def limit(connection: sqlite3.Connection, seconds: float) -> None:
     """Interrupt the connection's statements from `seconds` after now on."""
     deadline = time.monotonic() + seconds
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_EVERY)
+
+
+@contextmanager
+def ticked(connection: sqlite3.Connection, tick: Callable[[], None]) -> Iterator[None]:
+    """Call `tick` while statements run, some times a second; what it raises ends them and comes out here."""
+    stopped: list[BaseException] = []
+
+    def look() -> bool:
+        try:
+            tick()
+        except BaseException as error:
+            stopped.append(error)
+        return bool(stopped)
+
+    connection.set_progress_handler(look, _TICK_EVERY)
+    try:
+        yield
+    except Exception:
+        if stopped:
+            raise stopped[0] from None
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 @contextmanager

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.scripting import USUAL, Patience
-from opsconsole.engines.sqlite import catalogue, connections, locks, probe, script, structure
+from opsconsole.engines.sqlite import catalogue, connections, locks, probe, script, structure, surveying
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
 from opsconsole.engines.sqlite.script import SqliteScript
 from opsconsole.engines.structure import Structure
+from opsconsole.engines.surveying import Survey
 from opsconsole.exceptions import OpsError, TargetProblem
 
 PAGE_SECONDS = 5.0
 COUNT_SECONDS = 300.0
+SURVEY_SECONDS = 6 * 3600.0
 CHECK_SECONDS = 2.0  # how long `check` looks into the file itself
 
 
@@ -96,6 +98,10 @@ class SqliteEngine(Engine):
         enforced = self.is_d1 if foreign_keys is None else foreign_keys
         with self.spot() as spot, script.opened(spot, patience, read_only=read_only, foreign_keys=enforced) as opened:
             yield opened
+
+    def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
+        with self.reading(seconds=SURVEY_SECONDS) as connection:
+            return surveying.survey(connection, self.size_bytes(), tick, like)
 
     def hold(self) -> AbstractContextManager[locks.FileLock]:
         return self._hold()

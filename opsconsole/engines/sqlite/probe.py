@@ -65,13 +65,13 @@ def row_count(connection: sqlite3.Connection, table: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {quoted(table)} NOT INDEXED").fetchone()[0])
 
 
-def digest(connection: sqlite3.Connection, table: str) -> tuple[int, str]:
-    """Rows of a table, and `sha256:...` over them in the order of the table's own tree.
+def digest(connection: sqlite3.Connection, table: str, columns: list[str] | None = None) -> tuple[int, str]:
+    """Rows of a table, and `sha256:...` over them (or over these columns) in the order of the table's own tree.
 
     Each stored cell is a type letter and its value (`n`, `i`INTEGER, `r`REAL as SQLite quotes it, `t`BYTES`:`TEXT,
     `b`HEX); cells end with `|`, rows with a line feed. The digest is "" when a row is too large for SQLite to quote.
     """
-    cells = "||'|'||".join(map(cell, stored_columns(connection, table)))
+    cells = "||'|'||".join(map(cell, stored_columns(connection, table) if columns is None else columns))
     total, rows = hashlib.sha256(), 0
     try:
         sql = f"SELECT CAST({cells}||char(124,10) AS BLOB) FROM {quoted(table)} NOT INDEXED"

@@ -12,8 +12,8 @@ from opsconsole.engines.scripting import Patience, Script, ScriptFailed, Value
 from opsconsole.engines.sqlite import connections
 from opsconsole.engines.sqlite.files import Spot
 
-_TICK_EVERY = 50_000  # virtual machine instructions
 _ENDED = "The text ended the transaction by itself (COMMIT or ROLLBACK), so that what follows would stand alone."
+_ONLY_ITS_OWN = "Another database file cannot be attached or written here."
 _OF_THE_PLACE = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 )
@@ -26,27 +26,11 @@ class SqliteScript(Script):
         self._connection, self._path = connection, path
 
     def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
-        stopped: list[BaseException] = []
-
-        def look() -> bool:
-            try:
-                tick()
-            except BaseException as error:
-                stopped.append(error)
-            return bool(stopped)
-
-        self._connection.set_progress_handler(look, _TICK_EVERY)
-        try:
+        with connections.ticked(self._connection, tick):
             for line, statement in statements(text):
                 tick()
                 with self._explained(line):
                     self._connection.execute(statement).fetchall()
-        except ScriptFailed:
-            if stopped:
-                raise stopped[0] from None
-            raise
-        finally:
-            self._connection.set_progress_handler(None, 0)
 
     def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         with self._explained():
@@ -83,8 +67,9 @@ class SqliteScript(Script):
             code = getattr(error, "sqlite_errorcode", 0)
             if code & 0xFF in _OF_THE_PLACE:
                 raise connections.explained(error, self._path) from error
+            denied = code & 0xFF == sqlite3.SQLITE_AUTH
             raise ScriptFailed(
-                " ".join(str(error).split()),
+                _ONLY_ITS_OWN if denied else " ".join(str(error).split()),
                 code=getattr(error, "sqlite_errorname", ""),
                 line=line,
                 locked=code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED),
@@ -96,10 +81,20 @@ def opened(spot: Spot, patience: Patience, *, read_only: bool, foreign_keys: boo
     """A connection to the file; foreign keys are enforced, or not, as the tool's own connections have it."""
     if read_only:
         with connections.reading(spot) as connection:
+            connection.set_authorizer(_authorize)
             yield SqliteScript(connection, spot.path)
         return
     with connections.writing(spot, foreign_keys=foreign_keys, busy_seconds=patience.lock) as connection:
+        connection.set_authorizer(_authorize)
         yield SqliteScript(connection, spot.path)
+
+
+def _authorize(action: int, first: str | None, second: str | None, schema: str | None, source: str | None) -> int:
+    """Keep a script in its own file: others would be written past their locks and approvals, or from a rehearsal.
+
+    VACUUM attaches a file without a name.
+    """
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and first else sqlite3.SQLITE_OK
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:
