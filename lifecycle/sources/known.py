@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from lifecycle.sources import base
+from lifecycle.sources.dbmate import Dbmate
+from lifecycle.sources.gomigrate import GolangMigrate
 from lifecycle.sources.wrangler import Wrangler
 
 
 def register_sources() -> None:
     """Register every tool. Raises TypeError when one is registered twice."""
-    for source in (Wrangler(),):
+    for source in (Wrangler(), GolangMigrate(), Dbmate()):
         base.register(source)

@@ -20,10 +20,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    return empty(request, tmp_path / "shop.sqlite", request.param)
+
+
+@pytest.fixture
+def twin(request: pytest.FixtureRequest, target: Target, tmp_path: Path) -> Target:
+    """Another empty database like `target`, for the real tool to work on alone."""
+    return empty(request, tmp_path / "twin.sqlite", target.place.engine)
+
+
+def empty(request: pytest.FixtureRequest, path: Path, engine: str) -> Target:
     source = request.cls.source
-    if request.param == "sqlite":
+    if engine == "sqlite":
         d1 = bool(source.foreign_keys)
-        path = tmp_path / "shop.sqlite"
         sqlite3.connect(path).close()
         path.touch()
         url = f"sqlite:///{path}" + ("?flavour=d1" if d1 else "")

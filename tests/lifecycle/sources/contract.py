@@ -113,6 +113,23 @@ class Target:
         """Our own tables: the ledger left out."""
         return {table.name for table in self.engine.tables()} & {"notes", "tags", "half"}
 
+    def schema(self) -> list[tuple[Any, ...]]:
+        """Everything that there is, in the database's own words; equal for twins."""
+        with self.script(read_only=True) as script:
+            if script.vendor == "sqlite":
+                return sorted(script.ask("SELECT type, name, tbl_name, sql FROM sqlite_master"), key=str)
+            return sorted(script.ask(_COLUMNS) + script.ask(_INDEXES), key=str)
+
+
+_COLUMNS = (
+    "SELECT n.nspname::text, c.relname::text, a.attnum, a.attname::text, format_type(a.atttypid, a.atttypmod),"
+    " a.attnotnull, pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " WHERE n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema') AND a.attnum > 0 AND NOT a.attisdropped"
+)
+_INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')"
+
 
 class SourceContract:
     """Three migrations of three tables; numbers in names of attributes count from one."""
