@@ -162,6 +162,10 @@ class Engine(ABC):
     def structure(self) -> Structure:
         """Tables, keys, references and triggers, for somebody who is about to put rows into them."""
 
+    def ddl(self) -> tuple[str, ...] | None:
+        """The texts that make the schema, in the order in which they can be run; None where the vendor keeps none."""
+        return None
+
     @abstractmethod
     def schema_fingerprint(self) -> str:
         """`sha256:...` over every user object's definition; the same before and after a faithful restore."""

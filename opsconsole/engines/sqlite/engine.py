@@ -78,6 +78,10 @@ class SqliteEngine(Engine):
         with self.reading() as connection:
             return structure.read(connection)
 
+    def ddl(self) -> tuple[str, ...]:
+        with self.reading() as connection:
+            return probe.definitions(connection)
+
     def schema_fingerprint(self) -> str:
         with self.reading() as connection:
             return probe.fingerprint(connection)

@@ -52,6 +52,18 @@ def fingerprint(connection: sqlite3.Connection) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def definitions(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """The texts of every object that somebody made, tables first, in the order in which they were made.
+
+    Tables of SQLite itself and those that belong to a virtual table are left out: they come by themselves.
+    """
+    rows = connection.execute(
+        "SELECT s.name, s.sql FROM sqlite_schema s"
+        " LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name WHERE s.sql IS NOT NULL AND coalesce(l.type, '') <> 'shadow' ORDER BY s.type <> 'table', s.rowid"
+    ).fetchall()
+    return tuple(text for name, text in rows if not is_hidden(name) and not name.lower().startswith("sqlite_"))
+
+
 def sequences(connection: sqlite3.Connection) -> dict[str, str]:
     """`sqlite_sequence` as name -> "last value,true"."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").fetchone():

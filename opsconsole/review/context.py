@@ -1,0 +1,155 @@
+"""What is known while the statements of a text are read in order: the target, what the text made, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from opsconsole.review.findings import Finding, Severity
+from opsconsole.review.lexing import Dialect, Token
+from opsconsole.review.live import Live
+from opsconsole.review.reading import Reader
+from opsconsole.review.rules import RULES
+from opsconsole.review.second_reading import SecondReading
+from opsconsole.review.splitting import Piece
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that a statement does to a table: made, copied (from `other`), written, dropped, renamed (to it)."""
+
+    kind: str
+    table: str
+    statement: int
+    line: int
+    other: str = ""
+    columns: tuple[str, ...] = ()  # of a table that is made
+    copy: Reader | None = None  # the whole INSERT ... SELECT, or the query after AS
+    own: bool = False  # whether the table was made by the text
+    own_after: bool = True  # of a rename: whether nothing had the new name before
+    unchecked: bool = False  # foreign keys are surely off
+
+
+@dataclass
+class Context:
+    """One review while it is made. `transaction` says whether the tool runs the text in one; None: not known."""
+
+    source: str
+    dialect: Dialect
+    live: Live
+    second: SecondReading
+    transaction: bool | None = None
+    piece: Piece = field(init=False)
+    findings: list[Finding] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)  # tables that the text made, and that were not there before
+    ever_own: set[str] = field(default_factory=set)  # the same, and they stay here when they are gone
+    own_columns: set[tuple[str, str]] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)  # that the text defines
+    begun: bool = False  # by a BEGIN of the text itself
+    attached: bool = False
+    foreign_keys_off: bool = False
+
+    def add(
+        self, rule: str, object: str, reason: str, token: Token | None = None, severity: Severity | None = None
+    ) -> None:
+        """Note a finding of the statement that is read; `token` is where in it."""
+        line = self.line_of(token) if token else self.piece.statement.line
+        self.add_at(self.piece.statement.number, line, rule, object, reason, severity)
+
+    def add_at(
+        self, statement: int, line: int, rule: str, object: str, reason: str, severity: Severity | None = None
+    ) -> None:
+        known = RULES[rule]
+        if self.dialect.is_sqlite and len(spelled := self.live.full_names(object)) == 1:
+            (object,) = spelled
+        self.findings.append(
+            Finding(
+                rule=rule,
+                severity=known.severity if severity is None else severity,
+                statement=statement,
+                line=line,
+                object=object,
+                reason=reason,
+                hint=known.hint,
+            )
+        )
+
+    def line_of(self, token: Token) -> int:
+        statement = self.piece.statement
+        return statement.line + self.source.count("\n", statement.start, token.start)
+
+    def event(self, kind: str, table: str, token: Token | None = None, **facts: Any) -> None:
+        """Remember what happens to a table, for what only the whole text shows."""
+        line = self.line_of(token) if token else self.piece.statement.line
+        base = Event(
+            kind, table, self.piece.statement.number, line, own=table in self.own, unchecked=self.foreign_keys_off
+        )
+        self.events.append(replace(base, **facts))
+
+    def made(self, table: str, *, maybe_there: bool) -> None:
+        """A table is made; with IF NOT EXISTS it may have been there before."""
+        known = self.live.structure is not None
+        if not (self.live.full_names(table) if known else maybe_there):
+            self.own.add(table)
+            self.ever_own.add(table)
+
+    def renamed(self, table: str, new: str) -> bool:
+        """A table of the text's own stays its own, but not under a name that was there before. Gives back whether."""
+        if table not in self.own:
+            return False
+        self.own.discard(table)
+        self.made(new, maybe_there=any(event.table == new and not event.own for event in self.events))
+        return new in self.own
+
+    def lock(self, rule: str, table: str, reason: str, token: Token | None = None) -> None:
+        """Note a lock on a table: nothing for a table of the text's own, lighter for one that is known to be small."""
+        if table in self.own:
+            return
+        small = self.live.is_small(table)
+        more = (
+            f" It is small: {self.size(table)}." if small else f" It has {self.size(table)}." * bool(self.size(table))
+        )
+        self.add(rule, table, reason + more, token, Severity.WARNING if small else None)
+
+    def size(self, table: str) -> str:
+        """Rows and bytes in words, "" when neither is known."""
+        rows, size = self.live.rows_of(table), self.live.bytes_of(table)
+        return ", ".join(part for part in (rows_in_words(rows), bytes_in_words(size)) if part)
+
+    def its_rows(self, table: str) -> str:
+        """`and its 18 402 rows`, or `and all its rows` when nobody counted."""
+        rows = self.live.rows_of(table)
+        return "and all its rows" if rows is None else f"and its {rows_in_words(rows)}"
+
+    def children(self, table: str) -> str:
+        """The tables that lose rows or values with this one, with their rows, in words; "" for none."""
+        return listed(
+            f"{key.table} ({', '.join(filter(None, (rows_in_words(self.live.rows_of(key.table)), key.on_delete)))})"
+            for key in self.live.emptied_with(table)
+            if self.live.rows_of(key.table) != 0
+        )
+
+
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`."""
+    given = list(words)
+    return " and ".join(filter(None, (", ".join(given[:-1]), *given[-1:])))
+
+
+def number_in_words(number: int) -> str:
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def rows_in_words(rows: int | None) -> str:
+    return "" if rows is None else f"{number_in_words(rows)} row{'s' * (rows != 1)}"
+
+
+def bytes_in_words(size: int | None) -> str:
+    if size is None:
+        return ""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << shift:
+            return f"{number_in_words(size >> shift)} {unit}"
+    return f"{size} bytes"
