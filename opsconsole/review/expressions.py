@@ -11,8 +11,9 @@ from opsconsole.review.reading import NUMBER, STRING, Reader
 
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE"}) | _WRITES
-_COMPARE = frozenset("=<>!~")
+_COMPARE = frozenset({"=", "<", ">", "!", "~", "IS"})
 _NO_NAMES = frozenset({"TRUE", "FALSE", "NULL", "NOT", "AND", "OR", "IS", "IN", "LIKE", "BETWEEN"})
+_EQUAL = (["="], ["=", "="], ["IS"], ["<", "="], [">", "="])
 _VALUES = frozenset({STRING, NUMBER, "TRUE"})
 
 
@@ -64,7 +65,7 @@ def is_always_true(context: Context, table: str, where: Reader, statement: Reade
     words = where.words
     if _is_of_required_column(context, table, where) or _likes_everything(where):
         return True
-    if len(words) == 3 and words[1] == "=" and words[0] == words[2]:
+    if len(words) > 2 and where.tokens[0].text == where.tokens[-1].text and words[1:-1] in _EQUAL:
         return True
     names = any(token.kind is Kind.NAME or _is_name(word) for word, token in zip(words, where.tokens, strict=True))
     if names and not {"OR", "NOT", "EXISTS", "TRUE", "CASE"} & set(words) and not _compares_values(words):

@@ -68,14 +68,9 @@ class Statement:
     start: int
     end: int
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "number": self.number,
-            "text": self.text,
-            "line": self.line,
-            "start": self.start,
-            "end": self.end,
-        }
+    def to_json(self) -> dict[str, int]:
+        """Without the text, which the source has."""
+        return {"number": self.number, "line": self.line, "start": self.start, "end": self.end}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +94,20 @@ class Review:
         return tuple(finding for finding in self.findings if finding.statement == number)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, all of which canonical JSON takes."""
+        """Plain values, all of which canonical JSON takes; the text itself is not among them."""
         return {
             "statements": [statement.to_json() for statement in self.statements],
             "findings": [finding.to_json() for finding in self.findings],
         }
 
     @classmethod
-    def from_json(cls, given: Mapping[str, Sequence[Mapping[str, Any]]]) -> Review:
-        """The review that `to_json` made this of. Raises KeyError and TypeError for anything else."""
+    def from_json(cls, given: Mapping[str, Sequence[Mapping[str, Any]]], source: str) -> Review:
+        """The review that `to_json` made this of; `source` is the text that was reviewed.
+
+        Raises KeyError and TypeError for anything else.
+        """
+        statements = given["statements"]
         return cls(
-            statements=tuple(Statement(**statement) for statement in given["statements"]),
+            statements=tuple(Statement(**each, text=source[each["start"] : each["end"]]) for each in statements),
             findings=tuple(Finding.from_json(finding) for finding in given["findings"]),
         )

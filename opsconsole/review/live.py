@@ -35,7 +35,7 @@ class Live:
         exact, bare = self._index
         wanted = name.removeprefix("main.")
         found = exact.get(name) or exact.get(wanted) or bare.get(wanted)
-        return found or bare.get(wanted.lower(), [])
+        return list(found or bare.get(wanted.lower(), ()))
 
     def relation(self, name: str) -> Relation | None:
         """The table of that name, None when it is not known or could be several."""
@@ -85,7 +85,8 @@ def read_live(engine: Engine, *, exact: bool = False) -> Live:
     """What the engine knows of its database; two or three short reads. Raises TargetProblem. `exact` counts rows."""
     tables = engine.tables(exact=exact)
     return Live(
-        rows={table.full_name: table.rows for table in tables},
+        # An estimate of none may be older than the first rows.
+        rows={table.full_name: table.rows if table.exact else table.rows or None for table in tables},
         size_bytes={table.full_name: table.size_bytes for table in tables},
         structure=engine.structure(),
         ddl=engine.ddl(),

@@ -33,7 +33,8 @@ def review_names(names: Iterable[str]) -> tuple[Finding, ...]:
 
 
 def table(context: Context, name: str, token: Token) -> None:
-    bare = name.rpartition(".")[2]
+    """A table should be in snake_case; `token` is its name as it is written."""
+    bare = token.text.strip('"`[]')
     if not _SNAKE.fullmatch(bare):
         context.add("name-style", name, f"The name {bare} is not in snake_case.", token)
 

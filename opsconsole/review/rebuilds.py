@@ -39,6 +39,7 @@ class _Story:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.now: dict[str, _Table] = {}
+        self.bearers: dict[str, list[_Table]] = {}  # of each name, one after the other
         self.drops: list[tuple[Event, _Table]] = []
         self.renames: list[tuple[Event, _Table]] = []
         for event in context.events:
@@ -47,9 +48,18 @@ class _Story:
     def table(self, name: str) -> _Table:
         return self.now.setdefault(name, _Table(name, own=False))
 
+    def _named(self, name: str, table: _Table) -> None:
+        self.now[name] = table
+        self.bearers.setdefault(name, []).append(table)
+
+    def keeper(self, table: _Table) -> _Table | None:
+        """The one that got the name of a table, and a copy of it."""
+        later = self.bearers.get(table.first_name, [])
+        return next((one for one in later if one is not table and table in [source for source, _ in one.copies]), None)
+
     def _made(self, event: Event) -> None:
         if event.own or event.table not in self.now:
-            self.now[event.table] = _Table(event.table, event.own, event.columns)
+            self._named(event.table, _Table(event.table, event.own, event.columns))
         if event.copy:
             self._copied(self.now[event.table], event.copy)
 
@@ -58,12 +68,13 @@ class _Story:
             self._copied(self.table(event.table), event.copy)
 
     def _write(self, event: Event) -> None:
-        self.table(event.table).changed = True
+        table = self.table(event.table)
+        table.changed = table.changed or not table.replaces  # later writes are findings of their own
 
     def _renamed(self, event: Event) -> None:
         table = self.table(event.table)
         del self.now[event.table]
-        self.now[event.other] = table
+        self._named(event.other, table)
         there = not event.own_after
         table.replaces = table.replaces or (table.own and there)
         self.renames.append((event, table))
@@ -98,11 +109,9 @@ def judge(context: Context) -> None:
             reason = f"Drops the table {event.table}, which this text made."
             context.add_at(event.statement, event.line, "drop-own-table", event.table, reason)
             continue
-        keeper = story.now.get(table.first_name)
-        missing = [left for source, left in keeper.copies if source is table] if keeper and keeper is not table else []
-        if keeper and missing:
+        if keeper := story.keeper(table):
             rebuilt.update({table, keeper})
-            _rebuilt(context, event, table, keeper, min(missing, key=len))
+            _rebuilt(context, event, table, keeper)
         else:
             _dropped(context, event, table)
     for event, table in story.renames:
@@ -112,15 +121,16 @@ def judge(context: Context) -> None:
 
 
 def _dropped(context: Context, event: Event, table: _Table) -> None:
-    name = table.first_name
+    name = event.table if table.own else table.first_name
     children = "" if event.unchecked else context.children(name)
     also = f" Rows of other tables go with it: {children}." if children else ""
     reason = f"Drops the table {name} {context.its_rows(name)}.{also}"
     context.add_at(event.statement, event.line, "drop-table", name, reason)
 
 
-def _rebuilt(context: Context, event: Event, table: _Table, keeper: _Table, missing: str) -> None:
+def _rebuilt(context: Context, event: Event, table: _Table, keeper: _Table) -> None:
     name = table.first_name
+    missing = min((left for source, left in keeper.copies if source is table), key=len)
     place = (event.statement, event.line)
     if keeper.changed:
         missing = missing or "rows of the copy are changed afterwards"

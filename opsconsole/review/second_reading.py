@@ -21,7 +21,8 @@ _WRITES: tuple[type[exp.Expression], ...] = (
 )  # fmt: skip
 # What a parser of foreign texts has been seen to raise, beside its own errors.
 _FAILURES = (SqlglotError, RecursionError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-_COMPARING = frozenset("=<>!~")
+_OPERATOR = frozenset("+-*/<>=~!@#%^&|?:")
+_COMPARING = frozenset({"=", "<", ">", "!", "~", "IS"})
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def _shape(reader: Reader) -> str:
     exact = _compares_values(reader.words)
     out: list[str] = []
     opened: list[int] = []
+    end = 0
     for word, token in zip(reader.words, reader.tokens, strict=True):
         if word == STRING:
             shown = token.text if exact and token.text.startswith("'") else "'s'"
@@ -97,6 +99,11 @@ def _shape(reader: Reader) -> str:
         if not exact and word in (STRING, NUMBER) and out[-2:] == [shown, ","]:
             out.pop()
             continue
+        if word in _OPERATOR and out and out[-1][-1] in _OPERATOR and token.start == end:
+            out[-1] += word  # `>=` and `::` are one
+            end = token.end
+            continue
+        end = token.end
         if word == "(":
             opened.append(len(out))
         out.append(shown)

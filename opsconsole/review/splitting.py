@@ -66,7 +66,7 @@ def _postgresql_pieces(text: str) -> Iterator[_Cut]:
                 body = _body_depth(taken, body)
         else:
             if taken:
-                yield taken, _trouble(taken, depth, body), False, 0
+                yield taken, _trouble(taken, depth, body), False, _data_end(text, taken, at)
             return
         if taken:
             data_end = _data_end(text, taken, at)

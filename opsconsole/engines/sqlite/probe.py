@@ -59,7 +59,8 @@ def definitions(connection: sqlite3.Connection) -> tuple[str, ...]:
     """
     rows = connection.execute(
         "SELECT s.name, s.sql FROM sqlite_schema s"
-        " LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name WHERE s.sql IS NOT NULL AND coalesce(l.type, '') <> 'shadow' ORDER BY s.type <> 'table', s.rowid"
+        " LEFT JOIN pragma_table_list l ON l.schema = 'main' AND l.name = s.name"
+        " WHERE s.sql IS NOT NULL AND coalesce(l.type, '') <> 'shadow' ORDER BY s.type <> 'table', s.rowid"
     ).fetchall()
     return tuple(text for name, text in rows if not is_hidden(name) and not name.lower().startswith("sqlite_"))
 

@@ -188,10 +188,10 @@ def _type(context: Context, reader: Reader, first: Token) -> None:
         context.add("move-schema", name, f"{name} moves to the schema {reader.name()}.", first)
     elif reader.take("OWNER", "TO"):
         context.add("grant", name, f"Gives {name} to {reader.name()}.", first)
-    elif reader.take_one("SET", "DROP") and reader.take_one("DEFAULT", "NOT"):
-        context.add("table-option", name, f"The domain {name} takes other values from now on.", first)
     elif reader.take("DROP", "CONSTRAINT"):
         context.add("drop-constraint", name, f"The domain {name} has a rule less.", first)
+    elif reader.take_one("SET", "DROP") and reader.take_one("DEFAULT", "NOT"):
+        context.add("table-option", name, f"The domain {name} takes other values from now on.", first)
     elif reader.take("ADD"):
         context.lock("constraint-not-valid", name, f"Every column of the domain {name} is checked.", first)
     else:

@@ -55,9 +55,11 @@ def _properties(context: Context, table: str, column: str, action: Reader, first
     while not action.done:
         if action.take("NOT", "NULL"):
             required = True
+        elif action.take("DEFAULT", "NULL"):
+            continue
         elif action.take("DEFAULT"):
             value = action.until(*_STOPS)
-            default = value.words != ["NULL"]
+            default = True
             check_calls(context, value)
             if is_volatile(context, value):
                 context.lock("volatile-default", table, f"{table} is written anew for the default of {column}.", first)

@@ -7,7 +7,7 @@ from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import routines
-from opsconsole.review.reading import STRING, Reader, Unreadable
+from opsconsole.review.reading import Reader, Unreadable
 from opsconsole.review.writing import query, with_
 
 _HARMLESS = (("TYPE",), ("DOMAIN",), ("COLLATION",), ("STATISTICS",), ("TEXT", "SEARCH"), ("SEQUENCE",))
@@ -23,7 +23,7 @@ def create(context: Context, reader: Reader) -> None:
     reader.take("UNLOGGED")
     kind = reader.next
     if kind == "TABLE":
-        _table(context, reader, first)
+        _table(context, reader)
     elif kind in ("INDEX", "UNIQUE"):
         _index(context, reader, first)
     elif kind in ("VIEW", "RECURSIVE"):
@@ -45,12 +45,12 @@ def run_query(context: Context, reader: Reader) -> None:
     (with_ if reader.next == "WITH" else query)(context, reader)
 
 
-def _table(context: Context, reader: Reader, first: Token) -> None:
+def _table(context: Context, reader: Reader) -> None:
     reader.need("TABLE")
     maybe_there = reader.take("IF", "NOT", "EXISTS")
     table = reader.name()
     context.made(table, maybe_there=maybe_there)
-    naming.table(context, table, first)
+    naming.table(context, table, reader.tokens[reader.place - 1])
     if reader.take("PARTITION", "OF") or reader.take("OF"):
         reader.name()
     if reader.next == "(":
@@ -197,7 +197,7 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         context.add("role", "", "Makes a role.", first)
     elif reader.next in _SERVER:
         context.add("server", "", f"CREATE {reader.next} reaches outside of the tables of this database.", first)
-    elif not any(reader.take(*words) for words in _HARMLESS) or (
-        STRING in reader.words and reader.words[1] == "TYPE" and "ENUM" not in reader.words
-    ):
+    elif not any(reader.take(*words) for words in _HARMLESS):
         raise Unreadable
+    elif reader.words[1] == "TYPE" and reader.name() and not reader.done and not reader.take("AS"):
+        raise Unreadable  # a type with functions of its own

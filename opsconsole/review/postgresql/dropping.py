@@ -100,7 +100,7 @@ def _dropped(reader: Reader) -> list[str]:
     while True:
         name = reader.name()
         if reader.next == "(":
-            reader.group()
+            name += f"({' '.join(token.text for token in reader.group().tokens)})"
         if reader.take("ON"):
             name = f"{reader.name()}.{name}"
         found.append(name)

@@ -26,6 +26,7 @@ _STOPS = (
     "COLLATE",
     "AS",
 )
+_NOW = frozenset({"CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"})
 _TABLE_PARTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 
 
@@ -37,10 +38,9 @@ def create(context: Context, reader: Reader) -> None:
     if kind == "VIRTUAL":
         reader.need("TABLE")
     maybe_there = reader.take("IF", "NOT", "EXISTS")
-    named = reader.token
     name = reader.name()
     if kind == "TABLE":
-        naming.table(context, name, named)
+        naming.table(context, name, reader.tokens[reader.place - 1])
         _table(context, reader, name, maybe_there)
     elif kind == "INDEX":
         _index(context, reader, name, unique, first)
@@ -156,11 +156,13 @@ def _added_column(context: Context, table: str, reader: Reader, first: Token) ->
     while not reader.done:
         if reader.take("NOT", "NULL"):
             required = True
+        elif reader.take("DEFAULT", "NULL"):
+            continue
         elif reader.take("DEFAULT"):
             value = reader.until(*_STOPS)
-            default = value.words != ["NULL"]
+            default = True
             check_calls(context, value)
-            if is_volatile(context, value):
+            if is_volatile(context, value) or _NOW & set(value.words):
                 context.add(
                     "volatile-default", table, f"SQLite refuses a default of {column} that is worked out.", first
                 )
