@@ -35,7 +35,7 @@ class Live:
         exact, bare = self._index
         wanted = name.removeprefix("main.")
         found = exact.get(name) or exact.get(wanted) or bare.get(wanted)
-        return list(found or bare.get(wanted.lower(), ()))
+        return [*(found or bare.get(wanted.lower(), []))]
 
     def relation(self, name: str) -> Relation | None:
         """The table of that name, None when it is not known or could be several."""
