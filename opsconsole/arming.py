@@ -108,7 +108,7 @@ def _approval(row: Operation) -> dict[str, object]:
     places = [place.as_told() for place in approvals.places_of(row.plan.targets)]
     return {
         "votes": [vote.id for vote in tally.votes], "people": people, "self_confirmed": row.self_confirmed,
-        "requirement": tally.requirement.as_told(), "places": places,
+        "requirement": tally.requirement.as_told(), "places": places, "standing": row.standing_id,
     }  # fmt: skip
 
 

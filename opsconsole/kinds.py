@@ -268,6 +268,13 @@ def noun(name: str) -> str:
     return kind.noun if kind and kind.noun else name
 
 
+def costs(plan: Plan) -> bool:
+    """Whether a plan says what only its own approval can answer for: losses, or exact statements or bytes."""
+    loses = plan.confirmation is not None or any(effect.lost or effect.changed for effect in plan.effects)
+    brings = any(step.sql or step.artifact for step in plan.steps)
+    return loses or (brings and get(plan.kind).mutates)
+
+
 def every() -> list[Kind]:
     """All kinds by name."""
     return [_REGISTRY[name] for name in sorted(_REGISTRY)]

@@ -85,6 +85,7 @@ ALLOW_FAILPOINTS = env.bool("OPSCONSOLE_ALLOW_FAILPOINTS", False)
 
 # -- people and approvals ---------------------------------------------------------------------------------------
 APPROVAL_HOURS = env.float("APPROVAL_HOURS", 4)
+STANDING_APPROVAL_DAYS = max(0, min(366, env.int("STANDING_APPROVAL_DAYS", 90)))  # of a schedule's runs; 0: none
 REAUTH_MINUTES = env.float("REAUTH_MINUTES", 10)
 NEW_APPROVER_HOURS = env.float("NEW_APPROVER_HOURS", 24)
 WEAKENED_POLICY_HOURS = env.float("WEAKENED_POLICY_HOURS", 24)

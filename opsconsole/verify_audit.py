@@ -19,7 +19,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, BinaryIO, Callable, NoReturn, Optional, Protocol
@@ -897,6 +897,29 @@ class Asked:
         return "requirement" in self.data and "askers" in self.data
 
 
+LONGEST_STANDING = 366  # days; no console lets an approval stand for longer
+
+
+@dataclass
+class Standing:
+    """A version of a schedule, and the change that set it; `template` is what its runs were approved for, or empty."""
+
+    asked: Asked | None
+    at: datetime
+    template: Mapping[str, Any]
+    enabled: bool
+    rules: frozenset[tuple[str, int]]  # the policies that were in force: name and version
+    used: dict[tuple[int, str], int] = field(default_factory=dict)  # by database and time, the run that it carried
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + hashlib.sha256(canonical_json(self.template)).hexdigest()
+
+    @property
+    def ends(self) -> datetime:
+        return self.at + timedelta(days=min(int(self.template["days"]), LONGEST_STANDING))
+
+
 class Approvals:
     """Replays people, roles, policies and votes in the order of the chain, and counts every armed operation again.
 
@@ -921,6 +944,8 @@ class Approvals:
         self.logins: dict[int, str] = {}
         self.seals: dict[int, list[tuple[str, str]]] = {}  # of each account: fingerprint and how, as they came
         self._open: dict[int, Asked] = {}
+        self._schedules: dict[str, Standing] = {}  # the newest version of each
+        self._given: dict[int, Standing] = {}  # by the change that set it
         self._old: list[int] = []  # operations of an older console: how many, the first
         self.armed = 0
 
@@ -1017,6 +1042,17 @@ class Approvals:
     def _on_policy_changed(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self._rules.append(Rule(data["name"], data["version"], datetime.fromisoformat(data["effective_at"]), data))
 
+    def _on_schedule_shipped(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
+        number = subject["operation"]
+        asked = self._open.get(number)
+        rules = self._names_in_force(asked.at if asked else at)  # those that were in force when it was written down
+        version = Standing(asked, at, data.get("template") or {}, bool(data["enabled"]), rules)
+        self._schedules[data["name"]] = version
+        if number is not None:
+            self._given[number] = version
+
+    _on_schedule_changed = _on_schedule_shipped
+
     def _on_environment_shipped(self, at: datetime, data: Mapping[str, Any], subject: Mapping[str, Any]) -> None:
         self.environments[subject["object"]] = bool(data["protected"])
         self.stores_of[subject["object"]] = list(data.get("stores", ()))
@@ -1084,13 +1120,14 @@ class Approvals:
         if type == "op.armed":
             self.armed += 1
             self._check_armed(seq, at, number, asked, data)
+        elif asked is None and type == "op.voted" and self._is_taken_back(number, data):
+            self._hear(self._given[number].asked, seq, at, data, told)
         elif asked is None:
             if type != "op.recovery_delayed":
                 why = f"{type}: the history does not know this operation, or it had ended."
                 self._report.add("approval", f"operation {number}, seq {seq}", why)
         elif type == "op.voted":
-            person, account = data["person"], data.get("account", told["actor"]["account"])
-            asked.ballots.append(Ballot(seq, at, person, account, data["decision"], data["digest"]))
+            self._hear(asked, seq, at, data, told)
         elif type == "op.self_confirmed":
             asked.confirmed = told["actor"]["person"] in asked.data.get("askers", (told["actor"]["person"],))
         if asked is not None and data.get("to") in ENDED:
@@ -1098,6 +1135,16 @@ class Approvals:
                 why = "It succeeded, and was never armed."
                 self._report.add("approval", f"operation {number}, seq {seq}", why)
             del self._open[number]
+
+    def _is_taken_back(self, number: int, data: Mapping[str, Any]) -> bool:
+        """A vote on what has ended: an approval that stands for a schedule's runs can still be taken back."""
+        return number in self._given and bool(self._given[number].template) and data["decision"] == "withdraw"
+
+    @staticmethod
+    def _hear(asked: Asked | None, seq: int, at: datetime, data: Mapping[str, Any], told: Mapping[str, Any]) -> None:
+        person, account = data["person"], data.get("account", told["actor"]["account"])
+        if asked is not None:
+            asked.ballots.append(Ballot(seq, at, person, account, data["decision"], data["digest"]))
 
     def _check_armed(self, seq: int, at: datetime, number: int, asked: Asked | None, data: Mapping[str, Any]) -> None:
         wrong: list[str] = []
@@ -1131,13 +1178,19 @@ class Approvals:
             demanded = [self._demand_on_change(asked, moment) for moment in (at, at - SLACK)]
         else:
             demanded = [self._demand(asked, data, moment) for moment in (at, at - SLACK)]
+        voted = asked
+        if asked.data.get("standing") is not None:
+            wrong += self._what_ended(asked, at)
+            voted = self._given_by(asked)
+            if not voted.data["askers"]:  # whoever asked for the schedule unseen may be one of those who agreed
+                demanded = [replace(each, votes=each.votes + 1) if each.votes else each for each in demanded]
         if not any(counted.covers(each) for each in demanded):
             wrong.append(f"policies asked for {demanded[0].words}, and it was counted against {counted.words}")
             counted = counted.and_(demanded[0])
         if not counted.votes:
             unconfirmed = asked.data.get("mutates") and not asked.confirmed and asked.kind != CHANGE
             return [*wrong, "nobody confirmed it"] if unconfirmed else wrong
-        return wrong + self._what_votes_lack(asked, at, counted)
+        return wrong + self._what_votes_lack(asked, at, counted, voted)
 
     def _demand(self, asked: Asked, data: Mapping[str, Any], at: datetime) -> Needs:
         """What the policies in force ask of the kind, wherever its targets stand, under all of their names."""
@@ -1194,42 +1247,108 @@ class Approvals:
             total = total.and_(rule.needs(place.owner_group))
         return total
 
+    # -- approvals that stand for every run of a schedule
+
+    def _given_by(self, asked: Asked) -> Asked:
+        """Whose ballots count for it: its own, or those on the change of the schedule that it is a run of."""
+        given = self._given.get(asked.data["standing"])
+        return given.asked if given is not None and given.asked is not None else asked
+
+    def _names_in_force(self, at: datetime) -> frozenset[tuple[str, int]]:
+        return frozenset((rule.name, rule.version) for rule in self._in_force(at))
+
+    def _what_ended(self, asked: Asked, at: datetime) -> list[str]:
+        """Why the standing approval that it was armed on did not hold, or did not hold for it; empty when it did."""
+        given = self._given.get(asked.data["standing"])
+        if given is None or given.asked is None or not given.template:
+            return [f"no schedule was approved once by operation {asked.data['standing']}"]
+        name, wrong = given.template["schedule"], list[str]()
+        if self._schedules.get(name) is not given or not given.enabled:
+            wrong.append(f"the schedule {name} had been changed or switched off")
+        if at > given.ends + SLACK:
+            wrong.append(f"the approval of the schedule {name} had run out on {given.ends:%Y-%m-%d}")
+        if given.rules not in (self._names_in_force(at), self._names_in_force(at - SLACK)):
+            wrong.append("policies had changed since the schedule was approved")
+        if given.digest != asked.data["template"]:
+            wrong.append("the template that was approved is another one")
+        for target in asked.data["targets"]:
+            if given.used.setdefault((target["database"], asked.data["slot"]), asked.number) != asked.number:
+                wrong.append(f"the schedule {name} had a run of that time already")
+        return wrong + self._what_is_outside(asked, given.template)
+
+    def _what_is_outside(self, asked: Asked, template: Mapping[str, Any]) -> list[str]:
+        """In what a run went beyond the template that was approved."""
+        found = [] if asked.kind == template["kind"] else [f"a {template['kind']} was approved, and no {asked.kind}"]
+        if asked.data["costs"]:
+            found.append("it would cost what nobody had approved")
+        given = asked.data["parameters"]
+        found += [
+            f"its {key} is not what was approved"
+            for key, value in template["parameters"].items()
+            if value and given.get(key) != value
+        ]
+        known = {place["database"]: place for place in template["databases"]}
+        return found + [
+            f"database {target['database']} is not as it was approved"
+            for target in asked.data["targets"]
+            if not self._stands(target, known.get(target["database"]))
+        ]
+
+    def _stands(self, target: Mapping[str, Any], approved: Mapping[str, Any] | None) -> bool:
+        """Whether a database is the one that was approved, and stands where it stood then."""
+        held = self.databases.get(target["database"], {})
+        if approved is None or target["identity"] != approved["identity"]:
+            return False
+        if "environment" not in held:
+            return False
+        return (
+            self.environments.get(held["environment"], False) == approved["protected"]
+            and all(held[name] == approved[name] for name in ("environment", "owner_group"))
+            and sorted(held["tags"]) == approved["tags"]
+        )
+
     # -- votes
 
-    def _what_votes_lack(self, asked: Asked, at: datetime, needs: Needs) -> list[str]:
-        digest = asked.data["digest"]
+    def _what_votes_lack(self, asked: Asked, at: datetime, needs: Needs, voted: Asked) -> list[str]:
+        """`voted` is what people voted on: the operation itself, or the schedule's change that carries it."""
+        digest = voted.data["digest"]
+        both = {each.number: each for each in (voted, asked)}
         wrong = [
-            f"the vote at seq {b.seq} rejected it" for b in asked.ballots if b.decision == "veto" and b.digest == digest
+            f"the vote at seq {ballot.seq} rejected it"
+            for each in both.values()
+            for ballot in each.ballots
+            if ballot.decision == "veto" and ballot.digest == each.data["digest"]
         ]
         if at > asked.at + timedelta(minutes=needs.minutes) + SLACK:
             wrong.append(f"it was armed more than {needs.minutes} min after it was asked for")
         wrong += [f"no window was open ({group})" for group in needs.windows if not _is_open(group, at)]
-        newest = {ballot.person: ballot for ballot in asked.ballots if ballot.digest == digest}
-        doubts = {ballot.seq: self._doubt(ballot, asked, at, needs) for ballot in newest.values()}
+        newest = {ballot.person: ballot for ballot in voted.ballots if ballot.digest == digest}
+        askers = {*asked.data["askers"], *voted.data["askers"]}
+        doubts = {ballot.seq: self._doubt(ballot, askers, at, needs) for ballot in newest.values()}
         counting = [b for b in newest.values() if b.decision == "approve" and not doubts[b.seq]]
         missing = len(needs.chairs) - self._seated(counting, needs.chairs, at)
         if missing:
             reasons = [f"the vote at seq {seq} does not count: {why}" for seq, why in doubts.items() if why]
             reasons += [
                 f"the vote at seq {ballot.seq} was cast on another plan"
-                for ballot in asked.ballots
+                for ballot in voted.ballots
                 if ballot.digest != digest
             ]
             reasons += [
                 f"the votes at seq {ballot.seq} and {newest[ballot.person].seq} are of one person"
-                for ballot in asked.ballots
+                for ballot in voted.ballots
                 if ballot.person in newest and ballot.account != newest[ballot.person].account
             ]
             wrong.append(f"{missing} of {needs.words} are missing")
             wrong += reasons
         return wrong
 
-    def _doubt(self, ballot: Ballot, asked: Asked, at: datetime, needs: Needs) -> str:
+    def _doubt(self, ballot: Ballot, askers: set[int], at: datetime, needs: Needs) -> str:
         """Why a vote does not count; empty when it does."""
         person, account = ballot.person, ballot.account
         if account is not None and self._owners.get(account, person) != person:
             return f"the login {account} is of person {self._owners[account]}, not of person {person}"
-        if person in asked.data["askers"]:
+        if person in askers:
             return f"person {person} asked for it"
         if person in self._services:
             return f"person {person} is a service"
@@ -1239,15 +1358,19 @@ class Approvals:
             return f"somebody else set the password of the login {account} after the vote"
         if not any(self._fits(person, seat, at - SLACK, at) for seat in needs.chairs):
             return f"person {person} held none of the roles when it was armed"
-        if not any(self._fits(person, seat, ballot.at, ballot.at + SLACK) for seat in needs.chairs):
+        if not any(self._fits(person, seat, at - SLACK, at, since=ballot.at + SLACK) for seat in needs.chairs):
             return f"the role of person {person} did not count yet when the vote was cast"
         return ""
 
-    def _fits(self, person: int, seat: Seat, first: datetime, last: datetime) -> bool:
-        """Whether the person held a role of the seat, that counted, at some moment from `first` to `last`."""
+    def _fits(self, person: int, seat: Seat, first: datetime, last: datetime, *, since: datetime | None = None) -> bool:
+        """Whether the person held a role of the seat, that counted, at some moment from `first` to `last`.
+
+        With `since`, only what was held without a break from then on: a role that comes back brings no vote back.
+        """
         for (holder, role, group), spans in self._roles.items():
             suits = holder == person and role in seat[0] and (not seat[1] or group in seat[1])
-            if suits and any(begins <= last and (ends is None or ends > first) for begins, ends in spans if begins):
+            held = [(begins, ends) for begins, ends in spans if begins and begins <= (since or last)]
+            if suits and any(begins <= last and (ends is None or ends > first) for begins, ends in held):
                 return True
         return False
 

@@ -27,7 +27,8 @@ from opsconsole.approvals.rules import (
     rule_set,
     sentence,
 )
-from opsconsole.approvals.tally import Ballot, Seat, Tally, tally
+from opsconsole.approvals.tally import Ballot, Seat, Tally, standing_tally, tally
+from opsconsole.approvals.templates import Standing, standing_of, template_of, told_of
 from opsconsole.approvals.voters import askers, credential_of, deadline_of, may_vote, who_may
 from opsconsole.approvals.weakening import weakened
 
@@ -43,6 +44,7 @@ __all__ = [
     "Rule",
     "RuleSet",
     "Seat",
+    "Standing",
     "Tally",
     "Verb",
     "Window",
@@ -58,9 +60,13 @@ __all__ = [
     "rule_set",
     "seat_of_another",
     "sentence",
+    "standing_of",
+    "standing_tally",
     "strictest",
     "strictest_of",
     "tally",
+    "template_of",
+    "told_of",
     "weakened",
     "who_may",
     "would_have_gated",

@@ -99,6 +99,11 @@ def seat_of_another(owner_groups: Sequence[str], *, besides: int | None) -> Requ
     )
 
 
+def one_person_more(requirement: Requirement) -> Requirement:
+    """What a run needs of a standing approval that was asked for on a shell: whoever asked may be one of them."""
+    return _for_nobody(requirement, requirement.votes_needed + 1)
+
+
 def _verb(kind: kinds.Kind) -> Verb:
     return Verb(name=kind.name, gated=kind.gated)
 

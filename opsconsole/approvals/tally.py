@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from opsconsole.approvals.asking import requirement_of
+from opsconsole.approvals.asking import one_person_more, requirement_of
 from opsconsole.approvals.requirement import Clause, Requirement
-from opsconsole.approvals.voters import deadline_of, doubts, fits, roles_by_person
-from opsconsole.models import Operation, Person, Vote
+from opsconsole.approvals.templates import Standing, outside, standing_of
+from opsconsole.approvals.voters import askers, deadline_of, doubts, fits, roles_by_person
+from opsconsole.models import Operation, Person, Schedule, Vote
+from opsconsole.plans import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,10 @@ class Ballot:
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """How an operation stands. `missing` says in words who is still needed; `deadline` is when all of it lapses."""
+    """How an operation stands. `missing` says in words who is still needed; `deadline` is when all of it lapses.
+
+    `standing` is the schedule's approval that carries the run, where one does; the votes are then those on its change.
+    """
 
     requirement: Requirement
     seats: tuple[Seat, ...] = ()
@@ -40,6 +45,7 @@ class Tally:
     vetoed: bool = False
     missing: tuple[str, ...] = ()
     deadline: datetime | None = None
+    standing: Standing | None = None
 
     @property
     def votes(self) -> tuple[Vote, ...]:
@@ -53,30 +59,60 @@ def tally(operation: Operation, *, at: datetime) -> Tally:
     deadline = deadline_of(operation, requirement)
     if not requirement.gated:
         return Tally(requirement=requirement, satisfied=True, deadline=deadline)
+    late = deadline is not None and at >= deadline
+    if operation.standing_id is None:
+        counted = _counted(operation, requirement, at=at)
+    else:
+        vetoed = operation.votes.filter(decision=Vote.Decision.VETO).exists()
+        counted = replace(_carried(operation, requirement, at=at), vetoed=vetoed)
+    done = counted.satisfied and not (counted.vetoed or late)
+    return replace(counted, deadline=deadline, satisfied=done)
+
+
+def standing_tally(
+    standing: Standing, plan: Plan, requirement: Requirement, *, at: datetime, besides: Collection[int] = ()
+) -> Tally:
+    """Whether a standing approval carries a run with that plan, which needs `requirement`.
+
+    The votes on the schedule's change are counted as of `at` as if they were cast on the run; what ended the approval,
+    and in what the plan goes beyond its template, is among `missing`. `besides` are people whose votes cannot count.
+    """
+    needed = one_person_more(requirement) if standing.asked_by_nobody else requirement
+    counted = _counted(standing.change, needed, at=at, besides=besides)
+    missing = (*counted.missing, *standing.ended, *outside(standing.template, plan))
+    return replace(counted, missing=missing, satisfied=not (missing or counted.vetoed), standing=standing)
+
+
+def _carried(operation: Operation, requirement: Requirement, *, at: datetime) -> Tally:
+    """The same for a run that began under one."""
+    row = Schedule.objects.filter(changed_by=operation.standing_id).select_related("changed_by").first()
+    standing = standing_of(row, at=at) if row else None
+    if standing is None:
+        return Tally(requirement=requirement, missing=("The schedule that it began under is gone.",))
+    return standing_tally(standing, operation.plan, requirement, at=at, besides=askers(operation))
+
+
+def _counted(asked: Operation, requirement: Requirement, *, at: datetime, besides: Collection[int] = ()) -> Tally:
+    """The votes on the digest of `asked`, seated on what `requirement` asks for."""
     rows = list(
-        Vote.objects.filter(operation=operation, digest=operation.digest)
+        Vote.objects.filter(operation=asked, digest=asked.digest)
         .select_related("account__person", "person")
         .order_by("id")
     )
-    vetoed = any(vote.decision == Vote.Decision.VETO for vote in rows)
     newest = {vote.person_id: vote for vote in rows}
     ballots = tuple(
-        Ballot(vote=vote, doubts=tuple(doubts(vote, operation, requirement, at=at))) for vote in newest.values()
+        Ballot(vote=vote, doubts=tuple(doubts(vote, asked, requirement, at=at))) for vote in newest.values()
     )
     counting = [
-        ballot.vote for ballot in ballots if not ballot.doubts and ballot.vote.decision == Vote.Decision.APPROVE
+        ballot.vote
+        for ballot in ballots
+        if not ballot.doubts and ballot.vote.decision == Vote.Decision.APPROVE and ballot.vote.person_id not in besides
     ]
     seats = _seated(requirement, counting, at)
     missing = _missing(seats)
-    late = deadline is not None and at >= deadline
+    vetoed = any(vote.decision == Vote.Decision.VETO for vote in rows)
     return Tally(
-        requirement=requirement,
-        seats=seats,
-        ballots=ballots,
-        vetoed=vetoed,
-        missing=missing,
-        deadline=deadline,
-        satisfied=not (missing or vetoed or late),
+        requirement=requirement, seats=seats, ballots=ballots, vetoed=vetoed, missing=missing, satisfied=not missing
     )
 
 

@@ -9,11 +9,13 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     move("op.planned", "{who} planned the {what}",
          "digest gated votes_needed self_confirmed summary policies risk retry_of requirement places targets askers "
          "action free_at_first touches mutates repeatable kind_gated kind_like expires_at account person token "
-         "plan_format asked_at asks"),
+         "plan_format asked_at asks standing schedule slot template parameters costs"),
     move("op.submitted", "{who} asked for the {what}", "digest votes_needed expires_at"),
     move("op.queued", "The {what} was queued", "digest self_confirmed"),
     move("op.self_confirmed", "{who} confirmed the own request: {what}", "digest"),
     move("op.approved", "The {what} has the approvals that it needs", "digest votes people"),
+    move("op.approved_once", "The {what} is approved by the standing approval of its schedule",
+         "standing schedule version votes people given until"),
     move("op.claimed", "A worker took up the {what}", "worker attempt"),
     move("op.waiting", "The {what} waits for its target", "waiting_for"),
     move("op.cancel_requested", "{who} asked to stop the {what}", "code why"),
@@ -34,7 +36,7 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     move("op.stale", "The {what} no longer fitted and was not run", "moved code why"),
     # -- operations: what else is told of them
     event("op.armed", "The {what} was checked again and armed",
-          "digest fence votes people policies preconditions self_confirmed bootstrap requirement places"),
+          "digest fence votes people policies preconditions self_confirmed bootstrap requirement places standing"),
     event("op.voted", "{who} voted on the {what}",
           "decision digest person vote account auth_at policy_digest at typed", by="decision",
           approve="{who} approved the {what}", veto="{who} rejected the {what}",
@@ -73,9 +75,9 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
           "name version title effective_at match clauses min_people valid_minutes windows enabled"
           " loss_growth_percent loss_growth_rows"),
     event("schedule.changed", "{who} set the schedule {object}",
-          "name version title kind parameters match cron timezone missed late_minutes blackouts enabled"),
+          "name version title kind parameters match cron timezone missed late_minutes blackouts enabled template"),
     event("schedule.shipped", "The console began with the schedule {object}",
-          "name version title kind parameters match cron timezone missed late_minutes blackouts enabled"),
+          "name version title kind parameters match cron timezone missed late_minutes blackouts enabled template"),
     event("schedule.missed", "A time of the schedule {object} was missed on {database}", "schedule version slot why"),
     event("schedule.refused", "The schedule {object} could not start on {database}", "schedule version slot why"),
     event("schedule.skipped", "A time of the schedule {object} was left out on {database}",

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Subquery
 
+from opsconsole import kinds
 from opsconsole.audit import catalogue
 from opsconsole.audit.sentences import told_by
 from opsconsole.audit.told import UNTOLD, as_told, data_of
-from opsconsole.models import AuditEvent, Operation, OperationTarget
-from opsconsole.plans import canonical_json, digest_of
+from opsconsole.models import AuditEvent, Operation, OperationTarget, ScheduleSlot
+from opsconsole.plans import Plan, canonical_json, digest_of
 from opsconsole.states import ACTIVE, State
 from opsconsole.verify_audit import Report
 
@@ -20,7 +21,7 @@ CHUNK = 500
 SEALED = {  # columns that never change, and the field of the first event that tells each
     "gated": "gated", "votes_needed": "votes_needed", "self_confirmed": "self_confirmed", "requester_id": "account",
     "requester_person_id": "person", "token_id": "token", "retry_of_id": "retry_of", "plan_format": "plan_format",
-    "created_at": "asked_at", "expires_at": "expires_at",
+    "standing_id": "standing", "created_at": "asked_at", "expires_at": "expires_at",
 }  # fmt: skip
 
 
@@ -40,6 +41,7 @@ def compare(report: Report) -> None:
     _operations(report)
     _removed(report)
     _targets(report)
+    _slots(report)
 
 
 def _operations(report: Report) -> None:
@@ -68,10 +70,19 @@ def _compare_sealed(report: Report, where: str, row: Mapping[str, Any]) -> None:
     told = {column: planned.get(field, UNTOLD) for column, field in SEALED.items()}
     told |= {"kind": subject.get("kind"), "database_id": subject.get("database")}
     wrong = [column for column, value in told.items() if value not in (UNTOLD, as_told(row[column]))]
+    if row["standing_id"] and not _is_told_of(planned, row["plan_text"]):
+        wrong.append("plan")
     if planned.get("asks", UNTOLD) not in (UNTOLD, asks(row["requirement"])):
         wrong.append("requirement")
     if wrong:
         report.add("operation", where, f"It was planned with something else than it has now: {', '.join(wrong)}.")
+
+
+def _is_told_of(planned: Mapping[str, Any], plan_text: str) -> bool:
+    """Whether what a run under a standing approval tells of its plan is what the plan says."""
+    plan = Plan.from_bytes(plan_text)
+    told = {name: plan.parameters.get(name) for name in planned.get("parameters", {})}
+    return planned.get("costs") == kinds.costs(plan) and planned.get("parameters") == as_told(told)
 
 
 def _removed(report: Report) -> None:
@@ -104,6 +115,15 @@ def _targets(report: Report) -> None:
         report.add(
             "target", f"operation {operation_id}", "It holds a target and is not active, or the other way round."
         )
+
+
+def _slots(report: Report) -> None:
+    """A run under a standing approval stands for a time at which its schedule was due."""
+    started = Exists(ScheduleSlot.objects.filter(operation=OuterRef("pk"), state=ScheduleSlot.State.STARTED))
+    alone = Operation.objects.exclude(standing=None).filter(~started).order_by("id")
+    for operation_id in alone.values_list("pk", flat=True).iterator(chunk_size=CHUNK):
+        why = "It began under a schedule's standing approval, and at no time of a schedule."
+        report.add("operation", f"operation {operation_id}", why)
 
 
 def _by_operation() -> Iterator[tuple[int, list[dict[str, Any]]]]:

@@ -20,8 +20,9 @@ POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_min
 POLICY_LATER = frozenset({"title", "effective_at", "loss_growth_percent", "loss_growth_rows"})
 SCHEDULE_FIELDS = (
     "name", "version", "title", "kind", "parameters", "match", "cron", "timezone", "missed", "late_minutes",
-    "blackouts", "enabled",
+    "blackouts", "enabled", "template",
 )  # fmt: skip
+SCHEDULE_LATER = frozenset({"template"})
 VOTE_FIELDS = (
     ("person_id", "person"), ("decision", "decision"), ("digest", "digest"), ("id", "vote"), ("account_id", "account"),
     ("auth_at", "auth_at"), ("policy_digest", "policy_digest"), ("at", "at"),
@@ -78,7 +79,7 @@ def _policies(report: Report) -> None:
 
 def _schedules(report: Report) -> None:
     """So is every version of a schedule."""
-    _versions(report, Schedule, ("schedule.shipped", "schedule.changed"), SCHEDULE_FIELDS, frozenset())
+    _versions(report, Schedule, ("schedule.shipped", "schedule.changed"), SCHEDULE_FIELDS, SCHEDULE_LATER)
 
 
 def _versions(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from django.conf import settings
 
 from opsconsole import approvals, audit, kinds
 from opsconsole.changes.base import Change, Draft
@@ -21,8 +23,10 @@ from opsconsole.targets import plan_target
 
 VALUES = (
     "title", "kind", "parameters", "match", "cron", "timezone", "missed", "late_minutes", "blackouts", "enabled",
+    "template",
 )  # fmt: skip
 MOST_LATE = 7 * 24 * 60
+ONCE, EACH_RUN = "once", "each_run"  # how its runs are approved, where a policy asks for people
 
 
 class SetSchedule(Change):
@@ -31,7 +35,7 @@ class SetSchedule(Change):
     name = "schedule.set"
     label = "Set a schedule"
     fields = ("name", "title", "kind", "parameters", "databases", "environments", "tags", "cron", "timezone", "missed",
-              "late_minutes", "blackouts")  # fmt: skip
+              "late_minutes", "blackouts", "approval")  # fmt: skip
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         name = slug(parameters, "name", of="a schedule")
@@ -59,7 +63,10 @@ class SetSchedule(Change):
             "blackouts": blackouts,
             "enabled": True,
         }
-        return draft_of(last, wanted)
+        approval = text(parameters, "approval", default=ONCE)
+        if approval not in (ONCE, EACH_RUN):
+            raise Usage("bad_value", f"{approval!r} is no value of approval.", f"Use {ONCE} or {EACH_RUN}.")
+        return draft_of(last, wanted, once=approval == ONCE)
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         _refuse_strangers(account, draft)
@@ -80,7 +87,7 @@ class SwitchScheduleOff(Change):
         last = newest_of(name)
         if last is None or not last.enabled:
             raise Usage("unknown_schedule", f"There is no schedule called {name} that is on.", "Look at the list.")
-        return draft_of(last, {field: getattr(last, field) for field in VALUES} | {"enabled": False})
+        return draft_of(last, {field: getattr(last, field) for field in VALUES} | {"enabled": False, "template": {}})
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         _refuse_strangers(account, draft)
@@ -89,8 +96,11 @@ class SwitchScheduleOff(Change):
         return write(operation, parameters)
 
 
-def draft_of(last: Schedule, wanted: Mapping[str, Any]) -> Draft:
-    """What the new version means. `last` is the version before, or an unsaved one of version 0."""
+def draft_of(last: Schedule, wanted: Mapping[str, Any], *, once: bool = False) -> Draft:
+    """What the new version means. `last` is the version before, or an unsaved one of version 0.
+
+    `once`: where a policy asks for people, they approve its runs with it, so they are the ones who must confirm it.
+    """
     row = Schedule(name=last.name, version=last.version + 1, **wanted)
     concerned = standing.databases_of(row)
     before = standing.databases_of(last) if last.version else []
@@ -99,11 +109,14 @@ def draft_of(last: Schedule, wanted: Mapping[str, Any]) -> Draft:
     says = standing.sentence(row) if row.enabled else "switched off"
     was = standing.sentence(last) if last.version and last.enabled else "nothing"
     kind = kinds.get(row.kind)
-    targets = [plan_target(database, None) for database in concerned]
-    gated = approvals.requirement_for(kind, targets, at=now()).gated
+    demands = _demands(kind, concerned)
+    if once and demands.gated and settings.STANDING_APPROVAL_DAYS:
+        row.template = approvals.template_of(
+            kind, row.parameters, concerned, name=row.name, version=row.version, at=now()
+        )
     return Draft(
         summary=f"The schedule {row.name} (version {row.version}): {says}.",
-        parameters={"name": row.name, "version": row.version, **wanted},
+        parameters={"name": row.name, "version": row.version, **wanted, "template": row.template},
         effects=(
             Effect(
                 object=f"schedule {row.name}", action="replaced" if last.version else "created", note=f"{was} → {says}"
@@ -113,10 +126,18 @@ def draft_of(last: Schedule, wanted: Mapping[str, Any]) -> Draft:
         facts=(f"schedule/{row.name}",),
         owner_groups=tuple(sorted(groups)),
         databases=tuple(sorted(both)) if kind.mutates or not row.enabled else (),
+        demands=demands if row.template else approvals.Requirement(gated=False),
         risk="high" if kind.mutates else "low",
-        risk_reasons=_risks(row, last, gated=gated),
+        risk_reasons=_risks(row, last, gated=demands.gated),
         way_back="Set the schedule as it was, or switch it off.",
     )
+
+
+def _demands(kind: kinds.Kind, concerned: Iterable[Database]) -> approvals.Requirement:
+    """Everything that its runs need, wherever they go."""
+    at = now()
+    each = [approvals.requirement_for(kind, [plan_target(database, None)], at=at) for database in concerned]
+    return approvals.strictest_of(each)
 
 
 def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,12 +180,26 @@ def match_of(parameters: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str
 def _risks(row: Schedule, last: Schedule, *, gated: bool) -> tuple[str, ...]:
     if not row.enabled:
         return (f"Nobody will {kinds.get(row.kind).label.lower()} by itself any more.",)
-    reasons = ["Each run of it waits for the approvals that it needs, like any request."] if gated else []
+    reasons = _about_approvals(row) if gated else []
     if kinds.get(row.kind).mutates and not gated:
         reasons.append("Each run of it changes data without asking anybody again.")
     if last.version and last.enabled and (last.cron, last.match) != (row.cron, row.match):
         reasons.append("It runs at other times, or elsewhere, than now.")
     return tuple(reasons)
+
+
+def _about_approvals(row: Schedule) -> list[str]:
+    """What confirming it means for its runs, where a policy asks for people."""
+    if not row.template:
+        return ["Each run of it waits for the approvals that it needs, like any request."]
+    known = {place["name"] for place in row.template["databases"]}
+    unknown = [database.name for database in standing.databases_of(row) if database.name not in known]
+    return [
+        f"Whoever confirms it approves its runs on {' and '.join(sorted(known)) or 'no database yet'}, for "
+        f"{row.template['days']} days, as long as policies, people, settings and databases stay as they are.",
+        "A run that would cost rows, or bring statements or files of its own, waits for approvals all the same.",
+        *([f"Nothing is known of {' and '.join(unknown)} yet, so runs there wait for approvals."] if unknown else []),
+    ]
 
 
 def _refuse_strangers(account: Account | None, draft: Draft) -> None:

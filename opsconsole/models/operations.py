@@ -25,6 +25,9 @@ class Operation(models.Model):
     retry_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="retries")
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
 
+    # of a schedule's run that was approved once: the change whose votes carry it
+    standing = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="carried")
+
     # the sealed plan and what people must agree to
     plan_text = models.TextField()  # canonical JSON, the exact bytes that the digest covers
     digest = models.CharField(max_length=71)

@@ -13,7 +13,8 @@ class Schedule(models.Model):
 
     `match` says on which databases: {"databases": [...], "environments": [...], "tags": [...]}, names in each; an
     absent key matches all. `cron` has five fields and is read in `timezone`. `blackouts` are windows as a policy's, in
-    the same time zone. A time that nobody started within `late_minutes` is missed.
+    the same time zone. A time that nobody started within `late_minutes` is missed. `template` is what its runs were
+    approved for once (see opsconsole/approvals/templates.py); empty: each run asks for itself.
     """
 
     class Missed(models.TextChoices):
@@ -31,6 +32,7 @@ class Schedule(models.Model):
     missed = models.CharField(max_length=10, choices=Missed.choices, default=Missed.RUN_LATE)
     late_minutes = models.PositiveIntegerField(default=720)
     blackouts = models.JSONField(default=list)
+    template = models.JSONField(default=dict, db_default={})
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField()
     changed_by = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -12,16 +12,39 @@ from django.db.models import QuerySet
 
 from opsconsole import approvals, audit, change_runs, changes, kinds
 from opsconsole.audit.operation_rows import sealed_facts
+from opsconsole.audit.told import as_told
 from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Database, Operation, OperationSecret, OperationTarget, Person, Token
+from opsconsole.models import Account, Database, Operation, OperationSecret, OperationTarget, Person, Token, Vote
 from opsconsole.operations.rows import queue as enqueue
 from opsconsole.parameters import clean
 from opsconsole.permissions import can, visible_databases
 from opsconsole.plans import Plan
 from opsconsole.states import TERMINAL, State
 from opsconsole.transitions import move
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """That the standing approval of a schedule carries a run of it, by which votes, and at which time it was due."""
+
+    standing: approvals.Standing
+    votes: tuple[Vote, ...]
+    slot: datetime
+
+    @property
+    def change(self) -> Operation:
+        return self.standing.change
+
+    def as_told(self) -> dict[str, Any]:
+        """What the history tells when the run is queued."""
+        row = self.standing.schedule
+        return {
+            "standing": self.change.pk, "schedule": row.name, "version": row.version,
+            "votes": [vote.pk for vote in self.votes], "people": [vote.person_id for vote in self.votes],
+            "given": as_told(row.created_at), "until": as_told(self.standing.until),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,9 +174,17 @@ def prepare(
 
 
 def submit(
-    prepared: Prepared, *, token: Token | None = None, reason: str = "", retry_of: Operation | None = None
+    prepared: Prepared,
+    *,
+    token: Token | None = None,
+    reason: str = "",
+    retry_of: Operation | None = None,
+    carried: Carried | None = None,
 ) -> Operation:
-    """The second half: seal the plan and insert the operation. Writes the console's own database, reads no target."""
+    """The second half: seal the plan and insert the operation. Writes the console's own database, reads no target.
+
+    With `carried`, nobody is waited for; before its first write the run asks again whether that still holds.
+    """
     return _submit(
         prepared.plan,
         prepared.requirement,
@@ -165,6 +196,7 @@ def submit(
         retry_of=retry_of,
         queue=prepared.database.queue,
         secrets=prepared.secrets,
+        carried=carried,
     )
 
 
@@ -217,6 +249,7 @@ def _submit(
     retry_of: Operation | None = None,
     queue: str = "default",
     secrets: Mapping[str, str] | None = None,
+    carried: Carried | None = None,
 ) -> Operation:
     at = now()
     sealed = plan.sealed(policy_digest=requirement.policy_digest)
@@ -237,6 +270,7 @@ def _submit(
         votes_needed=requirement.votes_needed,
         requirement=requirement.as_json(),
         self_confirmed=self_confirmed,
+        standing=carried.change if carried else None,
         queue=queue,
         created_at=at,
         submitted_at=at,
@@ -245,7 +279,9 @@ def _submit(
     for name, value in (secrets or {}).items():
         OperationSecret.objects.create(operation=operation, name=name, value_sealed=field_cipher().seal(value))
     _name_targets(operation, sealed)
-    _record_plan(operation, sealed, requirement)
+    _record_plan(operation, sealed, requirement, carried)
+    if carried:
+        return enqueue(operation, event="op.approved_once", data=carried.as_told())
     if requirement.gated:
         return move(operation, State.PENDING_APPROVAL)
     return enqueue(operation, event="op.self_confirmed" if self_confirmed else "op.queued")
@@ -258,7 +294,7 @@ def _name_targets(operation: Operation, plan: Plan) -> None:
         )
 
 
-def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requirement) -> None:
+def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requirement, carried: Carried | None) -> None:
     audit.record(
         "op.planned",
         operation=operation,
@@ -269,6 +305,7 @@ def _record_plan(operation: Operation, plan: Plan, requirement: approvals.Requir
             "policies": list(requirement.policies),
             **sealed_facts(operation),
             **_replayable(operation, plan, requirement),
+            **(approvals.told_of(carried.standing, plan, as_told(carried.slot)) if carried else {}),
         },
     )
 

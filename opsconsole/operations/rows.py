@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opsconsole import change_runs
 from opsconsole.clock import now
 from opsconsole.dispatch import publish_on_commit
@@ -14,9 +16,9 @@ def locked(operation: Operation) -> Operation:
     return Operation.objects.select_for_update(of=("self",)).get(pk=operation.pk)
 
 
-def queue(operation: Operation, *, event: str) -> Operation:
+def queue(operation: Operation, *, event: str, data: dict[str, Any] | None = None) -> Operation:
     """Queue for a worker, or, for a change of the console itself, do it within this transaction."""
-    row = move(operation, State.QUEUED, event=event, run_after=now())
+    row = move(operation, State.QUEUED, event=event, run_after=now(), data=data)
     if row.kind == change_runs.KIND:
         return change_runs.execute(row)
     publish_on_commit(row)

@@ -12,7 +12,7 @@ from opsconsole.audit.reconciliation import VOTE_FIELDS
 from opsconsole.audit.told import as_told
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
-from opsconsole.models import Account, Operation, Vote
+from opsconsole.models import Account, Operation, Schedule, Vote
 from opsconsole.operations.confirming import Typed, require_typed
 from opsconsole.operations.rows import locked, queue
 from opsconsole.states import State
@@ -53,10 +53,14 @@ def reject(
 
 
 def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Operation:
-    """Take one's own approval back; possible until the operation is armed."""
+    """Take one's own approval back; possible until the operation is armed.
+
+    An approval that stands for the runs of a schedule can be taken back later too: they then wait for people again.
+    """
     with transaction.atomic():
         row = locked(operation)
-        if row.state not in WITHDRAWABLE or hasattr(row, "grant"):
+        stands = stands_for_runs(row)
+        if not stands and (row.state not in WITHDRAWABLE or hasattr(row, "grant")):
             raise Overtaken(row)
         mine = row.votes.filter(person_id=account.person_id).last()
         if mine is None or mine.decision != Vote.Decision.APPROVE:
@@ -64,7 +68,7 @@ def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Ope
                 "no_vote", "You have no approval here that could be withdrawn.", "Open the operation to see who voted."
             )
         _record_vote(row, Vote.Decision.WITHDRAW, account, reason, mine.auth_at, mine.ip)
-        if row.state == State.PENDING_APPROVAL or approvals.tally(row, at=now()).satisfied:
+        if stands or row.state == State.PENDING_APPROVAL or approvals.tally(row, at=now()).satisfied:
             return row
         if row.state == State.QUEUED:
             return move(row, State.CANCELLED, reason=f"{account.person.name} withdrew the approval before it ran.")
@@ -77,6 +81,13 @@ def withdraw(operation: Operation, *, account: Account, reason: str = "") -> Ope
             cancel_requested_at=now(),
             cancel_requested_by=account,
         )
+
+
+def stands_for_runs(operation: Operation) -> bool:
+    """Whether the votes on it carry the runs of a schedule until something ends that."""
+    row = Schedule.objects.filter(changed_by=operation).select_related("changed_by").first()
+    standing = approvals.standing_of(row, at=now()) if row and operation.state == State.SUCCEEDED else None
+    return standing is not None and not standing.ended
 
 
 def _vote(

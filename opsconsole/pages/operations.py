@@ -13,7 +13,7 @@ from opsconsole import approvals, kinds, reauth
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Environment, Operation, Person, Vote
-from opsconsole.operations.voting import WITHDRAWABLE
+from opsconsole.operations.voting import WITHDRAWABLE, stands_for_runs
 from opsconsole.pages import drafts, looks
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
@@ -101,6 +101,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "lost": looks.lost_rows(effects),
         "evidence": looks.facts_of(_shown_evidence(plan)),
         "tally": tally,
+        "standing": tally.standing,
         "taken": sum(1 for seat in tally.seats if seat.person),
         "waits": waits,
         "may_decide": waits and not hindrances,
@@ -168,7 +169,7 @@ def _hindrance(found: list[Refused]) -> Refused | None:
 
 
 def _may_withdraw(request: HttpRequest, operation: Operation) -> bool:
-    if operation.state not in WITHDRAWABLE or hasattr(operation, "grant"):
+    if not stands_for_runs(operation) and (operation.state not in WITHDRAWABLE or hasattr(operation, "grant")):
         return False
     mine = operation.votes.filter(person_id=account_of(request).person_id, digest=operation.digest).last()
     return mine is not None and mine.decision == Vote.Decision.APPROVE

@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from opsconsole import kinds
 from opsconsole.changes import get_change
-from opsconsole.changes.schedules import newest_of
+from opsconsole.changes.schedules import EACH_RUN, ONCE, newest_of
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Database, Environment, Schedule, ScheduleSlot
@@ -72,6 +72,11 @@ class ScheduleForm(AskingForm):
         help_text="A blackout each day, in the same time zone; what is due then starts after it.",
     )  # fmt: skip
     ends = forms.TimeField(required=False, label="until", widget=forms.TimeInput(attrs={"type": "time"}))
+    approval = forms.ChoiceField(
+        choices=((ONCE, "once, by whoever confirms this"), (EACH_RUN, "each run by itself")),
+        label="Where a policy asks for people, its runs are approved",
+        help_text="A run that would cost rows always waits.",
+    )  # fmt: skip
     reason = ReasonField()
 
     def __init__(self, *args: Any, known: bool, **kwargs: Any) -> None:
@@ -130,6 +135,8 @@ def schedule_page(request: HttpRequest, schedule: str) -> HttpResponse:
         crumb=told.row.name,
         crumbs=[("Schedules", "/schedules/")],
         told=told,
+        once=standing.approved_once(told.row, visible_databases(account_of(request))) if told.row.enabled else None,
+        asks=told.row.enabled and standing.asks_people(told.row),
         databases=standing.databases_of(told.row, visible_databases(account_of(request))),
         slots=list(_slots(request, told.row)[:SLOTS]),
         versions=[(row, standing.sentence(row)) for row in versions],
@@ -221,6 +228,7 @@ def _initial(name: str) -> Mapping[str, Any]:
         "parameters": "\n".join(f"{key}={value}" for key, value in row.parameters.items()),
         "begins": window.get("from"),
         "ends": window.get("to"),
+        "approval": ONCE if row.template or not standing.asks_people(row) else EACH_RUN,
     }
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from opsconsole import audit, kinds, operations
+from opsconsole import approvals, audit, kinds, operations
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Account, Database, Operation, Schedule, ScheduleSlot
@@ -107,11 +107,11 @@ def _begin(schedule: Schedule, database: Database, slot: datetime, late: timedel
         _again.pop(key, None)
         return _tell(schedule, database, [slot], State.REFUSED, f"{error.why} {error.next_step}".strip())
     _again.pop(key, None)
+    reason = f"Schedule {schedule.name}, due at {slot:%Y-%m-%d %H:%M} UTC."
     try:
         with transaction.atomic():
-            operation = operations.submit(
-                prepared, reason=f"Schedule {schedule.name}, due at {slot:%Y-%m-%d %H:%M} UTC."
-            )
+            carried, why = _carried(schedule, prepared, slot)
+            operation = operations.submit(prepared, reason=f"{reason} {why}".strip(), carried=carried)
             _keep(schedule, database, slot, State.STARTED, operation=operation)
     except IntegrityError:
         if not ScheduleSlot.objects.filter(schedule=schedule.name, database=database, slot=slot).exists():
@@ -139,6 +139,20 @@ def _prepared(schedule: Schedule, database: Database) -> operations.Prepared:
             "confirmed, and nobody else would be asked.",
             "Set the schedule anew; whoever confirms it then sees this database.",
         ) from None
+
+
+def _carried(
+    schedule: Schedule, prepared: operations.Prepared, slot: datetime
+) -> tuple[operations.Carried | None, str]:
+    """Whether the schedule's standing approval carries the run, and if not, why it waits for people."""
+    at = now()
+    standing_approval = approvals.standing_of(schedule, at=at)
+    if not prepared.requirement.gated or standing_approval is None:
+        return None, ""
+    tally = approvals.standing_tally(standing_approval, prepared.plan, prepared.requirement, at=at)
+    if not tally.satisfied:
+        return None, f"Its standing approval does not carry it: {'; '.join(tally.missing).rstrip('.')}."
+    return operations.Carried(standing=standing_approval, votes=tally.votes, slot=slot), ""
 
 
 def _asker(schedule: Schedule, database: Database) -> Account | None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Max, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from opsconsole import kinds
+from opsconsole import approvals, kinds
 from opsconsole.clock import now
 from opsconsole.models import Database, Schedule, ScheduleSlot
+from opsconsole.plans import Plan
 from opsconsole.posture import Level, Line
 from opsconsole.scheduling.times import Times
+from opsconsole.targets import plan_target
 
 TOLD = timedelta(days=7)  # how long a time that went wrong is told of, unless a later one went well
 CLOCK_WENT_BACK = timedelta(hours=1)
@@ -53,6 +57,53 @@ def last_slots(schedule: Schedule) -> dict[int, datetime]:
     """The last time of each database that something is known of, by database id."""
     rows = ScheduleSlot.objects.filter(schedule=schedule.name).order_by()
     return dict(rows.values_list("database").annotate(last=Max("slot")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Once:
+    """How the approval stands that was given once for a schedule's runs.
+
+    `places` are the databases of its template, `lacks` says by database what is missing there.
+    """
+
+    standing: approvals.Standing
+    ballots: tuple[approvals.Ballot, ...]
+    places: tuple[Mapping[str, Any], ...]
+    lacks: Mapping[str, str]
+
+    @property
+    def holds(self) -> bool:
+        return not (self.standing.ended or self.lacks)
+
+
+def approved_once(schedule: Schedule, among: QuerySet[Database] | None = None) -> Once | None:
+    """Who approved its runs once, until when, and what has ended that; None where each run asks for itself.
+
+    `among` are the databases of which may be told.
+    """
+    at = now()
+    standing = approvals.standing_of(schedule, at=at)
+    if standing is None:
+        return None
+    kind, ballots, lacks = kinds.get(schedule.kind), dict[int, approvals.Ballot](), dict[str, str]()
+    settled = standing.template["parameters"]
+    concerned = databases_of(schedule, among)
+    for database in concerned:
+        plan = Plan(kind=kind.name, summary="", targets=(plan_target(database, None),), parameters=settled)
+        tally = approvals.standing_tally(standing, plan, approvals.requirement_for(kind, plan.targets, at=at), at=at)
+        ballots |= {ballot.vote.pk: ballot for ballot in tally.ballots}
+        if missing := [why for why in tally.missing if why not in standing.ended]:
+            lacks[database.name] = "; ".join(missing)
+    seen = {database.pk for database in concerned}
+    places = tuple(place for place in standing.template["databases"] if place["database"] in seen)
+    return Once(standing=standing, ballots=tuple(ballots.values()), places=places, lacks=lacks)
+
+
+def asks_people(schedule: Schedule) -> bool:
+    """Whether a policy asks for people somewhere where it runs."""
+    kind, at = kinds.get(schedule.kind), now()
+    each = ([plan_target(database, None)] for database in databases_of(schedule))
+    return any(approvals.requirement_for(kind, targets, at=at).gated for targets in each)
 
 
 def where(schedule: Schedule) -> str:

@@ -49,8 +49,8 @@ GUARDED: tuple[type[Model], ...] = (*APPEND_ONLY, Operation, OperationTarget, Me
                                     Account, Bootstrap, Store, TrustedKey)  # fmt: skip
 PEOPLE_WHO_DECIDE = "('approvers','administrators')"
 SEALED_COLUMNS = (
-    "kind", "database_id", "requester_id", "requester_person_id", "token_id", "retry_of_id", "parent_id", "plan_text",
-    "digest", "plan_format", "gated", "votes_needed", "requirement", "created_at",
+    "kind", "database_id", "requester_id", "requester_person_id", "token_id", "retry_of_id", "parent_id", "standing_id",
+    "plan_text", "digest", "plan_format", "gated", "votes_needed", "requirement", "created_at",
 )  # fmt: skip
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
 TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "target_hours",
@@ -284,9 +284,13 @@ def _no_edge() -> str:
 
 
 def _votes_missing() -> str:
-    """A gated operation starts to run with too few people whose last vote on its digest approves, or with a veto."""
-    votes, people = table_of(Vote), table_of(Person)
-    mine = "v.operation_id = NEW.id AND v.digest = NEW.digest"
+    """A gated operation starts to run with too few people whose last vote on its digest approves, or with a veto.
+
+    For a run that was approved once, the votes on its schedule's change count, while that version is in force.
+    """
+    votes, people, operations = table_of(Vote), table_of(Person), table_of(Operation)
+    change = f"(SELECT c.digest FROM {operations} c WHERE c.id = NEW.standing_id)"
+    mine = f"v.operation_id = COALESCE(NEW.standing_id, NEW.id) AND v.digest = COALESCE({change}, NEW.digest)"
     later = "w.operation_id = v.operation_id AND w.digest = v.digest AND w.person_id = v.person_id AND w.id > v.id"
     approving = (
         f"SELECT count(DISTINCT v.person_id) FROM {votes} v JOIN {people} p ON p.id = v.person_id "
@@ -297,7 +301,18 @@ def _votes_missing() -> str:
     veto = f"EXISTS (SELECT 1 FROM {votes} v WHERE {mine} AND v.decision = 'veto')"
     return (
         "NEW.state = 'running' AND OLD.state <> 'running' AND NEW.gated "
-        f"AND (({approving}) < NEW.votes_needed OR {veto})"
+        f"AND (({approving}) < NEW.votes_needed OR {veto} OR (NEW.standing_id IS NOT NULL AND NOT ({_standing()})))"
+    )
+
+
+def _standing() -> str:
+    """The change that a run names set the newest version of a schedule of its kind, which is on and has a template."""
+    schedules = table_of(Schedule)
+    return (
+        f"EXISTS (SELECT 1 FROM {table_of(Operation)} c JOIN {schedules} s ON s.changed_by_id = c.id "
+        "WHERE c.id = NEW.standing_id AND c.kind = 'change' AND c.state = 'succeeded' AND s.enabled "
+        "AND s.kind = NEW.kind AND CAST(s.template AS text) <> '{}' "
+        f"AND NOT EXISTS (SELECT 1 FROM {schedules} t WHERE t.name = s.name AND t.version > s.version))"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -27,7 +28,7 @@ class Command(ConsoleCommand):
         self.verb(verbs, "show", self.show, "one schedule: next times, last times").add_argument("name")
         setting = self.verb(verbs, "set", self.set, "ask for a schedule, or for a new version of one")
         setting.add_argument("name")
-        for option in ("title", "kind", "cron", "timezone", "missed", "late-minutes"):
+        for option in ("title", "kind", "cron", "timezone", "missed", "late-minutes", "approval"):
             setting.add_argument(f"--{option}", default=None)
         for option in ("databases", "environments", "tags"):
             setting.add_argument(f"--{option}", default=None, help="names with commas; empty for all")
@@ -69,11 +70,22 @@ class Command(ConsoleCommand):
                 for s in slots
             ]
         }
-        self.answer(facts, f"{standing.sentence(row)}.\n\n{past}")
+        self.answer(facts, f"{standing.sentence(row)}.\n{_approved(row)}\n{past}")
         return Exit.OK
 
     def set(self, options: Options) -> Exit:
-        keys = ("title", "kind", "cron", "timezone", "missed", "late_minutes", "databases", "environments", "tags")
+        keys = (
+            "title",
+            "kind",
+            "cron",
+            "timezone",
+            "missed",
+            "late_minutes",
+            "approval",
+            "databases",
+            "environments",
+            "tags",
+        )
         wanted: dict[str, Any] = {key: options[key] for key in keys if options[key] is not None}
         if options["set"]:
             wanted["parameters"] = dict(_pair(text) for text in options["set"])
@@ -103,8 +115,24 @@ def _facts(row: Schedule) -> dict[str, Any]:
         "name": row.name, "version": row.version, "title": row.title, "enabled": row.enabled, "kind": row.kind,
         "parameters": row.parameters, "match": row.match, "cron": row.cron, "timezone": row.timezone,
         "missed": row.missed, "late_minutes": row.late_minutes, "blackouts": row.blackouts, "next": _next(row),
-        "sentence": standing.sentence(row), "url": address_of(row.get_absolute_url()),
+        "sentence": standing.sentence(row), "approved_until": _until(row), "url": address_of(row.get_absolute_url()),
     }  # fmt: skip
+
+
+def _until(row: Schedule) -> datetime | None:
+    once = standing.approved_once(row) if row.enabled else None
+    return once.standing.until if once and once.holds else None
+
+
+def _approved(row: Schedule) -> str:
+    once = standing.approved_once(row) if row.enabled else None
+    if once is None:
+        return "Each run waits for approvals.\n" if row.enabled and standing.asks_people(row) else ""
+    names = " and ".join(b.vote.person.name for b in once.ballots if b.vote.decision == "approve") or "nobody"
+    if once.holds:
+        return f"Its runs were approved once by {names}, until {once.standing.until:%Y-%m-%d %H:%M} UTC.\n"
+    ended = [*once.standing.ended, *(f"On {name}: {why}" for name, why in once.lacks.items())]
+    return f"Its standing approval (by {names}) does not carry its runs: {' '.join(ended)}\n"
 
 
 def _cells(row: Schedule) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from tests.opsconsole.pages.conftest import Office
 ASKED = {
     "name": "copies", "title": "Copies of savings", "kind": "copy", "parameters": "", "databases": "savings",
     "tags": "", "cron": "0 3 * * 1-5", "timezone": "Europe/Berlin", "missed": "tell", "late_minutes": "60",
-    "begins": "08:00", "ends": "18:00", "reason": "as agreed",
+    "begins": "08:00", "ends": "18:00", "approval": "once", "reason": "as agreed",
 }  # fmt: skip
 
 
@@ -46,7 +46,11 @@ def test_a_proposal_counts_when_it_is_confirmed_and_can_be_changed_and_switched_
 
 
 def test_what_a_proposal_means_is_said_before_it_is_asked_for(office: Office) -> None:
-    html = office.at("ada").post("/schedule-form/preview/", {**ASKED, "kind": "scrub"}).content.decode()
+    html = (
+        office.at("ada")
+        .post("/schedule-form/preview/", {**ASKED, "kind": "scrub", "approval": "each_run"})
+        .content.decode()
+    )
     assert "Scrub savings at 03:00" in html
     assert "Each run of it waits for the approvals that it needs" in html
     wrong = office.at("ada").post("/schedule-form/preview/", {**ASKED, "cron": "* * * * *"}).content.decode()

@@ -3,89 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 
-from opsconsole import audit, kinds, operations, posture
+from opsconsole import operations, posture
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Database, Operation, Schedule, ScheduleSlot
 from opsconsole.posture import Level
 from opsconsole.scheduling import due, standing
 from opsconsole.states import State
-from tests.opsconsole.approvals.scenes import Copy, Scrub, add_database, approve, later
+from tests.opsconsole.approvals.scenes import add_database, approve, later
+from tests.opsconsole.scheduling.scenes import FIRST, NIGHTLY, daily, set_up, soon, unsound
 from tests.support.people import assemble, close_bootstrap
-
-NIGHTLY = {"name": "copies", "title": "Copies", "kind": "copy", "databases": "savings"}
-FIRST = {"minutes": 12}
-
-
-def soon() -> datetime:
-    return datetime.now(UTC) + timedelta(minutes=10)
-
-
-def daily() -> str:
-    """A time of each day whose first one is in ten minutes."""
-    return f"{soon().minute} {soon().hour} * * *"
-
-
-class Refusing(Copy):
-    name = "refusing"
-
-    def plan(self, request: kinds.Request) -> Any:
-        raise Refused("no_space", "There is no room.", "Make some.")
-
-
-class Crashing(Copy):
-    name = "crashing"
-
-    def plan(self, request: kinds.Request) -> Any:
-        if request.database.name == "sandbox":
-            raise RuntimeError("nobody foresaw this")
-        return super().plan(request)
-
-
-@pytest.fixture(autouse=True)
-def kinds_of_tests(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[None]:
-    known = {kind.name: kind for kind in (Scrub(), Copy(), Refusing(), Crashing())}
-    monkeypatch.setattr(kinds, "_REGISTRY", {**kinds._REGISTRY, **known})
-    settings.SCHEDULES = True
-    yield
-    due._again.clear()
-
-
-@pytest.fixture
-def people(console: Any) -> Any:
-    """Ada may ask, grace approves; savings is protected, sandbox is not, and only schedules of tests are on."""
-    cast = assemble()
-    add_database("savings", "production")
-    add_database("sandbox", "development")
-    for shipped in Schedule.objects.filter(changed_by=None):
-        operations.request_change("schedule.off", {"name": shipped.name}, account=cast.admin)
-    add_database("crm", "production", owner_group="sales")
-    close_bootstrap()
-    return cast
-
-
-def set_up(people: Any, **more: Any) -> Schedule:
-    asked = operations.request_change(
-        "schedule.set", {"cron": daily(), **NIGHTLY, **more}, account=people.ada, reason="as agreed"
-    )
-    assert asked.state == State.PENDING_APPROVAL
-    assert approve(people.grace, asked).state == State.SUCCEEDED
-    return Schedule.objects.order_by("-id").first()  # type: ignore[return-value]
 
 
 def slots() -> list[tuple[str, int | None]]:
     return [(slot.state, slot.operation_id) for slot in ScheduleSlot.objects.order_by("slot", "database")]
-
-
-def unsound() -> list[str]:
-    """What the history finds wrong; the databases of these tests came without events."""
-    return [finding.why for finding in audit.verify(approvals=True).findings if finding.code != "database"]
 
 
 def test_a_time_that_has_come_is_an_operation_like_any_other(people: Any) -> None:
@@ -176,8 +112,8 @@ def test_a_blackout_holds_back_and_what_was_due_runs_after_it(people: Any) -> No
         assert due.start() == 1
 
 
-def test_what_changes_a_protected_database_waits_for_people_each_time(people: Any) -> None:
-    schedule = set_up(people, name="scrubs", kind="scrub")
+def test_what_changes_a_protected_database_waits_for_people_each_time_if_it_is_asked_for_so(people: Any) -> None:
+    schedule = set_up(people, name="scrubs", kind="scrub", approval="each_run")
     assert schedule.changed_by is not None
     assert "waits for the approvals" in schedule.changed_by.plan.risk_reasons[0]
     with later(**FIRST):
