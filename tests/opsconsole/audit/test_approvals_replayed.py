@@ -106,6 +106,32 @@ class Log:
     def arm(self, number: int = 1, **more: Any) -> int:
         return self.tell("op.armed", operation=number, **{"digest": f"plan {number}", **more})
 
+    def schedule(self, number: int = 7, *, voters: tuple[int, ...] = (GRACE,), askers: tuple[int, ...] = (ADA,),
+                 version: int = 1, enabled: bool = True, **more: Any) -> None:  # fmt: skip
+        """A confirmed change sets the schedule `scrubs`, whose runs on database 1 are approved with it."""
+        place = {"database": 1, "name": "db1", "identity": "db 1", **PRODUCTION}
+        template = {"schedule": "scrubs", "version": version, "kind": "restore",
+                    "parameters": {"mode": "swap", "from": ""}, "databases": [place],
+                    "policies": "sha256:0", "days": 90, "varies": [], **more}  # fmt: skip
+        self.change(number, "schedule.set", askers=askers, votes=len(voters), roles=("approvers",))
+        for person in voters:
+            self.vote(person, number)
+        self.arm(number)
+        self.tell(
+            "schedule.changed", operation=number, name="scrubs", version=version, enabled=enabled, template=template
+        )
+        self.tell("op.succeeded", operation=number, to="succeeded")
+
+    def run(self, number: int = 20, *, standing: int | None = 7, armed: bool = True, **more: Any) -> None:
+        """A run of it, on the approval that operation 7 gave once."""
+        given = self.replay._given.get(7)
+        template = given.digest if given and given.template else "sha256:0"
+        told = {"standing": standing, "slot": "2026-11-02T12:30:00+00:00", "template": template, "costs": False,
+                "parameters": {"mode": "swap", "from": "12"}}  # fmt: skip
+        self.plan(number, **{**told, **more})
+        if armed:
+            self.arm(number)
+
     @property
     def found(self) -> list[str]:
         self.replay.finish()
@@ -173,7 +199,22 @@ def change_that_was_confirmed(log: Log) -> None:
     log.tell("op.succeeded", operation=7, to="succeeded")
 
 
-SOUND = [two_of_two, undo_under_a_rule_for_restores, withdrawn_and_given_again, own_request_on_an_unprotected_one,
+def runs_of_a_schedule_that_was_approved_once(log: Log) -> None:
+    log.schedule()
+    log.run(20)
+    log.tell("op.succeeded", operation=20, to="succeeded")
+    log.run(21, slot="2026-11-03T12:30:00+00:00")
+
+
+def run_of_a_schedule_that_was_approved_anew(log: Log) -> None:
+    log.schedule()
+    log.vote(GRACE, 7, decision="withdraw")
+    log.schedule(9, version=2)
+    log.run(20, standing=9, template=log.replay._given[9].digest)
+
+
+SOUND = [two_of_two, runs_of_a_schedule_that_was_approved_once, run_of_a_schedule_that_was_approved_anew,
+         undo_under_a_rule_for_restores, withdrawn_and_given_again, own_request_on_an_unprotected_one,
          own_password_changed_after_the_vote, rule_that_begins_later,
          backup_that_is_tried_again, change_that_was_confirmed]  # fmt: skip
 
@@ -432,6 +473,152 @@ def its_guardians_asked_for_two(log: Log) -> None:
     log.arm(7)
 
 
+# -- on an approval that stands for the runs of a schedule
+
+
+def no_schedule_stands_behind_it(log: Log) -> None:
+    log.run()
+
+
+def a_schedule_without_a_template_stands_behind_it(log: Log) -> None:
+    log.change(7, "schedule.set")
+    log.vote(GRACE, 7)
+    log.arm(7)
+    log.tell("schedule.changed", operation=7, name="scrubs", version=1, enabled=True, template={})
+    log.tell("op.succeeded", operation=7, to="succeeded")
+    log.run()
+
+
+def the_schedule_was_changed_by_nobody(log: Log) -> None:
+    log.tell("schedule.changed", operation=7, name="scrubs", version=1, enabled=True, template={"days": 90})
+
+
+def nobody_confirmed_the_schedule(log: Log) -> None:
+    log.schedule(voters=())
+    log.run()
+
+
+def whoever_asked_for_the_schedule_approved_it(log: Log) -> None:
+    log.schedule(askers=(GRACE,))
+    log.run()
+
+
+def the_schedule_was_asked_for_on_a_shell(log: Log) -> None:
+    log.schedule(askers=())
+    log.run(askers=[])
+
+
+def the_standing_approval_was_taken_back(log: Log) -> None:
+    log.schedule()
+    log.vote(GRACE, 7, decision="withdraw")
+    log.run()
+
+
+def it_was_given_after_the_schedule_was_set(log: Log) -> None:
+    log.schedule()
+    log.vote(LINUS, 7)
+
+
+def the_schedule_was_changed_since(log: Log) -> None:
+    log.schedule()
+    log.schedule(9, version=2)
+    log.run()
+
+
+def the_schedule_was_switched_off(log: Log) -> None:
+    log.schedule()
+    log.schedule(9, version=2, enabled=False)
+    log.run()
+
+
+def the_standing_approval_ran_out(log: Log) -> None:
+    log.schedule()
+    log.tell("auth.login", minutes=91 * 24 * 60)
+    log.run()
+
+
+def its_template_lets_it_stand_for_ever(log: Log) -> None:
+    log.schedule(days=10_000)
+    log.tell("auth.login", minutes=367 * 24 * 60)
+    log.run()
+
+
+def a_policy_came_after_the_schedule(log: Log) -> None:
+    log.schedule()
+    strict(log, match={"kinds": ["backup"]})
+    log.run()
+
+
+def the_template_is_another_one(log: Log) -> None:
+    log.schedule()
+    log.run(template="sha256:another")
+
+
+def another_kind_ran(log: Log) -> None:
+    log.schedule()
+    log.run(kind="undo")
+
+
+def it_had_other_settings(log: Log) -> None:
+    log.schedule()
+    log.run(parameters={"mode": "inplace", "from": "12"})
+
+
+def it_cost_rows(log: Log) -> None:
+    log.schedule()
+    log.run(costs=True)
+
+
+def it_went_to_another_database(log: Log) -> None:
+    log.schedule()
+    log.change(8, "database.add")
+    log.vote(GRACE, 8)
+    log.arm(8)
+    log.database(3, "production", operation=8)
+    log.tell("op.succeeded", operation=8, to="succeeded")
+    log.run(targets=[{"database": 3, "identity": "db 3", "role": "target"}])
+
+
+def the_database_became_another(log: Log) -> None:
+    log.schedule()
+    log.run(targets=[{"database": 1, "identity": "db 99", "role": "target"}])
+
+
+def the_database_was_tagged_since(log: Log) -> None:
+    log.schedule()
+    log.change(8, "database.edit", touches=[1], roles=("approvers",))
+    log.vote(GRACE, 8)
+    log.arm(8)
+    log.tell("database.changed", operation=8, database=1, old={"tags": []}, new={"tags": ["pci"]})
+    log.tell("op.succeeded", operation=8, to="succeeded")
+    log.run()
+
+
+def it_ran_twice_for_one_time(log: Log) -> None:
+    log.schedule()
+    log.run(20)
+    log.tell("op.succeeded", operation=20, to="succeeded")
+    log.run(21)
+
+
+def the_role_was_taken_away_and_given_back(log: Log) -> None:
+    log.schedule()
+    for number, action, type in ((8, "membership.remove", "removed"), (9, "membership.add", "added")):
+        log.change(number, action)
+        log.vote(LINUS, number)
+        log.arm(number)
+        told = {"person": GRACE, "role": "approvers", "owner_group": "default", "counts_from": log.at.isoformat()}
+        log.tell(f"membership.{type}", operation=number, **told)
+        log.tell("op.succeeded", operation=number, to="succeeded")
+    log.run()
+
+
+def two_must_agree_and_one_had(log: Log) -> None:
+    strict(log)
+    log.schedule()
+    log.run(requirement=needs(2))
+
+
 UNSOUND: dict[Callable[[Log], None], str] = {
     nobody_voted: "1 of 1 other people (1 of approvers of default) within 240 min are missing",
     fewer_voted_for_an_undo_than_must_for_a_restore: "policies asked for 2 other people",
@@ -466,6 +653,29 @@ UNSOUND: dict[Callable[[Log], None], str] = {
     a_change_of_nobody_needs_two: "a change needs 2 other people",
     engineers_confirmed_a_change: "a change needs 1 other people who confirm changes",
     a_protected_database_was_moved_without_its_guardians: "did not ask those who guard the databases that it touches",
+    no_schedule_stands_behind_it: "no schedule was approved once by operation 7",
+    a_schedule_without_a_template_stands_behind_it: "no schedule was approved once by operation 7",
+    the_schedule_was_changed_by_nobody: "schedule.changed: no armed change stands behind it",
+    nobody_confirmed_the_schedule: "1 of 1 other people (1 of approvers of default) within 240 min are missing",
+    whoever_asked_for_the_schedule_approved_it: "person 2 asked for it",
+    the_schedule_was_asked_for_on_a_shell: "policies asked for 2 other people",
+    the_standing_approval_was_taken_back: "1 of 1 other people",
+    it_was_given_after_the_schedule_was_set: "op.voted: the history does not know this operation, or it had ended",
+    the_schedule_was_changed_since: "the schedule scrubs had been changed or switched off",
+    the_schedule_was_switched_off: "the schedule scrubs had been changed or switched off",
+    the_standing_approval_ran_out: "the approval of the schedule scrubs had run out on 2027-01-31",
+    its_template_lets_it_stand_for_ever: "the approval of the schedule scrubs had run out",
+    a_policy_came_after_the_schedule: "policies had changed since the schedule was approved",
+    the_template_is_another_one: "the template that was approved is another one",
+    another_kind_ran: "a restore was approved, and no undo",
+    it_had_other_settings: "its mode is not what was approved",
+    it_cost_rows: "it would cost what nobody had approved",
+    it_went_to_another_database: "database 3 is not as it was approved",
+    the_database_became_another: "database 1 is not as it was approved",
+    the_database_was_tagged_since: "database 1 is not as it was approved",
+    it_ran_twice_for_one_time: "the schedule scrubs had a run of that time already",
+    the_role_was_taken_away_and_given_back: "the role of person 2 did not count yet",
+    two_must_agree_and_one_had: "1 of 2 other people",
     its_guardians_asked_for_two: "policies asked for 2 other people",
 }
 

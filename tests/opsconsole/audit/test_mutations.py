@@ -34,6 +34,7 @@ from opsconsole.models import (
     OperationTarget,
     Person,
     Policy,
+    Schedule,
     Vote,
 )
 from opsconsole.plans import canonical_json
@@ -45,14 +46,15 @@ from tests.support.tampering import forge_chain, guards_off
 
 LOG: tuple[type[models.Model], ...] = (AuditEvent, AuditSeal, AuditCheckpoint)
 RULES: tuple[type[models.Model], ...] = (
-    Vote, Policy, Operation, OperationTarget, ExecutionGrant, CredentialSeal, Membership, Environment, Database,
-    Person, Account, Bootstrap,
+    Vote, Policy, Schedule, Operation, OperationTarget, ExecutionGrant, CredentialSeal, Membership, Environment,
+    Database, Person, Account, Bootstrap,
 )  # fmt: skip
 WHO_AND_WHEN = {"id", "changed_by_id"}  # nothing follows from them, and the event tells who did it, and when
 OUT_OF_REACH: dict[type[models.Model], set[str]] = {
     AuditCheckpoint: {"id"},
     Vote: {"reason", "ip", "credential"},  # the event tells them; nobody counts by the first two
     Policy: {*WHO_AND_WHEN, "created_at"},
+    Schedule: {*WHO_AND_WHEN, "created_at"},  # a run under a standing approval is judged by the time of its event
     Operation: {  # what moves while it runs, and what a run says of itself
         "state_reason", "reason", "parent_id", "queue", "submitted_at", "run_after", "published_at", "waiting_for",
         "started_at", "deadline_at", "finished_at", "attempts", "fence", "runner_fence", "lost_at", "worker",

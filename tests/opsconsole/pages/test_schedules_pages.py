@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.test import override_settings
+
 from opsconsole.models import Operation, Schedule
-from tests.opsconsole.approvals.scenes import approve
+from opsconsole.scheduling import due
+from tests.opsconsole.approvals.scenes import approve, later
 from tests.opsconsole.pages.conftest import Office
 
 ASKED = {
@@ -62,3 +65,24 @@ def test_a_setting_that_the_kind_does_not_have_is_refused(office: Office) -> Non
     html = propose(office, parameters="speed=11").content.decode()
     assert "Copy has no setting called speed." in html
     assert "Write each setting as name=value" in propose(office, parameters="fast").content.decode()
+
+
+def test_pages_tell_who_approved_the_runs_of_a_schedule_once_until_when_and_what_ended_it(office: Office) -> None:
+    propose(office, kind="scrub", cron="0 3 * * *", begins="", ends="", missed="run_late")
+    change = Operation.objects.get(kind="change")
+    asked = office.at("grace").get(change.get_absolute_url()).content.decode()
+    assert "Whoever confirms it approves its runs on savings, for 90 days" in asked
+    approve(office.grace, change)
+    html = office.at("ada").get("/schedules/copies/").content.decode()
+    assert "Its runs are approved until" in html and "Grace" in html and "savings (production)" in html
+    with later(days=1), override_settings(SCHEDULES=True):
+        assert due.start() == 1
+    run = Operation.objects.get(kind="scrub")
+    page = office.at("ada").get(run.get_absolute_url()).content.decode()
+    assert 'standing approval of <a href="/schedules/copies/">copies</a>' in page
+    assert f'in <a href="{change.get_absolute_url()}">operation {change.pk}</a> and good until' in page
+    grace = office.at("grace")
+    assert "and the runs of its schedule with it" in grace.get(change.get_absolute_url()).content.decode()
+    grace.post(f"{change.get_absolute_url()}withdraw/", {"reason": "on second thoughts"})
+    html = office.at("ada").get("/schedules/copies/").content.decode()
+    assert "took the approval back" in html and "1 more of approvers of default" in html
