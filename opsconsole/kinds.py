@@ -271,8 +271,8 @@ def noun(name: str) -> str:
 def costs(plan: Plan) -> bool:
     """Whether a plan says what only its own approval can answer for: losses, or exact statements or bytes."""
     loses = plan.confirmation is not None or any(effect.lost or effect.changed for effect in plan.effects)
-    brings = any(step.sql or step.artifact for step in plan.steps)
-    return loses or (brings and get(plan.kind).mutates)
+    kind = _REGISTRY.get(plan.kind)  # one that is not there any more starts nothing
+    return loses or (kind is not None and kind.mutates and any(s.sql or s.artifact for s in kind.steps(plan)))
 
 
 def every() -> list[Kind]:
