@@ -51,7 +51,7 @@ def _refused(text: str) -> str:
         return "it holds several transactions (BEGIN TRANSACTION), and D1 runs a file in one of its own."
     last = None
     for last in statements.code(left):
-        if why := _forbidden(last.words):
+        if why := forbidden(last.words):
             return f"line {last.line} has {why}."
     if last and not last.ends:
         return (
@@ -60,7 +60,8 @@ def _refused(text: str) -> str:
     return ""
 
 
-def _forbidden(words: list[str]) -> str:
+def forbidden(words: list[str]) -> str:
+    """What D1 refuses about a statement that begins with these words, as in "line 3 has ..."; "" when it takes it."""
     first = words[0] if words else ""
     if first in _OF_TRANSACTIONS:
         return f"{first}, and D1 takes no transactions of others"

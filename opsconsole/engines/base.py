@@ -196,6 +196,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def definitions(self) -> Mapping[str, str]:
+        """Every user object's definition by kind and name ("column public.users.email"), as in `Survey`."""
+
+    @abstractmethod
     def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
         """Read everything in full, for a comparison with another time. `tick` is called often and may raise.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -104,6 +104,11 @@ class PostgresEngine(Engine):
     ) -> Iterator[PostgresScript]:
         with script.opened(self.connector, patience, read_only=read_only) as opened:
             yield opened
+
+    def definitions(self) -> Mapping[str, str]:
+        with self.connector.session() as session, session.transaction():
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return fingerprint.by_name(session)
 
     def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
         return surveying.survey(self.connector, tick, like)

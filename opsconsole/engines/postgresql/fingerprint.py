@@ -160,6 +160,12 @@ def lines(session: Connection) -> list[str]:
     return sorted(found)
 
 
+def by_name(session: Connection) -> dict[str, str]:
+    """Definitions by kind and name."""
+    found = (line.partition(": ") for line in lines(session))
+    return {name: definition for name, _, definition in found}
+
+
 def digest(session: Connection) -> str:
     """`sha256:` over the lines."""
     total = hashlib.sha256()

@@ -39,7 +39,7 @@ def survey(connector: Connector, tick: Callable[[], None], like: Survey | None) 
             if broken := proofs.orphans(session, key):
                 orphans[key.words] = broken
         invalid = tuple(name for (name,) in session.execute(_INVALID.encode()).fetchall())
-        lines, size = fingerprint.lines(session), catalogue.size_bytes(session)
+        definitions, size = fingerprint.by_name(session), catalogue.size_bytes(session)
         digest, empty = fingerprint.digest(session), _counted_only(session, tables)
     chosen = {table.full_name: _columns(table, like) for table in tables if table.columns}
     digests = empty | _digests(connector, settings, tables, chosen, tick)
@@ -52,7 +52,7 @@ def survey(connector: Connector, tick: Callable[[], None], like: Survey | None) 
             )
             for table in tables
         },
-        definitions=dict(_definition(line) for line in lines),
+        definitions=definitions,
         fingerprint=digest,
         size_bytes=size,
         orphans=orphans,
@@ -136,8 +136,3 @@ def _counted_only(session: Connection, tables: list[DataTable]) -> dict[str, tup
     """Tables without a column to digest."""
     bare = [(table.schema, table.name) for table in tables if not table.columns]
     return {f"{schema}.{name}": (rows, "") for (schema, name), rows in catalogue.counts(session, bare).items()}
-
-
-def _definition(line: str) -> tuple[str, str]:
-    name, _, definition = line.partition(": ")
-    return name, definition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -102,6 +102,10 @@ class SqliteEngine(Engine):
         enforced = self.is_d1 if foreign_keys is None else foreign_keys
         with self.spot() as spot, script.opened(spot, patience, read_only=read_only, foreign_keys=enforced) as opened:
             yield opened
+
+    def definitions(self) -> Mapping[str, str]:
+        with self.reading() as connection:
+            return surveying.definitions(connection)
 
     def survey(self, tick: Callable[[], None], *, like: Survey | None = None) -> Survey:
         with self.reading(seconds=SURVEY_SECONDS) as connection:

@@ -1,0 +1,177 @@
+"""A script that notes what it runs: seconds per statement, the failing one, and how long which table was locked."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from lifecycle.rehearsing import d1
+from lifecycle.rehearsing.steps import Step, steps_of
+from lifecycle.rehearsing.values import Failure, StatementRecord
+from lifecycle.sources.acts import Act, Unit
+from opsconsole.engines.scripting import Script, ScriptFailed, Value
+from opsconsole.engines.sqlite.script import statements
+from opsconsole.engines.surveying import Held
+
+SHOWN = 300  # characters of a statement
+NOBODY = "the ledger"
+
+
+@dataclass
+class Notes:
+    """What is noted while units run. `locks` are by `TableState.number`: the strongest mode, and milliseconds."""
+
+    look: Callable[[], Held]
+    statements: list[StatementRecord] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+    locks: dict[str, tuple[str, int]] = field(default_factory=dict)
+    failure: Failure | None = None
+    unit: Unit | None = None
+    act: Act | None = None
+    _held: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def turn_to(self, unit: Unit, act: Act) -> None:
+        self.unit, self.act = unit, act
+
+    def see_locks(self, since: float) -> None:
+        """Note what is held now; what was not held when we looked last came after `since`."""
+        for number, mode in self.look().items():
+            first = self._held.get(number, (mode, since))[1]
+            self._held[number] = (mode, first)
+
+    def locks_end(self) -> None:
+        """The transaction is over."""
+        for number, (mode, since) in self._held.items():
+            held = round((time.monotonic() - since) * 1000)
+            if held >= self.locks.get(number, ("", -1))[1]:
+                self.locks[number] = (mode, held)
+        self._held.clear()
+
+    def ran(self, text: str, line: int, seconds: float, *, failed: ScriptFailed | None = None) -> None:
+        migration = self.act.migration if self.act else ""
+        shown = text.strip()[:SHOWN]
+        self.statements.append(
+            StatementRecord(
+                migration=migration, line=line, text=shown, ms=round(seconds * 1000), failed=failed is not None
+            )
+        )
+        if failed is not None:
+            self.fail(failed, line, shown)
+
+    def fail(self, error: ScriptFailed, line: int = 0, text: str = "") -> None:
+        """Note the first failure; a later one comes of the first."""
+        self.failure = self.failure or Failure(
+            migration=self.act.migration if self.act else "",
+            title=self.unit.title if self.unit else "",
+            line=line,
+            text=text,
+            why=error.why,
+            code=error.code,
+        )
+
+
+class Noting(Script):
+    """Runs each text in steps where that means the same."""
+
+    def __init__(self, inner: Script, notes: Notes) -> None:
+        self._inner, self._notes = inner, notes
+
+    @abstractmethod
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None: ...
+
+    def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
+        return self._inner.ask(sql, values)
+
+    def write(self, sql: str, values: Sequence[Value] = ()) -> int:
+        try:
+            return self._inner.write(sql, values)
+        except ScriptFailed as error:
+            self._notes.fail(error, text=sql)
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        try:
+            with self._inner.transaction():
+                yield
+        except ScriptFailed as error:
+            self._notes.fail(error, text="COMMIT")
+            raise
+        finally:
+            self._notes.locks_end()
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._inner.in_transaction
+
+    def _one(self, step: Step, tick: Callable[[], None]) -> None:
+        began = time.monotonic()
+        try:
+            self._inner.run(step.text, tick=tick)
+        except ScriptFailed as error:
+            line = step.line + max(error.line, 1) - 1
+            self._notes.ran(step.text, line, time.monotonic() - began, failed=error)
+            raise ScriptFailed(error.why, code=error.code, line=line, locked=error.locked) from error
+        self._notes.ran(step.text, step.line, time.monotonic() - began)
+
+
+class NotingPostgres(Noting):
+    """A text of several statements is one implicit transaction there; here it is an explicit one, step by step."""
+
+    vendor: ClassVar[str] = "postgresql"
+
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+        steps, why = steps_of(text)
+        if why:
+            self._whole(text, why, tick)
+        elif self.in_transaction:
+            self._all(steps, tick)
+        else:
+            with self.transaction():
+                self._all(steps, tick)
+
+    def _all(self, steps: Sequence[Step], tick: Callable[[], None]) -> None:
+        for step in steps:
+            began = time.monotonic()
+            self._one(step, tick)
+            self._notes.see_locks(began)
+
+    def _whole(self, text: str, why: str, tick: Callable[[], None]) -> None:
+        migration = self._notes.act.migration if self._notes.act else ""
+        self._notes.whole.append(f"{migration or NOBODY}: {why}")
+
+        def seeing() -> None:
+            tick()
+            self._notes.see_locks(time.monotonic())
+
+        try:
+            self._one(Step(text, 1), seeing)
+            if self.in_transaction:
+                self._notes.see_locks(time.monotonic())
+        finally:
+            if not self.in_transaction:
+                self._notes.locks_end()
+
+
+class NotingSqlite(Noting):
+    """SQLite runs statement by statement anyway. With `as_d1`, what D1 refuses is refused."""
+
+    vendor: ClassVar[str] = "sqlite"
+
+    def __init__(self, inner: Script, notes: Notes, *, as_d1: bool) -> None:
+        super().__init__(inner, notes)
+        self._as_d1 = as_d1
+
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+        for line, statement in statements(text):
+            code = d1.COMMENTS.sub("", statement)
+            step = Step(code, line + statement[: len(statement) - len(code)].count("\n"))
+            if self._as_d1 and (why := d1.refusal(step.text)):
+                error = ScriptFailed(why, code="d1", line=step.line)
+                self._notes.ran(step.text, step.line, 0.0, failed=error)
+                raise error
+            self._one(step, tick)
