@@ -127,8 +127,11 @@ class Run(Protocol):
         """The commit point has passed: from now on it is too late to cancel."""
         ...
 
-    def after_step(self) -> None:
-        """The commit point of one step of several has passed: it stays, and before the next one may be cancelled."""
+    def after_step(self, *, witness: Mapping[str, Any]) -> None:
+        """The commit point of one step of several has passed: it stays, and the next one may still be cancelled.
+
+        `witness` has `done` and `of`, numbers of steps, for pages too.
+        """
         ...
 
     def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None: ...

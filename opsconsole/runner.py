@@ -101,8 +101,10 @@ class LiveRun:
             committed_at=now()
         )
 
-    def after_step(self) -> None:
+    def after_step(self, *, witness: Mapping[str, Any]) -> None:
         self.stepped, self.announced = True, False
+        held = Operation.objects.filter(pk=self.operation_id, fence=self.fence, state__in=HELD_BY_WORKER)
+        held.update(witness=dict(witness))
 
     def progress(self, done: int, total: int, unit: str, *, step: str = "") -> None:
         self._channel.send({"step": step, "done": done, "total": total, "unit": unit})

@@ -23,7 +23,7 @@ class Watch:
     tick: Callable[[], None] = lambda: None
     before: Callable[[Unit, Act], None] = lambda unit, act: None
     after: Callable[[Unit, Act, float], None] = lambda unit, act, seconds: None
-    before_commit: Callable[[Unit], None] = lambda unit: None  # the last look, inside the last transaction if any
+    before_commit: Callable[[Unit], None] = lambda unit: None  # after the last text, in its transaction if it has one
     again: Callable[[Unit, Act, ScriptFailed], bool] = lambda unit, act, error: False  # whether an act is tried anew
 
 
@@ -41,7 +41,7 @@ def execute(script: Script, unit: Unit, watch: Watch | None = None) -> None:
     watch, facts = watch or Watch(), _Facts()
     for phase in unit.always:
         _do(script, unit, phase, facts, Watch(tick=watch.tick))
-    last = next((phase for phase in reversed(unit.phases) if phase.transaction), unit.phases[-1])
+    last = next((phase for phase in reversed(unit.phases) if any(act.script for act in phase.acts)), unit.phases[-1])
     try:
         for phase in unit.phases:
             _do(script, unit, phase, facts, watch, last=phase is last)
@@ -56,6 +56,11 @@ def execute_all(script: Script, units: Sequence[Unit], watch: Watch | None = Non
     """Do units in order, up to the first that fails."""
     for unit in units:
         execute(script, unit, watch)
+
+
+def state(script: Script, act: Act) -> None:
+    """Run one statement of ours whose values are known beforehand, such as a tool's lock."""
+    script.write(act.sql, [_known(value, _Facts(), script.vendor) for value in act.values])
 
 
 def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *, last: bool = False) -> None:

@@ -76,7 +76,7 @@ class FakeRun:
     def after_commit(self) -> None:
         self.calls.append("after_commit")
 
-    def after_step(self) -> None:
+    def after_step(self, *, witness: Mapping[str, Any]) -> None:
         self.calls.append("after_step")
 
     def failpoint(self, name: str) -> None:

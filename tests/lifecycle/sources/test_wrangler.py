@@ -22,7 +22,6 @@ def folder_of(**texts: str) -> Folder:
 
 class TestWrangler(SourceContract):
     source = Wrangler()
-    d1 = True
 
     def folder(self, *texts: str | None) -> Folder:
         names = ["0001_notes", "0002_tags", "0003_extra"]

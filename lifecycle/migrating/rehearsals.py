@@ -1,0 +1,59 @@
+"""What a plan knows of rehearsals: which one tried exactly its units, and what came out.
+
+`lifecycle/rehearsing` registers how rehearsals are found; planning asks here and knows nothing of how they are made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from lifecycle.sources.acts import Unit
+from opsconsole.models import Database
+from opsconsole.plans import canonical_json, digest_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """The newest rehearsal of some units on a copy of one database.
+
+    `tables` are rows before and after, None where the table was not there; `losing` names those of which rows were
+    lost, or a column with values. `facts` are what else a page shows of it, as JSON without floats.
+    """
+
+    operation: int
+    at: datetime
+    verdict: str  # one sentence
+    held: bool  # nothing failed, and nothing was lost that the SQL does not name
+    tables: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def lost(self, table: str) -> int | None:
+        """How many rows of a table it lost; None when it does not know that table."""
+        if table not in self.tables:
+            return None
+        before, after = self.tables[table]
+        return max(0, (before or 0) - (after or 0))
+
+
+Finder = Callable[[Database, str], Rehearsed | None]
+_FINDERS: list[Finder] = []
+
+
+def register_finder(finder: Finder) -> None:
+    """Say how rehearsals are found: by database, and by `digest_of_units`. Raises TypeError for a second one."""
+    if _FINDERS:
+        raise TypeError("how rehearsals are found is registered twice")
+    _FINDERS.append(finder)
+
+
+def newest(database: Database, units: Sequence[Unit]) -> Rehearsed | None:
+    """The newest rehearsal of exactly these units on a copy of that database."""
+    return _FINDERS[0](database, digest_of_units(units)) if _FINDERS else None
+
+
+def digest_of_units(units: Sequence[Unit]) -> str:
+    """`sha256:...` over everything that would be done; what a rehearsal and a plan are matched by."""
+    return digest_of(canonical_json([unit.to_json() for unit in units]))
