@@ -5,10 +5,12 @@ from __future__ import annotations
 from lifecycle.sources import base
 from lifecycle.sources.dbmate import Dbmate
 from lifecycle.sources.gomigrate import GolangMigrate
+from lifecycle.sources.plain import Plain
+from lifecycle.sources.sqlx import Sqlx
 from lifecycle.sources.wrangler import Wrangler
 
 
 def register_sources() -> None:
     """Register every tool. Raises TypeError when one is registered twice."""
-    for source in (Wrangler(), GolangMigrate(), Dbmate()):
+    for source in (Dbmate(), GolangMigrate(), Plain(), Sqlx(), Wrangler()):
         base.register(source)

@@ -31,6 +31,12 @@ def plain(name: str, what: str) -> str:
     return name
 
 
+def named(options: Mapping[str, str], usual: str) -> str:
+    """The ledger's name by the options `table` and `schema`, ready to stand in SQL. Raises Usage for a bad one."""
+    parts = [part for part in (options.get("schema", ""), options.get("table") or usual) if part]
+    return ".".join(plain(part, "ledger") for part in parts)
+
+
 def columns(script: Script, table: str) -> tuple[str, ...]:
     """The columns of a table in their order; empty where there is none of that name. `table` may be schema.table.
 

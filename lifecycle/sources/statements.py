@@ -6,7 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lifecycle.sources.base import Place
 from opsconsole.engines.sqlite.script import statements
+from opsconsole.exceptions import Refused
+
+ENDING = frozenset({"BEGIN", "COMMIT", "END", "ROLLBACK"})  # a transaction around them would be over
 
 _TOKEN = re.compile(
     r"""(?P<quoted>'(?:[^']|'')*' | "(?:[^"]|"")*" | `[^`]*` | \[[^\]]*\])
@@ -44,3 +48,17 @@ def code(text: str) -> Iterator[Found]:
         bare = without_comments(statement).strip()
         if bare.strip(";").strip():
             yield Found(line, bare)
+
+
+def require_own_transaction(path: str, text: str, place: Place, marker: str) -> None:
+    """Raises Refused for a text for SQLite that begins or ends transactions, unless its marker says it runs in none."""
+    if place.engine != "sqlite" or text.startswith(marker):
+        return
+    for found in code(text):
+        if found.words[:1] and found.words[0] in ENDING and found.words[:2] != ["ROLLBACK", "TO"]:
+            raise Refused(
+                "file_refused",
+                f"{path} has {found.words[0]} in line {found.line}, but it runs inside a transaction together with its"
+                " row in the ledger.",
+                f"Take it out, or begin the file with {marker}.",
+            )

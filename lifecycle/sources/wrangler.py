@@ -8,15 +8,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lifecycle.sources import d1, reading
 from lifecycle.sources.acts import Act, Phase, Unit
-from lifecycle.sources.base import Entry, Folder, Ledger, Migration, Place, Refusal, Row, Source, State
+from lifecycle.sources.base import Folder, Ledger, Migration, Place, Row
 from lifecycle.sources.files import text_of
+from lifecycle.sources.keyed import Keyed
 from lifecycle.sources.wrangler_config import databases, matching
-from opsconsole.engines.scripting import Script
-from opsconsole.exceptions import Refused
 
 TABLE = "d1_migrations"
 _NUMBER = re.compile(r"\s*([+-]?\d+)")  # as parseInt reads one
@@ -28,13 +27,17 @@ _CREATE = """CREATE TABLE IF NOT EXISTS {table}(
 )"""
 
 
-class Wrangler(Source):
+class Wrangler(Keyed):
     """`table` and `pattern` are its options: the ledger's name, and which files below the folder are migrations."""
 
     name: ClassVar[str] = "wrangler"
     label: ClassVar[str] = "Wrangler (D1)"
     engines: ClassVar[frozenset[str]] = frozenset({"sqlite"})
     foreign_keys: ClassVar[bool | None] = True  # D1 always enforces them
+    required: ClassVar[frozenset[str]] = frozenset({"name"})
+    order: ClassVar[str] = "id"
+    goes_on: ClassVar[str] = "Wrangler applies it all the same."
+    minds_not: ClassVar[str] = "Wrangler does not mind."
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
         pattern = folder.options.get("pattern", "")
@@ -44,48 +47,21 @@ class Wrangler(Source):
             for name in (_by_segments(names) if pattern else _by_number(names))
         )
 
-    def ledger(self, script: Script, place: Place, options: Mapping[str, str]) -> Ledger:
-        table = _table(options)
-        names = reading.columns(script, table)
-        if "name" not in names:
-            return Ledger(table=table, exists=bool(names), facts={"columns": list(names)})
-        found = reading.rows(script, table, names, "ORDER BY id" if "id" in names else "")
-        rows = tuple(
-            Row(
-                key=str(row["name"] or ""),
-                name=str(row["name"] or ""),
-                applied_at=reading.moment(row.get("applied_at")),
-                raw=reading.as_json(row),
-            )
-            for row in found
-        )
-        return Ledger(table=table, exists=True, rows=rows, facts={"columns": list(names)})
+    def table(self, options: Mapping[str, str]) -> str:
+        return reading.plain(options.get("table") or TABLE, "ledger")
 
-    def compare(self, migrations: Sequence[Migration], ledger: Ledger) -> tuple[Entry, ...]:
-        of_key = {row.key: row for row in ledger.rows}
-        files = {migration.key for migration in migrations}
-        known = [_entry(migration, of_key.get(migration.key), migrations, set(of_key)) for migration in migrations]
-        gone = [
-            Entry(
-                state=State.UNKNOWN,
-                row=row,
-                sentence=f"Applied{reading.told(row.applied_at)}; the folder has no such file. Wrangler does not mind.",
-            )
-            for row in ledger.rows
-            if row.key not in files
-        ]
-        return reading.merged(known, gone, ledger.rows)
+    def row(self, raw: Mapping[str, Any]) -> Row:
+        name, when = str(raw["name"] or ""), reading.moment(raw.get("applied_at"))
+        return Row(key=name, name=name, applied_at=when, raw=reading.as_json(raw))
 
-    def refusals(self, entries: Sequence[Entry], ledger: Ledger) -> list[Refusal]:
-        if not ledger.exists or "name" in ledger.facts.get("columns", ["name"]):
-            return []
-        return [
-            (
-                "ledger_foreign",
-                f"{ledger.table} is no ledger of wrangler: it has no column called name.",
-                "Give the ledger's name as migrations_table in wrangler's configuration.",
-            )
-        ]
+    def created(self, ledger: Ledger, place: Place, options: Mapping[str, str]) -> tuple[Phase, ...]:
+        return () if ledger.exists else (Phase(acts=(Act(sql=_CREATE.format(table=self.table(options))),)),)
+
+    def marked(self, migration: Migration, options: Mapping[str, str]) -> Act:
+        return Act(sql=f"INSERT INTO {self.table(options)} (name) VALUES (?)", values=(migration.key,))
+
+    def deleted(self, key: str, options: Mapping[str, str]) -> Act:
+        return Act(sql=f"DELETE FROM {self.table(options)} WHERE name = ?", values=(key,))
 
     def apply(
         self, pending: Sequence[Migration], ledger: Ledger, place: Place, options: Mapping[str, str]
@@ -97,13 +73,13 @@ class Wrangler(Source):
             Unit(
                 title=f"Apply {migration.name}",
                 migrations=(migration.key,),
-                always=_created(ledger, options) if number == 0 else (),
+                always=self.created(ledger, place, options) if number == 0 else (),
                 phases=(
                     Phase(
                         transaction=True,
                         acts=(
                             Act(sql=d1.trimmed(migration.text), script=True, migration=migration.key),
-                            _inserted(migration, options),
+                            self.marked(migration, options),
                         ),
                     ),
                 ),
@@ -111,55 +87,11 @@ class Wrangler(Source):
             for number, migration in enumerate(pending)
         )
 
-    def mark(self, migration: Migration, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
-        if any(row.key == migration.key for row in ledger.rows):
-            raise Refused("already_applied", f"{migration.name} is in the ledger.", "There is nothing to mark.")
-        return Unit(
-            title=f"Mark {migration.name} as applied",
-            migrations=(migration.key,),
-            direction="none",
-            always=_created(ledger, options),
-            phases=(Phase(transaction=True, acts=(_inserted(migration, options),)),),
-        )
-
-    def forget(self, entry: Entry, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
-        if entry.row is None:
-            raise Refused("not_applied", f"{entry.name} is not in the ledger.", "There is nothing to forget.")
-        act = Act(sql=f"DELETE FROM {_table(options)} WHERE name = ?", values=(entry.key,))
-        return Unit(
-            title=f"Forget {entry.name}",
-            migrations=(entry.key,),
-            direction="none",
-            phases=(Phase(transaction=True, acts=(act,)),),
-        )
-
     def configured(self, project: Folder) -> Sequence[Mapping[str, str]]:
         return databases(project)
 
     def remarks(self, migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
         return [(migration.key, sentence) for migration in migrations for sentence in d1.remarks(migration)]
-
-
-def _entry(migration: Migration, row: Row | None, migrations: Sequence[Migration], applied: set[str]) -> Entry:
-    if row:
-        said = f"Applied{reading.told(row.applied_at)}."
-        return Entry(state=State.APPLIED, sentence=said, migration=migration, row=row)
-    said = "Not applied yet."
-    if later := reading.late(migration, migrations, applied):
-        said = f"Not applied, although {later} behind it is. Wrangler applies it all the same."
-    return Entry(state=State.PENDING, sentence=said, migration=migration)
-
-
-def _table(options: Mapping[str, str]) -> str:
-    return reading.plain(options.get("table") or TABLE, "ledger")
-
-
-def _created(ledger: Ledger, options: Mapping[str, str]) -> tuple[Phase, ...]:
-    return () if ledger.exists else (Phase(acts=(Act(sql=_CREATE.format(table=_table(options))),)),)
-
-
-def _inserted(migration: Migration, options: Mapping[str, str]) -> Act:
-    return Act(sql=f"INSERT INTO {_table(options)} (name) VALUES (?)", values=(migration.key,))
 
 
 def _by_number(names: Sequence[str]) -> list[str]:

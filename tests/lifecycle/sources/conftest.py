@@ -32,9 +32,8 @@ def twin(request: pytest.FixtureRequest, target: Target, tmp_path: Path) -> Targ
 def empty(request: pytest.FixtureRequest, path: Path, engine: str) -> Target:
     source = request.cls.source
     if engine == "sqlite":
-        d1 = bool(source.foreign_keys)
+        d1 = request.cls.d1
         sqlite3.connect(path).close()
-        path.touch()
         url = f"sqlite:///{path}" + ("?flavour=d1" if d1 else "")
         return Target(url=url, source=source, place=Place(engine="sqlite", database=str(path), d1=d1))
     server = request.getfixturevalue("postgres")

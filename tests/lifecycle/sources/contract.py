@@ -135,6 +135,7 @@ class SourceContract:
     """Three migrations of three tables; numbers in names of attributes count from one."""
 
     source: ClassVar[Source]
+    d1: ClassVar[bool] = False  # whether its SQLite is D1's
     edited: ClassVar[State] = State.APPLIED  # what an edited file of an applied migration is, by the tool's own word
     edited_stops: ClassVar[bool] = False
     gone_stops: ClassVar[bool] = False  # an applied migration whose file is gone

@@ -22,6 +22,7 @@ def folder_of(**texts: str) -> Folder:
 
 class TestWrangler(SourceContract):
     source = Wrangler()
+    d1 = True
 
     def folder(self, *texts: str | None) -> Folder:
         names = ["0001_notes", "0002_tags", "0003_extra"]
