@@ -29,7 +29,7 @@ _SETTING = re.compile(r"^(?:export\s+)?(DBMATE_MIGRATIONS_(?:DIR|TABLE))=(.*)$",
 
 
 class Dbmate(Source):
-    """`table` is its option, on PostgreSQL also as `schema.table`.
+    """`table` (on PostgreSQL also as `schema.table`) and `schema` are its options.
 
     A migration's facts are `up`, the text of that block, `transactions` (up, down) and `problem`, why dbmate would not
     run the file ("" where it would).
@@ -59,7 +59,7 @@ class Dbmate(Source):
         table, schema_exists = options.get("table") or TABLE, True
         if script.vendor == "postgresql":
             schema, _, name = table.rpartition(".")
-            schema = schema or str(script.ask("SELECT current_schema()")[0][0] or "public")
+            schema = schema or options.get("schema") or str(script.ask("SELECT current_schema()")[0][0] or "public")
             table = f"{schema}.{name}"
             schema_exists = bool(script.ask("SELECT 1 FROM pg_namespace WHERE nspname = ?::text", [schema]))
         names = reading.columns(script, table)

@@ -31,7 +31,7 @@ _CREATE = "CREATE TABLE IF NOT EXISTS {table} (version bigint not null primary k
 
 
 class GolangMigrate(Source):
-    """Its options are those of its URL: `table`, `multi_statement` (PostgreSQL) and `no_tx_wrap` (SQLite).
+    """Its options are those of its URL: `table`, `schema`, `multi_statement` (PostgreSQL), `no_tx_wrap` (SQLite).
 
     A migration's facts are `previous`, the version before it in the folder ("" for the first), and `up`, whether there
     is a file for the way up.
@@ -51,7 +51,8 @@ class GolangMigrate(Source):
     def ledger(self, script: Script, place: Place, options: Mapping[str, str]) -> Ledger:
         table = reading.plain(options.get("table") or TABLE, "ledger")
         if script.vendor == "postgresql":
-            table = f"{script.ask('SELECT current_schema()')[0][0] or 'public'}.{table}"
+            schema = options.get("schema") or script.ask("SELECT current_schema()")[0][0]
+            table = f"{schema or 'public'}.{table}"
         names = reading.columns(script, table)
         facts = {"columns": list(names)}
         if not set(names) >= COLUMNS:
@@ -63,9 +64,10 @@ class GolangMigrate(Source):
         return Ledger(table=table, exists=True, rows=tuple(rows), facts=facts)
 
     def compare(self, migrations: Sequence[Migration], ledger: Ledger) -> tuple[Entry, ...]:
+        """Whatever is below the version of the ledger counts as applied, and gets a row of nothing but its version."""
         row, at = (ledger.rows[0] if ledger.rows else None), _current(ledger)
         entries = [_entry(migration, row, at) for migration in migrations]
-        if row is None or any(entry.row for entry in entries):
+        if row is None or any(entry.row is row for entry in entries):
             return tuple(entries)
         said = f"The ledger stands at version {row.key}; the folder has no file of it, so golang-migrate runs nothing."
         if at == NOTHING:
@@ -114,7 +116,7 @@ class GolangMigrate(Source):
     def forget(self, entry: Entry, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
         """As `force` to the version before it. Raises Refused for any but the version at which the ledger stands."""
         migration = entry.migration
-        if entry.row is None or (migration is None and int(entry.key) != NOTHING):
+        if int(entry.key) != _current(ledger) or not ledger.rows or (migration is None and int(entry.key) != NOTHING):
             raise Refused(
                 "not_the_last",
                 f"{entry.name} is not the version at which the ledger stands, or the folder has no file of it.",
@@ -126,11 +128,9 @@ class GolangMigrate(Source):
     def down(self, entry: Entry, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
         """Also where there is no down file: then only the ledger goes back, as with the tool."""
         migration = entry.migration
-        if migration is None or int(migration.key) != _current(ledger):
+        if migration is None or int(migration.key) > _current(ledger):
             raise Refused(
-                "not_the_last",
-                f"{entry.name} is not the version at which the ledger stands.",
-                "golang-migrate takes back the last one first.",
+                "not_applied", f"{entry.name} is not applied, or has no file.", "Take back one that is applied."
             )
         target = int(migration.facts["previous"] or NOTHING)
         return self._run(migration, target, migration.down or "", place, ledger, options, direction="down")
@@ -237,7 +237,7 @@ def _entry(migration: Migration, row: Row | None, at: int) -> Entry:
         return Entry(state=State.PENDING, sentence="Not applied yet.", migration=migration)
     if row is None or version < at:
         said = f"Taken as applied: the ledger stands at version {at}, and golang-migrate never looks back."
-        return Entry(state=State.APPLIED, sentence=said, migration=migration)
+        return Entry(state=State.APPLIED, sentence=said, migration=migration, row=Row(key=migration.key))
     if not row.failed:
         said = "Applied; the ledger stands at this version."
         return Entry(state=State.APPLIED, sentence=said, migration=migration, row=row)
