@@ -1,12 +1,13 @@
-"""The explicit table of migration tools. Called once when Django starts."""
+"""The explicit table of migration tools, of those that are refused too. Called once when Django starts."""
 
 from __future__ import annotations
 
-from lifecycle.sources import base
+from lifecycle.sources import base, detection
 from lifecycle.sources.dbmate import Dbmate
 from lifecycle.sources.gomigrate import GolangMigrate
 from lifecycle.sources.plain import Plain
 from lifecycle.sources.sqlx import Sqlx
+from lifecycle.sources.unsupported import UNSUPPORTED
 from lifecycle.sources.wrangler import Wrangler
 
 
@@ -14,3 +15,5 @@ def register_sources() -> None:
     """Register every tool. Raises TypeError when one is registered twice."""
     for source in (Dbmate(), GolangMigrate(), Plain(), Sqlx(), Wrangler()):
         base.register(source)
+    for tool in UNSUPPORTED:
+        detection.refuse(tool)
