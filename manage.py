@@ -4,8 +4,13 @@
 import os
 import sys
 
-from django.core.management import execute_from_command_line
+from opsconsole import loading
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
+    with loading.at_once():
+        import django
+        from django.core.management import execute_from_command_line
+
+        django.setup()
     execute_from_command_line(sys.argv)

@@ -16,7 +16,6 @@ from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
-from lifecycle.pages import dashboard
 from lifecycle.patches import listing
 from lifecycle.proving import grounds
 from lifecycle.retention import passing
@@ -26,11 +25,9 @@ from lifecycle.stores import copies
 from lifecycle.stores.changes import Rebuild
 from lifecycle.uploads import listing as uploads
 from lifecycle.versions.changes import DeclareVersion
-from opsconsole import age_keys, kinds, system, tasks
+from opsconsole import age_keys, chores, kinds, loading, system
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.changes import register_change
-from opsconsole.dashboard import register_panel
-from opsconsole.pages import navigation
 from opsconsole.posture import register_reader
 from opsconsole.stores import checking
 from opsconsole.triggers import rules
@@ -47,18 +44,18 @@ def register_all() -> None:
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()
-    tasks.register_chore("kept copies", expiry.drop_expired)
-    tasks.register_chore("unlisted copies", expiry.adopt, every=60.0)
-    tasks.register_chore("backup folders", taking.tidy, every=60.0)
-    tasks.register_chore("backup folders elsewhere", taking.tidy_others, every=3600.0)
-    tasks.register_chore("stores", checking.look_again, every=3600.0)
-    tasks.register_chore("missing copies", copies.ask_for_missing, every=15.0)
-    tasks.register_chore("patches", listing.drop_expired)
-    tasks.register_chore("patch folders", listing.tidy, every=60.0)
-    tasks.register_chore("uploads", uploads.drop_expired)
-    tasks.register_chore("upload folders", uploads.tidy, every=60.0)
-    tasks.register_chore("retention", passing.tick, every=10.0)
-    tasks.register_chore("grounds of drills", grounds.sweep, every=60.0)
+    chores.register_chore("kept copies", expiry.drop_expired)
+    chores.register_chore("unlisted copies", expiry.adopt, every=60.0)
+    chores.register_chore("backup folders", taking.tidy, every=60.0)
+    chores.register_chore("backup folders elsewhere", taking.tidy_others, every=3600.0)
+    chores.register_chore("stores", checking.look_again, every=3600.0)
+    chores.register_chore("missing copies", copies.ask_for_missing, every=15.0)
+    chores.register_chore("patches", listing.drop_expired)
+    chores.register_chore("patch folders", listing.tidy, every=60.0)
+    chores.register_chore("uploads", uploads.drop_expired)
+    chores.register_chore("upload folders", uploads.tidy, every=60.0)
+    chores.register_chore("retention", passing.tick, every=10.0)
+    chores.register_chore("grounds of drills", grounds.sweep, every=60.0)
     own = (
         DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion(), AddRecipient(),
         RetireRecipient(), Rebuild(),
@@ -72,11 +69,16 @@ def register_all() -> None:
     system.register_reader(posture.retention_of_console)
     register_reader(posture.read_encryption)
     register_reader(posture.read_copies)
-    register_panel(dashboard.PANEL)
-    _declare_pages()
+    if loading.pages:
+        _declare_pages()
 
 
 def _declare_pages() -> None:
+    from lifecycle.pages import dashboard
+    from opsconsole.dashboard import register_panel
+    from opsconsole.pages import navigation
+
+    register_panel(dashboard.PANEL)
     navigation.register_item(navigation.Item(title="Retention", icon="auto_delete", link="/retention/"))
     navigation.register_item(navigation.Item(title="Uploads", icon="upload_file", link="/uploads/"))
     navigation.register_item(navigation.Item(title="Stores", icon="hard_drive", link="/stores/"))

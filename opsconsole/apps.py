@@ -1,9 +1,6 @@
-"""The kernel's app, and the admin site it brings."""
-
-from importlib import import_module
+"""The kernel's app."""
 
 from django.apps import AppConfig
-from django.contrib.admin import apps as admin
 
 
 class OpsConsoleConfig(AppConfig):
@@ -12,18 +9,15 @@ class OpsConsoleConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from opsconsole import checks, posture, signals  # noqa: F401 - importing checks registers them
-        from opsconsole.scheduling import standing
+        from opsconsole import checks, loading, signals  # noqa: F401 - importing checks registers them
 
         signals.connect()
+        if loading.pages:
+            self._prepare_pages()
+
+    def _prepare_pages(self) -> None:
+        from opsconsole import logins, posture
+        from opsconsole.scheduling import standing
+
+        logins.connect()
         posture.register_reader(standing.read)
-
-
-class ConsoleAdminConfig(admin.AdminConfig):
-    default_site = "opsconsole.admin.site.ConsoleSite"
-    default = False
-
-    def ready(self) -> None:
-        """Load our classes before anybody asks for the site: making it loads their package, and would make it twice."""
-        import_module("opsconsole.admin")
-        super().ready()

@@ -9,7 +9,6 @@ import logging
 
 from django.db import transaction
 
-from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.models import Operation
 from opsconsole.states import State
@@ -26,6 +25,8 @@ def publish_on_commit(operation: Operation) -> None:
 
 def publish(operation_id: int) -> bool:
     """Send the hint for a queued operation; False when no broker could be reached (it is sent again)."""
+    from opsconsole.celery import app  # loaded with the first hint: most runners send none
+
     global _reached
     queued = Operation.objects.filter(pk=operation_id, state=State.QUEUED)
     row = queued.values("queue").first()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from opsconsole import loading
 
 
 def start() -> int:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
-    import django
-
-    django.setup()
-    from opsconsole import runner
+    with loading.without_pages():
+        from opsconsole import runner
 
     operation_id, fence, out_fd, control_fd = (int(word) for word in sys.argv[1:5])
     return runner.main(operation_id, fence, out_fd, control_fd)

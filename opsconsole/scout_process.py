@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from opsconsole import loading
 
 
 def start() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
-    import django
-
-    django.setup()
-    from opsconsole.audit import scouting
+    with loading.without_pages():
+        from opsconsole.audit import scouting
 
     scouting.tell(int(sys.argv[1]), int(sys.argv[2]))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import environ
 
+from opsconsole import loading
 from opsconsole.secrets import home_secrets
 from opsconsole.theme import UNFOLD as UNFOLD
 
@@ -96,20 +97,21 @@ SESSION_ABSOLUTE_HOURS = env.float("SESSION_ABSOLUTE_HOURS", 12)
 AUDIT_CHECKPOINT_FILE = env.str("AUDIT_CHECKPOINT_FILE", "")  # "": audit-checkpoints.log in OPSCONSOLE_HOME
 
 # -- Django -----------------------------------------------------------------------------------------------------
-INSTALLED_APPS = [
+THEME_AND_ADMIN = [
     "unfold.apps.BasicAppConfig",  # its default one would replace our admin site
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "unfold.contrib.import_export",
-    "opsconsole.apps.ConsoleAdminConfig",
+    "opsconsole.admin_app.ConsoleAdminConfig",
+]
+FOR_PAGES = ["django.contrib.messages", "django.contrib.staticfiles", "import_export", "axes"]
+INSTALLED_APPS = [
+    *(THEME_AND_ADMIN if loading.pages else []),
     "opsconsole",  # before auth, whose commands changepassword and createsuperuser it replaces
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "import_export",
-    "axes",
+    *(FOR_PAGES if loading.pages else []),
     "lifecycle",
     "integrity",
 ]

@@ -12,7 +12,6 @@ from django.db import connection
 
 from opsconsole import triggers
 from opsconsole.audit.reading import head
-from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.engines.postgresql import tools
 from opsconsole.models import AuditEvent, AuditPending, Database, Store, WorkerHost
@@ -62,6 +61,8 @@ def _wrong_clock(host: WorkerHost) -> Line:
 
 def _broker() -> Iterator[Line]:
     """The broker only carries hints: without it things start later, never wrongly."""
+    from opsconsole.celery import app  # only pages show this; every process registers readers
+
     address = str(app.conf.broker_url)
     if address.startswith("memory:"):
         yield Line(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from opsconsole import __version__, audit, recovery, worker
+from opsconsole import __version__, audit, chores, recovery, worker
 from opsconsole.celery import app
+from opsconsole.chores import Chore, spaced
 from opsconsole.clock import now
 from opsconsole.dispatch import RUN_OPERATION, is_unreachable, publish
 from opsconsole.models import Operation, WorkerHost
@@ -22,7 +21,6 @@ from opsconsole.states import State
 from opsconsole.transitions import Overtaken, move
 
 log = logging.getLogger(__name__)
-_CHORES: dict[str, Callable[[], object]] = {}
 
 
 @app.task(name=RUN_OPERATION)
@@ -35,33 +33,11 @@ def tick() -> None:
     tick_once()
 
 
-def register_chore(name: str, chore: Callable[[], object], *, every: float = 0.0) -> None:
-    """Add something that ticks do, at most every so many seconds; it must be safe to run twice at once.
-
-    Raises TypeError for a duplicate.
-    """
-    if name in _CHORES:
-        raise TypeError(f"the chore {name} is registered twice")
-    _CHORES[name] = _spaced(chore, every) if every else chore
-
-
-def _spaced(chore: Callable[[], object], every: float) -> Callable[[], object]:
-    due = 0.0
-
-    def sometimes() -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + every
-            chore()
-
-    return sometimes
-
-
 def tick_once() -> None:
     """One round of everything that must happen without anybody asking. A failing chore does not stop the others."""
     close_old_connections()
     actor = audit.Actor(kind="system", name="ticker")
-    for name, chore in {**_OWN_CHORES, **_CHORES}.items():
+    for name, chore in {**_OWN_CHORES, **chores.ADDED}.items():
         try:
             with audit.acting_as(actor):
                 chore()
@@ -109,10 +85,10 @@ def be_seen() -> None:
         WorkerHost.objects.update_or_create(name=name, defaults=facts, create_defaults={**facts, "started_at": at})
 
 
-_OWN_CHORES: dict[str, Callable[[], object]] = {
+_OWN_CHORES: dict[str, Chore] = {
     "be seen": be_seen,
     "expire": expire,
-    "schedules": _spaced(due.start_in_background, 5.0),
+    "schedules": spaced(due.start_in_background, 5.0),
     "republish": republish,
     "reap": lambda: recovery.reap(settings.WORKER_QUEUES),
     "sweep": recovery.sweep,

@@ -6,17 +6,15 @@ it drain.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 
+from opsconsole import loading
+
 
 def start() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
-    import django
-
-    django.setup()
-    from opsconsole import draining, worker
+    with loading.without_pages():
+        from opsconsole import draining, worker
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, draining.begin)

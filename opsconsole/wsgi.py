@@ -2,11 +2,14 @@
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+from opsconsole import loading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
 
-application = get_wsgi_application()
+with loading.at_once():
+    from django.core.wsgi import get_wsgi_application
+
+    application = get_wsgi_application()
 
 from opsconsole.checks import refuse_insecure
 
