@@ -13,7 +13,9 @@ from lifecycle.sources.acts import Act, Given, Hex, Measured, Phase, Unit
 from opsconsole.engines.scripting import Script, ScriptFailed, Value
 
 ENDED = "transaction_ended"  # code of the failure of a text that left the transaction it was in
+LEFT_OPEN = "transaction_left_open"  # code of the failure of a text that began a transaction and did not end it
 _ENDED = "It ended the transaction that it runs in (COMMIT or ROLLBACK); what it did before that may stay."
+_LEFT_OPEN = "It began a transaction and did not end it, so that nothing of that transaction stays."
 
 
 @dataclass
@@ -47,6 +49,8 @@ def execute(script: Script, unit: Unit, watch: Watch | None = None) -> None:
             _do(script, unit, phase, facts, watch, last=phase is last)
     except ScriptFailed as error:
         facts.failure = error.why
+        if script.in_transaction:
+            script.write("ROLLBACK")  # one that the text began by itself
         for phase in unit.failed:
             _do(script, unit, phase, facts, Watch())
         raise
@@ -60,7 +64,7 @@ def execute_all(script: Script, units: Sequence[Unit], watch: Watch | None = Non
 
 def state(script: Script, act: Act) -> None:
     """Run one statement of ours whose values are known beforehand, such as a tool's lock."""
-    script.write(act.sql, [_known(value, _Facts(), script.vendor) for value in act.values])
+    _write(script, act, _Facts())
 
 
 def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *, last: bool = False) -> None:
@@ -71,6 +75,8 @@ def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *
             _perform(script, unit, act, facts, watch)
             if phase.transaction and not script.in_transaction:
                 raise ScriptFailed(_ENDED, code=ENDED)
+            if script.in_transaction and not phase.transaction:
+                raise ScriptFailed(_LEFT_OPEN, code=LEFT_OPEN)
             took = time.monotonic() - began
             facts.seconds += took if act.script else 0.0
             watch.after(unit, act, took)
@@ -80,7 +86,7 @@ def _do(script: Script, unit: Unit, phase: Phase, facts: _Facts, watch: Watch, *
 
 def _perform(script: Script, unit: Unit, act: Act, facts: _Facts, watch: Watch) -> None:
     if not act.script:
-        script.write(act.sql, [_known(value, facts, script.vendor) for value in act.values])
+        _write(script, act, facts)
         return
     while True:
         try:
@@ -91,16 +97,20 @@ def _perform(script: Script, unit: Unit, act: Act, facts: _Facts, watch: Watch) 
                 raise
 
 
-def _known(value: Given, facts: _Facts, vendor: str) -> Value:
+def _write(script: Script, act: Act, facts: _Facts) -> None:
+    now = datetime.now(UTC)  # one moment for all values of a statement
+    script.write(act.sql, [_known(value, facts, script.vendor, now) for value in act.values])
+
+
+def _known(value: Given, facts: _Facts, vendor: str, now: datetime) -> Value:
     if isinstance(value, Hex):
         return bytes.fromhex(value.digits)
     if not isinstance(value, Measured):
         return value
-    now = datetime.now(UTC)
     stamp = now.isoformat(timespec="milliseconds")
     known: dict[Measured, Value] = {
         Measured.UUID: facts.identifier,
-        Measured.NOW: now if vendor == "postgresql" else stamp,
+        Measured.NOW: datetime.fromisoformat(stamp) if vendor == "postgresql" else stamp,
         Measured.NOW_Z: stamp.replace("+00:00", "Z"),
         Measured.NOW_MS: int(now.timestamp() * 1000),
         Measured.ELAPSED_NS: int(facts.seconds * 1e9),

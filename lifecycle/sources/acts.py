@@ -16,7 +16,7 @@ class Measured(StrEnum):
     """A value of a ledger row that is only known when it is written."""
 
     UUID = "uuid4"  # text, once a unit: the same wherever it stands in it
-    NOW = "now"  # a timestamp with time zone; on SQLite the text YYYY-MM-DDTHH:MM:SS.mmm+00:00
+    NOW = "now"  # a timestamp with time zone, to the millisecond; on SQLite the text YYYY-MM-DDTHH:MM:SS.mmm+00:00
     NOW_Z = "now_z"  # the text YYYY-MM-DDTHH:MM:SS.mmmZ
     NOW_MS = "now_ms"  # milliseconds since 1970
     ELAPSED_NS = "elapsed_ns"  # of the unit's scripts so far

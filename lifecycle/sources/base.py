@@ -193,6 +193,10 @@ class Source(ABC):
         there = {row.key for row in ledger.rows if not (row.failed or row.undone)}
         return not there & set(unit.migrations) if unit.direction == "down" else set(unit.migrations) <= there
 
+    def passed_over(self, chosen: Sequence[Migration], entries: Sequence[Entry]) -> list[Migration]:
+        """Pending ones that the tool would never look at again once the chosen ones, and not they, are applied."""
+        return []
+
     def locks(self, place: Place, options: Mapping[str, str]) -> tuple[Act, ...]:
         """The lock that the tool itself takes while it runs, as statements on the same session; it ends with it."""
         return ()
