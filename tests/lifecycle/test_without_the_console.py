@@ -152,7 +152,9 @@ def shell(folder: Path, lines: list[str], url: str = "") -> str:
     bin.mkdir(exist_ok=True)
     for name, program in INSTEAD.items():
         if shutil.which(name) is None:
-            (bin / name).write_text(f"#!{sys.executable}\n{program}\n")
+            (bin / f"{name}.py").write_text(program)
+            # by a shell, because the first line of a script names no program in a folder with a space
+            (bin / name).write_text(f"#!/bin/sh\nexec '{sys.executable}' '{bin / name}.py' \"$@\"\n")
             (bin / name).chmod(0o755)
     env = {"PATH": f"{bin}:{tools.choose(160000).pg_restore.parent}:/usr/bin:/bin"}
     if url:
