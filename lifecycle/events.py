@@ -121,6 +121,8 @@ EVENTS: tuple[EventType, ...] = (
         refused="{object} for {database} was inspected and cannot be used: {reason}",
     ),
     event("upload.expired", "The time of {object} for {database} is over, and it was removed", "upload bytes"),
+    event("folder.received", "{who} brought {object} for {database}", "folder files bytes digest way expires_at"),
+    event("folder.expired", "The time of {object} for {database} is over, and it was removed", "folder bytes"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -16,6 +16,7 @@ from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
+from lifecycle.migrating import folders
 from lifecycle.patches import listing
 from lifecycle.proving import grounds
 from lifecycle.retention import passing
@@ -54,6 +55,8 @@ def register_all() -> None:
     chores.register_chore("patch folders", listing.tidy, every=60.0)
     chores.register_chore("uploads", uploads.drop_expired)
     chores.register_chore("upload folders", uploads.tidy, every=60.0)
+    chores.register_chore("migration folders", folders.drop_expired)
+    chores.register_chore("files of migration folders", folders.tidy, every=60.0)
     chores.register_chore("retention", passing.tick, every=10.0)
     chores.register_chore("grounds of drills", grounds.sweep, every=60.0)
     own = (

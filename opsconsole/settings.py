@@ -76,6 +76,7 @@ WORKER_QUEUES = env.list("WORKER_QUEUES", default=["default"])
 OLD_DATABASE_HOURS = env.int("OLD_DATABASE_HOURS", 24)  # how long a swapped-out database is kept
 UPLOAD_MAX_BYTES = env.int("OPSCONSOLE_UPLOAD_MAX_BYTES", 4 << 30)  # of all files of one upload together
 UPLOAD_DAYS = env.int("OPSCONSOLE_UPLOAD_DAYS", 7)  # how long an upload is kept
+FOLDER_DAYS = env.int("OPSCONSOLE_FOLDER_DAYS", 90)  # how long a migration folder is kept after it was brought
 RETENTION_TRASH_DAYS = max(1, env.int("RETENTION_TRASH_DAYS", 7))  # how long a backup that goes can be brought back
 LOSS_EXACT_ROWS = env.int("LOSS_EXACT_ROWS", 200_000)  # a loss preview compares tables up to so many rows in full,
 LOSS_SAMPLE_ROWS = env.int("LOSS_SAMPLE_ROWS", 600)  # larger ones by so many rows,

@@ -2,7 +2,7 @@
 
 from lifecycle.models.backups import Backup, BackupCopy, DownloadGrant, SmokeStatement
 from lifecycle.models.kept import KeptCopy
-from lifecycle.models.migrations import MigrationRun
+from lifecycle.models.migrations import MigrationFolder, MigrationRun
 from lifecycle.models.patches import Patch
 from lifecycle.models.recipients import Recipient
 from lifecycle.models.retention import Hold, RetentionPass, RetentionRule, RetentionStop
@@ -19,6 +19,7 @@ __all__ = [
     "Hold",
     "Inspection",
     "KeptCopy",
+    "MigrationFolder",
     "MigrationRun",
     "Patch",
     "Recipient",

@@ -4,7 +4,46 @@ from __future__ import annotations
 
 from django.db import models
 
-from opsconsole.models import Database, Operation
+from opsconsole.models import Account, Database, Operation
+
+
+class MigrationFolder(models.Model):
+    """A migration folder, or what tools read of a repository, as somebody brought it for a database.
+
+    `key` is its one object in the store (a tar), `digest` that of `sources.base.Folder`; `files` and `size` count what
+    was kept. It never changes, and goes after `expires_at`.
+    """
+
+    class State(models.TextChoices):
+        KEPT = "kept", "kept"
+        EXPIRED = "expired", "no longer kept"
+
+    class Way(models.TextChoices):
+        COMMAND = "command", "the command line"
+        UPLOAD = "upload", "an upload in the browser"
+        ROOT = "root", "a folder of the console's machine"
+
+    noun = "folder"
+
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="migration_folders")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.KEPT)
+    name = models.CharField(max_length=200)
+    way = models.CharField(max_length=10, choices=Way.choices)
+    key = models.CharField(max_length=200, unique=True)
+    digest = models.CharField(max_length=71)
+    files = models.PositiveIntegerField()
+    size = models.BigIntegerField()
+    received_by = models.ForeignKey(Account, null=True, on_delete=models.PROTECT, related_name="+")
+    received_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["state", "expires_at"], name="folder_by_expiry")]
+
+    def __str__(self) -> str:
+        return f"folder {self.pk} ({self.name}) for {self.database.name}"
 
 
 class MigrationRun(models.Model):

@@ -1,0 +1,95 @@
+"""Folders are brought by those who may ask for work, kept as one object, verified, and go when their time is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.migrating import folders
+from lifecycle.models import MigrationFolder
+from opsconsole.clock import now
+from opsconsole.exceptions import OperationFailed, Refused, Usage
+from opsconsole.models import AuditEvent
+from tests.lifecycle.conftest import stored_files
+from tests.support.console import Console
+from tests.support.people import Cast
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_a.sql").write_bytes(b"SELECT 1;\r\n")
+    (folder / "0002_b.sql").write_bytes(b"\xef\xbb\xbfSELECT 2;")
+    return folder
+
+
+def test_a_folder_is_kept_as_it_was_and_found_again(console: Console, cast: Cast, sqlite_shop: Any, made: Path) -> None:
+    database = sqlite_shop[1]
+    row = folders.from_path(database, made, cast.ada)
+    assert (row.name, row.files, row.size, row.way, row.received_by) == ("migrations", 2, 23, "command", cast.ada)
+    opened = folders.open_folder(MigrationFolder.objects.get())
+    assert opened.files == {"0001_a.sql": b"SELECT 1;\r\n", "0002_b.sql": b"\xef\xbb\xbfSELECT 2;"}
+    assert (opened.digest, [path.name for path in stored_files(console)]) == (row.digest, [f"{row.digest[7:]}.tar"])
+    again = folders.from_path(database, made, cast.ada)
+    assert (again.digest, folders.find(database, ""), folders.find(database, str(row.pk))) == (row.digest, again, row)
+    told = AuditEvent.objects.filter(type="folder.received").first()
+    assert told is not None and f"folder {again.pk} (migrations)".encode() in bytes(told.payload)
+    with pytest.raises(Usage, match=r"No folder 99 was brought.*There are"):
+        folders.find(database, "99")
+
+
+def test_only_who_may_ask_for_work_brings_one_and_strangers_see_none(cast: Cast, sqlite_shop: Any, made: Path) -> None:
+    for account in (cast.audrey, cast.mallory):
+        with pytest.raises(Refused, match="does not let you bring files"):
+            folders.from_path(sqlite_shop[1], made, account)
+    row = folders.from_path(sqlite_shop[1], made, cast.ada)
+    assert (list(folders.visible(cast.audrey)), list(folders.visible(cast.mallory))) == ([row], [])
+
+
+def test_a_folder_of_the_consoles_machine_lies_below_a_root(
+    console: Console, cast: Cast, sqlite_shop: Any, settings: Any, made: Path, tmp_path: Path
+) -> None:
+    settings.OPSCONSOLE_ROOTS = [tmp_path]
+    row = folders.from_root(sqlite_shop[1], str(made), cast.ada)
+    assert (row.way, row.files) == ("root", 2)
+    (tmp_path / "way").symlink_to(made)
+    with pytest.raises(Refused, match="without links"):
+        folders.from_root(sqlite_shop[1], str(tmp_path / "way"), cast.ada)
+    for path in ("/etc", f"{tmp_path}/../etc", f"{tmp_path}x", "migrations"):
+        with pytest.raises(Usage, match="not below a folder that the console may use"):
+            folders.from_root(sqlite_shop[1], path, cast.ada)
+
+
+def test_damage_in_the_store_is_found(console: Console, cast: Cast, sqlite_shop: Any, made: Path) -> None:
+    row = folders.from_path(sqlite_shop[1], made, cast.ada)
+    (path,) = stored_files(console)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"SELECT 1", b"SELECT 3"))
+    with pytest.raises(OperationFailed, match="not what was brought"):
+        folders.open_folder(row)
+    path.unlink()
+    with pytest.raises(OperationFailed, match="not what was brought"):
+        folders.open_folder(row)
+
+
+def test_it_goes_when_its_time_is_over_and_nothing_unlisted_stays(
+    console: Console, cast: Cast, sqlite_shop: Any, made: Path
+) -> None:
+    row = folders.from_path(sqlite_shop[1], made, cast.ada)
+    assert (folders.drop_expired(), folders.tidy()) == (0, 0)
+    MigrationFolder.objects.update(expires_at=now() - timedelta(minutes=1))
+    assert (folders.drop_expired(), folders.drop_expired(), stored_files(console)) == (1, 0, [])
+    row.refresh_from_db()
+    with pytest.raises(Refused, match="was kept until"):
+        folders.open_folder(row)
+    assert folders.newest(sqlite_shop[1]) is None
+    kept = folders.from_path(sqlite_shop[1], made, cast.ada)
+    left = console.home / "store" / "folders" / "20200101T000000Z-0123456789abcdef"
+    left.mkdir()
+    (left / "x.tar").write_bytes(b"left by a process that died")
+    assert (folders.tidy(), len(stored_files(console))) == (1, 1)
+    assert folders.open_folder(kept).digest == kept.digest
