@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from opsconsole.review.findings import Finding, Severity
-from opsconsole.review.lexing import Dialect, Token
+from opsconsole.review.lexing import Dialect, Token, tokens
 from opsconsole.review.live import Live
 from opsconsole.review.reading import Reader
 from opsconsole.review.rules import RULES
@@ -46,6 +49,7 @@ class Context:
     own: set[str] = field(default_factory=set)  # tables that the text made, and that were not there before
     ever_own: set[str] = field(default_factory=set)  # the same, and they stay here when they are gone
     own_columns: set[tuple[str, str]] = field(default_factory=set)
+    triggers: dict[str, set[str]] = field(default_factory=dict)  # that the text makes: table and events
     functions: set[str] = field(default_factory=set)  # that the text defines
     begun: bool = False  # by a BEGIN of the text itself
     attached: bool = False
@@ -77,8 +81,11 @@ class Context:
         )
 
     def line_of(self, token: Token) -> int:
-        statement = self.piece.statement
-        return statement.line + self.source.count("\n", statement.start, token.start)
+        return bisect_left(self._newlines, token.start) + 1
+
+    @cached_property
+    def _newlines(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self.source)]
 
     def event(self, kind: str, table: str, token: Token | None = None, **facts: Any) -> None:
         """Remember what happens to a table, for what only the whole text shows."""
@@ -95,8 +102,35 @@ class Context:
             self.own.add(table)
             self.ever_own.add(table)
 
+    @cached_property
+    def replacing(self) -> set[str]:
+        """Tables with a constraint ON CONFLICT REPLACE, which deletes rows without being asked to (SQLite)."""
+        found = set()
+        for text in self.live.ddl or ():
+            reader = Reader(list(tokens(text, self.dialect)), self.dialect)
+            if "CONFLICT" in reader.words and "REPLACE" in reader.words and reader.take("CREATE", "TABLE"):
+                found.add(reader.name())
+        return found
+
+    def made_column(self, table: str, column: str, *, maybe_there: bool) -> None:
+        """A column is added; with IF NOT EXISTS it may have been there before."""
+        relation = self.live.relation(table)
+        there = maybe_there if relation is None else any(field.name == column for field in relation.fields)
+        if not there:
+            self.own_columns.add((table, column))
+
+    def forget_columns(self, *names: str) -> None:
+        """These names stand for other tables, or other columns (`table.column`), from here on."""
+        self.own_columns = {
+            (table, column)
+            for table, column in self.own_columns
+            if table not in names and f"{table}.{column}" not in names
+        }
+
     def renamed(self, table: str, new: str) -> bool:
         """A table of the text's own stays its own, but not under a name that was there before. Gives back whether."""
+        self.forget_columns(table, new)
+        self.triggers[new] = self.triggers.pop(table, set())
         if table not in self.own:
             return False
         self.own.discard(table)

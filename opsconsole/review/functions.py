@@ -53,7 +53,8 @@ json_quote json_remove json_replace json_set json_tree json_type json_valid json
 jsonb_group_array jsonb_group_object jsonb_insert jsonb_object jsonb_patch jsonb_remove jsonb_replace jsonb_set
 julianday last_insert_rowid likelihood likely log2 printf quote randomblob soundex strftime time timediff total
 total_changes typeof unhex unicode unistr unixepoch unlikely zeroblob sqlite_version sqlite_source_id
-matchinfo snippet highlight bm25
+matchinfo snippet highlight bm25 pragma_table_info pragma_table_xinfo pragma_table_list pragma_index_list
+pragma_index_info pragma_foreign_key_list
 """
 _WORDS = """
 ALL AND ANY ARRAY AS BETWEEN BY CASE CHECK CONFLICT CUBE DEFAULT DISTINCT ELSE EXCEPT EXISTS EXCLUDE FILTER FROM GROUP

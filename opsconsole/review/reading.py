@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from opsconsole.review.lexing import Dialect, Kind, Token
 
-STRING, NUMBER = "'", "#"  # how a string and a number stand among the words
-_OPEN, _CLOSE = "([", ")]"
+STRING, NUMBER = "'", "0"  # how a string and a number stand among the words
+_OPENING, _CLOSING = frozenset("(["), frozenset(")]")
 
 
 class Unreadable(Exception):
@@ -89,7 +89,7 @@ class Reader:
 
     def group(self) -> Reader:
         """What stands in the parentheses that come next, which are moved past."""
-        if self.next not in _OPEN or self.done:
+        if self.next not in _OPENING:
             raise Unreadable
         end = self.closing(self.place)
         inner = self.part(self.place + 1, end)
@@ -106,7 +106,7 @@ class Reader:
         """Everything before the next of these words outside parentheses, or all that is left."""
         start, place = self.place, self.place
         while place < len(self.words) and self.words[place] not in stops:
-            place = self.closing(place) + 1 if self.words[place] in _OPEN else place + 1
+            place = self.closing(place) + 1 if self.words[place] in _OPENING else place + 1
         self.place = place
         return self.part(start, place)
 
@@ -117,14 +117,22 @@ class Reader:
             parts.append(self.until(","))
         return parts
 
+    def depth(self) -> int:
+        """How deep parentheses stand in one another."""
+        depth = deepest = 0
+        for word in self.words:
+            depth += (word in _OPENING) - (word in _CLOSING)
+            deepest = max(deepest, depth)
+        return deepest
+
     def closing(self, place: int) -> int:
         """The place of the parenthesis that closes the one at `place`. Raises Unreadable when there is none."""
         depth = 0
         for at in range(place, len(self.words)):
             word = self.words[at]
-            if word in _OPEN:
+            if word in _OPENING:
                 depth += 1
-            elif word in _CLOSE:
+            elif word in _CLOSING:
                 depth -= 1
                 if not depth:
                     return at

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from opsconsole.review import postgresql, rebuilds, sqlite
+from opsconsole.review.asking import ask_sqlite
 from opsconsole.review.context import Context
 from opsconsole.review.findings import Review, Severity
 from opsconsole.review.lexing import Dialect, Kind
 from opsconsole.review.live import Live
 from opsconsole.review.reading import Reader, Unreadable
-from opsconsole.review.running import ask_sqlite
 from opsconsole.review.second_reading import SecondReading
 from opsconsole.review.splitting import Piece, pieces
 
 LONGEST = 1 << 20  # characters
 MOST_STATEMENTS = 5_000
+DEEPEST = 60  # parentheses in one another; whoever reads them descends by recursion
 _DESTROYING = frozenset({"DROP", "TRUNCATE", "DELETE", "DETACH", "REPLACE"})
 
 
@@ -59,7 +60,7 @@ def _by_rules(context: Context, reader: Reader) -> None:
     rules = sqlite.RULES if context.dialect.is_sqlite else postgresql.RULES
     rule = rules.get(reader.next)
     try:
-        if rule is None:
+        if rule is None or reader.depth() > DEEPEST:
             raise Unreadable
         rule(context, reader)
     except Unreadable:

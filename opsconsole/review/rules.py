@@ -68,6 +68,7 @@ _GONE = (
     Rule("do-destroys", D, "A DO block that may drop, delete, change rows or run text that it makes",
          "Write it as plain statements."),
     Rule("writable-schema", D, "PRAGMA writable_schema lets a statement break the file", "Use ALTER TABLE."),
+    Rule("catalogue", D, "A write to the catalogue of the database itself", "Use CREATE, ALTER and DROP."),
     Rule("drop-value", D, "Values of a composite type are dropped", _LATER),
     Rule("table-rebuild", W, "A table is copied, dropped and put back with all rows and columns",
          "Rehearse it: counts must be equal."),

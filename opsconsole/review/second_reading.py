@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import sqlglot
@@ -9,12 +10,12 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.simplify import simplify
 
-from opsconsole.review.lexing import Dialect, Kind
+from opsconsole.review.lexing import Dialect, Kind, Token
 from opsconsole.review.reading import NUMBER, STRING, Reader
 
 MOST_SHAPES = 1000  # different queries of one text; together well under a second or two
-DEEPEST = 60  # parentheses in one another; sqlglot descends by recursion
 LONGEST = 100_000  # characters of a shape
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it tells of every statement that it takes for a Command
 _WRITES: tuple[type[exp.Expression], ...] = (
     exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Drop, exp.Create, exp.Alter, exp.TruncateTable, exp.Command,
     exp.Copy, exp.Into,
@@ -45,7 +46,7 @@ class SecondReading:
     def of(self, reader: Reader) -> Opinion:
         shape = _shape(reader)
         if shape not in self._known:
-            if self.parses >= MOST_SHAPES or len(shape) > LONGEST or _depth(reader) > DEEPEST:
+            if self.parses >= MOST_SHAPES or len(shape) > LONGEST:
                 return Opinion(readable=False)
             self.parses += 1
             self._known[shape] = self._read(shape)
@@ -73,43 +74,47 @@ def _always(condition: exp.Expression) -> bool:
     return isinstance(found, exp.Boolean) and bool(found.this)
 
 
-def _depth(reader: Reader) -> int:
-    depth = deepest = 0
-    for word in reader.words:
-        depth += (word in "([") - (word in ")]")
-        deepest = max(deepest, depth)
-    return deepest
-
-
 def _shape(reader: Reader) -> str:
     """The words with values made equal and repeated ones left out, unless values are compared with one another."""
     exact = _compares_values(reader.words)
     out: list[str] = []
     opened: list[int] = []
+    values = -1  # how deep the last VALUES stands, whose groups of values become equal
     end = 0
     for word, token in zip(reader.words, reader.tokens, strict=True):
-        if word == STRING:
-            shown = token.text if exact and token.text.startswith("'") else "'s'"
-        elif word == NUMBER:
-            shown = token.text if exact or token.text in "01" else "2"
-        elif token.kind is Kind.NAME and token.text[0] in "`[":
-            shown = '"' + token.text[1:-1].replace('"', '""') + '"'
-        else:
-            shown = token.text
-        if not exact and word in (STRING, NUMBER) and out[-2:] == [shown, ","]:
-            out.pop()
-            continue
-        if word in _OPERATOR and out and out[-1][-1] in _OPERATOR and token.start == end:
+        if word in _OPERATOR and token.start == end and out and out[-1][-1] in _OPERATOR and len(out[-1]) < 8:
             out[-1] += word  # `>=` and `::` are one
             end = token.end
             continue
         end = token.end
+        if token.kind is Kind.WORD and len(opened) == values:
+            values = -1
+        values = len(opened) if word == "VALUES" else values
+        shown = token.text if exact else _shown(word, token, out, len(opened) == values + 1 > 0)
+        if not exact and word in (STRING, NUMBER, "NULL") and out[-2:] == [shown, ","]:
+            out.pop()
+            continue
         if word == "(":
             opened.append(len(out))
         out.append(shown)
         if word == ")" and opened:
             _fold(out, opened.pop())
     return " ".join(out)
+
+
+def _shown(word: str, token: Token, out: list[str], in_values: bool) -> str:
+    if in_values and word in (STRING, NUMBER, "NULL", "TRUE", "FALSE"):
+        if out[-2:-1] in (["("], [","]) and out[-1] in "-+":
+            out.pop()
+        if out[-1:] in (["("], [","]):
+            return "2"
+    if word == STRING:
+        return "'s'"
+    if word == NUMBER:
+        return token.text if token.text in "01" else "2"
+    if token.kind is Kind.NAME and token.text[0] in "`[":
+        return '"' + token.text[1:-1].replace('"', '""') + '"'
+    return token.text
 
 
 def _fold(out: list[str], start: int) -> None:

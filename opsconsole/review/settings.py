@@ -21,6 +21,7 @@ def change(context: Context, name: str, value: str, token: Token | None = None) 
     elif name in _DANGEROUS:
         context.add(_DANGEROUS[name], "", "What follows runs with other rights.", token)
     elif name == "search_path":
+        context.own.clear()  # their names may mean others
         context.add("search-path", "", "Names without a schema may mean other objects from here on.", token)
     elif name == "standard_conforming_strings" and value.strip("'").lower() in ("on", "true", "1"):
         return

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from opsconsole.review.context import Context, number_in_words, rows_in_words
-from opsconsole.review.expressions import check_calls, is_always_true, nested_writes
-from opsconsole.review.findings import Severity
+from opsconsole.review.context import Context
+from opsconsole.review.expressions import check_calls, nested_writes
 from opsconsole.review.lexing import Token
-from opsconsole.review.reading import NUMBER, STRING, Reader, Unreadable
+from opsconsole.review.reading import Reader, Unreadable
+from opsconsole.review.row_changes import Change, judge, written
 
-FEW_ROWS = 10  # so many may always be named in a WHERE
-SHARE = 10  # per cent of a table's rows, above which a statement is destructive
+_CONFLICTS = ("REPLACE", "IGNORE", "ABORT", "FAIL", "ROLLBACK")
 
 
 def query(context: Context, reader: Reader) -> None:
@@ -54,54 +53,54 @@ def insert(context: Context, reader: Reader, whole: Reader | None = None) -> Non
     """INSERT, with what it does about rows that are there; REPLACE of SQLite."""
     whole = whole or _whole(reader)
     first = reader.skip()
-    replaces = first.text.upper() == "REPLACE"
-    if reader.take("OR"):
-        way = reader.take_one("REPLACE", "IGNORE", "ABORT", "FAIL", "ROLLBACK")
-        replaces = replaces or way == "REPLACE"
+    replaces = first.text.upper() == "REPLACE" or _or_replace(reader)
     reader.need("INTO")
     table = reader.name()
     body = reader.rest()
-    check_calls(context, Reader(whole.tokens, whole.dialect) if whole.words[0] == "WITH" else _after_columns(body))
-    if replaces and table not in context.own:
+    check_calls(context, whole)
+    if replaces or table in context.replacing:
         _replace(context, table, first)
     if _has(body.words, "DO", "UPDATE") and table not in context.own:
         context.add("upsert", table, f"Changes rows of {table} that have the same key.", first)
-    _triggers(context, table, "INSERT")
-    if "SELECT" in body.words or "WITH" in body.words:
-        nested = _nested_kinds(whole) | {"insert"}
-        _ask_again(context, whole, expected=frozenset(nested))
+    written(context, table, "INSERT", first)
+    # To sqlglot, REPLACE is a command that it does not read.
+    _ask_again(context, whole, expected=_nested_kinds(whole) | {"insert", "command" if replaces else "insert"})
+    if "SELECT" in body.words or whole.words[0] == "WITH":
         context.event("copy", table, first, copy=whole)
     _nested(context, body)
 
 
 def update(context: Context, reader: Reader, whole: Reader | None = None, rule: str = "") -> None:
+    """UPDATE; `rule` is the one to name when it stands inside WITH."""
     whole = whole or _whole(reader)
     first = reader.skip()
-    if reader.take("OR") and reader.take_one("REPLACE", "IGNORE", "ABORT", "FAIL", "ROLLBACK") == "REPLACE":
-        _replace(context, _peek_table(reader), first)
+    replaces = _or_replace(reader)
     reader.take("ONLY")
-    table = _target(reader)
-    reader.until("SET")
+    table, names = _target(reader, "SET")
     reader.need("SET")
     assigned = reader.until("FROM", "WHERE", "RETURNING", "ORDER", "LIMIT")
     where = _where(reader)
-    _rows(context, "update", table, where, whole, first, rule, _assigned(assigned))
+    if replaces or table in context.replacing:
+        _replace(context, table, first)
+    _change(context, Change("update", table, names, where, whole, first, _assigned(assigned)), rule)
 
 
 def delete(context: Context, reader: Reader, whole: Reader | None = None, rule: str = "") -> None:
+    """DELETE, with the rows of other tables that go as well; `rule` is the one to name inside WITH."""
     whole = whole or _whole(reader)
     first = reader.skip()
     reader.need("FROM")
     reader.take("ONLY")
-    table = _target(reader)
+    table, names = _target(reader, "USING", "WHERE", "RETURNING", "ORDER", "LIMIT")
     where = _where(reader)
-    _rows(context, "delete", table, where, whole, first, rule, ())
+    _change(context, Change("delete", table, names, where, whole, first), rule)
     children = context.children(table)
     if children and table not in context.own:
         context.add("delete-cascades", table, f"Rows of other tables go with those of {table}: {children}.", first)
 
 
 def merge(context: Context, reader: Reader, whole: Reader | None = None) -> None:
+    """MERGE, which may do all three."""
     whole = whole or _whole(reader)
     first = reader.skip()
     reader.need("INTO")
@@ -109,13 +108,14 @@ def merge(context: Context, reader: Reader, whole: Reader | None = None) -> None
     table = reader.name()
     body = reader.rest()
     check_calls(context, whole)
-    _ask_again(context, whole, expected=frozenset({"merge", "insert", "update", "delete"}))
+    _ask_again(context, whole, expected=_nested_kinds(whole) | {"merge", "insert", "update", "delete"})
     if _has(body.words, "THEN", "DELETE"):
         context.add("merge-delete", table, f"Deletes rows of {table} that match.", first)
     elif _has(body.words, "THEN", "UPDATE"):
         context.add("merge", table, f"Changes rows of {table} that match.", first)
     context.event("write", table, first)
-    _triggers(context, table, "UPDATE")
+    for event in ("INSERT", "UPDATE", "DELETE"):
+        written(context, table, event, first)
     _nested(context, body)
 
 
@@ -128,66 +128,20 @@ WRITES: dict[str, Callable[[Context, Reader, Reader], None]] = {
 }
 
 
-def _rows(
-    context: Context,
-    verb: str,
-    table: str,
-    where: Reader | None,
-    whole: Reader,
-    first: Token,
-    rule: str,
-    columns: tuple[str, ...],
-) -> None:
-    """Judge an UPDATE or DELETE by how many rows it can reach."""
-    token = first
+def _change(context: Context, change: Change, rule: str) -> None:
+    whole = change.whole
     check_calls(context, whole)
-    _nested(context, Reader(whole.tokens[1:], whole.dialect))
-    if {"SELECT", "FROM", "USING"} & set(whole.words[2:]) or "WITH" in whole.words:
-        _ask_again(context, whole, expected=_nested_kinds(whole) | {verb})
-    _triggers(context, table, verb.upper())
-    context.event("write", table, token)
-    does, backfills = _VERBS[verb], bool(columns) and all((table, name) in context.own_columns for name in columns)
-    if rule:
-        context.add(rule, table, f"{does} rows of {table} inside WITH.", token)
-    elif table in context.own:
-        return
-    elif where is None or is_always_true(context, table, where, whole):
-        why = "There is no WHERE." if where is None else "Its WHERE is always true."
-        severity = Severity.WARNING if backfills else None
-        every = rows_in_words(context.live.rows_of(table)) or "rows"
-        context.add(f"{verb}-without-where", table, f"{does} all {every} of {table}. {why}", token, severity)
-    else:
-        _share(context, verb, table, where, token)
+    _nested(context, whole.part(1, len(whole.words)))
+    if {"SELECT", "FROM", "USING"} & set(whole.words[2:]) or whole.words[0] == "WITH":
+        _ask_again(context, whole, expected=_nested_kinds(whole) | {change.verb})
+    context.event("write", change.table, change.token)
+    written(context, change.table, change.verb.upper(), change.token)
+    judge(context, change, rule)
 
 
-_VERBS = {"update": "Changes", "delete": "Deletes"}
-
-
-def _share(context: Context, verb: str, table: str, where: Reader, token: Token) -> None:
-    known = context.live.matching.get(context.piece.statement.number)
-    hit = 1 if known is None and _is_by_key(context, table, where) else known
-    total = context.live.rows_of(table)
-    of = f" of {number_in_words(total)}" if total is not None else ""
-    grave = hit is not None and hit > FEW_ROWS and (total is None or hit * 100 > total * SHARE)
-    count = "rows" if hit is None else f"at most {rows_in_words(hit)}" if known is None else rows_in_words(hit)
-    reason = (
-        f"{_VERBS[verb]} {count}{of} of {table}."
-        if hit is not None
-        else (f"{_VERBS[verb]} those{of} rows of {table} that its WHERE names; nobody counted them.")
-    )
-    context.add(verb, table, reason, token, Severity.DESTRUCTIVE if grave else None)
-
-
-def _is_by_key(context: Context, table: str, where: Reader) -> bool:
-    """Whether the WHERE is `key = value`, for a key of one column."""
-    relation = context.live.relation(table)
-    if relation is None or len(where.words) != 3 or where.words[1] != "=" or where.words[2] not in (STRING, NUMBER):
-        return False
-    column = Reader(where.tokens[:1], where.dialect)
-    try:
-        return (column.name(),) in {key.columns for key in relation.keys}
-    except Unreadable:
-        return False
+def _or_replace(reader: Reader) -> bool:
+    """Move past OR and what SQLite does on a conflict; whether that is REPLACE."""
+    return reader.take("OR") and reader.take_one(*_CONFLICTS) == "REPLACE"
 
 
 def _where(reader: Reader) -> Reader | None:
@@ -198,18 +152,12 @@ def _where(reader: Reader) -> Reader | None:
     return reader.until("RETURNING", "ORDER", "LIMIT")
 
 
-def _target(reader: Reader) -> str:
+def _target(reader: Reader, *stops: str) -> tuple[str, frozenset[str]]:
+    """The table that is changed, and the names by which its columns may be called."""
     table = reader.name()
     reader.take("*")
-    return table
-
-
-def _peek_table(reader: Reader) -> str:
-    place = reader.place
-    reader.take("ONLY")
-    table = reader.name()
-    reader.place = place
-    return table
+    alias = [word for word in reader.until(*stops).tokens[-2:] if word.text.upper() not in ("AS", "NOT", "INDEXED")]
+    return table, frozenset({table.rpartition(".")[2].lower()} | {token.text.strip('"`[]').lower() for token in alias})
 
 
 def _assigned(reader: Reader) -> tuple[str, ...]:
@@ -221,16 +169,11 @@ def _assigned(reader: Reader) -> tuple[str, ...]:
 
 
 def _replace(context: Context, table: str, token: Token) -> None:
+    if table in context.own:
+        return
     children = context.children(table)
     also = f" Rows of other tables go with them: {children}." if children else ""
     context.add("replace-row", table, f"Deletes rows of {table} that are in the way.{also}", token)
-
-
-def _triggers(context: Context, table: str, event: str) -> None:
-    relation = context.live.relation(table)
-    names = [trigger.name for trigger in relation.triggers if event in trigger.events] if relation else []
-    if names:
-        context.add("fires-triggers", table, f"Runs triggers of {table}: {', '.join(names)}.")
 
 
 def _nested(context: Context, reader: Reader) -> None:
@@ -246,10 +189,11 @@ def _nested(context: Context, reader: Reader) -> None:
 
 
 def _nested_kinds(reader: Reader) -> frozenset[str]:
-    return frozenset(inner.next.lower() for inner in nested_writes(reader)) | frozenset({"into"})
+    return frozenset(inner.next.lower() for inner in nested_writes(reader)) | {"into"}
 
 
 def _ask_again(context: Context, whole: Reader, expected: frozenset[str]) -> None:
+    """Raises Unreadable when sqlglot cannot read it either; what it sees beyond the expected becomes a finding."""
     opinion = context.second.of(whole)
     if not opinion.readable:
         raise Unreadable
@@ -259,19 +203,7 @@ def _ask_again(context: Context, whole: Reader, expected: frozenset[str]) -> Non
 
 
 def _whole(reader: Reader) -> Reader:
-    return Reader(reader.tokens[reader.place :], reader.dialect)
-
-
-def _after_columns(body: Reader) -> Reader:
-    """An INSERT without its table's columns, whose name before them looks like a call."""
-    place = body.place
-    if body.take("AS"):
-        body.name()
-    if body.next == "(":
-        body.group()
-    rest = body.rest()
-    body.place = place
-    return rest
+    return reader.part(reader.place, len(reader.words))
 
 
 def _has(words: list[str], *pair: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsconsole.review.context import Context
+from opsconsole.review.expressions import check_calls
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import columns
 from opsconsole.review.postgresql.creating import in_transaction
@@ -28,6 +29,7 @@ def alter(context: Context, reader: Reader) -> None:
     elif kind == "POLICY":
         reader.skip()
         context.add("row-security", reader.name(), "A policy changes who sees which rows.", first)
+        check_calls(context, reader.rest())
     else:
         _other(context, reader, first)
 
@@ -101,6 +103,7 @@ def _rename(context: Context, table: str, action: Reader, first: Token) -> None:
     action.need("TO")
     new = action.name()
     action.end()
+    context.forget_columns(f"{table}.{old}", f"{table}.{new}")
     if table not in context.own:
         context.add(
             "rename-column", f"{table}.{old}", f"The column {old} of {table} is called {new} from now on.", first
@@ -193,6 +196,7 @@ def _type(context: Context, reader: Reader, first: Token) -> None:
     elif reader.take_one("SET", "DROP") and reader.take_one("DEFAULT", "NOT"):
         context.add("table-option", name, f"The domain {name} takes other values from now on.", first)
     elif reader.take("ADD"):
+        columns.check_definition(context, reader.rest())
         context.lock("constraint-not-valid", name, f"Every column of the domain {name} is checked.", first)
     else:
         raise Unreadable
@@ -218,6 +222,8 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         context.add("grant", name, f"Gives {name} to {reader.name()}.", first)
     elif kind == "INDEX" and reader.take("ATTACH", "PARTITION"):
         reader.name()
+    elif "TABLESPACE" in reader.words:
+        context.lock("rewrite", name, f"{name} is written anew while nobody can use it.", first)
     elif kind in ("VIEW", "INDEX") and reader.next in ("SET", "RESET", "ALTER"):
         context.add("table-option", name, f"Changes a property of {name}.", first)
     else:

@@ -38,15 +38,30 @@ def add(context: Context, table: str, action: Reader, first: Token) -> None:
         _constraint(context, table, action, first)
         return
     action.take("COLUMN")
-    action.take("IF", "NOT", "EXISTS")
+    maybe_there = action.take("IF", "NOT", "EXISTS")
     column = action.name()
-    context.own_columns.add((table, column))
+    context.made_column(table, column, maybe_there=maybe_there)
     kind = action.until(*_STOPS)
     if not kind.words:
         raise Unreadable
     if kind.words[0] in _NUMBERED:
         context.lock("stored-column", table, f"{table} is written anew to number {column}.", first)
     _properties(context, table, column, action, first)
+
+
+def check_definition(context: Context, definition: Reader) -> None:
+    """The expressions of a definition (checks, defaults, generated columns), which every later write works out."""
+    while not definition.done:
+        if definition.take("CHECK") or definition.take("GENERATED", "ALWAYS", "AS"):
+            if definition.next == "(":
+                check_calls(context, definition.group())
+        elif definition.take("DEFAULT"):
+            check_calls(context, definition.until(*_STOPS, ","))
+        elif definition.take("USING"):
+            definition.skip()
+            check_calls(context, definition.group())
+        else:
+            definition.skip()
 
 
 def _properties(context: Context, table: str, column: str, action: Reader, first: Token) -> None:
@@ -76,6 +91,8 @@ def _properties(context: Context, table: str, column: str, action: Reader, first
             context.lock("constraint-not-valid", table, f"Every row of {table} is checked.", first)
         elif action.take("REFERENCES"):
             _references(action)
+            if default:
+                context.lock("constraint-not-valid", table, f"Every row of {table} is checked.", first)
         elif action.take("CONSTRAINT") or action.take("COLLATE"):
             action.name()
         elif not action.take("NULL"):
@@ -106,6 +123,7 @@ def _constraint(context: Context, table: str, action: Reader, first: Token) -> N
         if not action.take("USING", "INDEX"):
             context.lock("unique-constraint", table, f"The index of {what} is built while nobody uses {table}.", first)
     elif action.take_one("CHECK", "FOREIGN", "EXCLUDE", "NOT"):
+        check_definition(context, action.part(action.place - 1, len(action.words)))
         if valid:
             context.lock("constraint-not-valid", table, f"Every row of {table} is checked for {what}.", first)
     else:
@@ -146,6 +164,7 @@ def alter(context: Context, table: str, action: Reader, first: Token) -> None:
     if action.take("TYPE") or action.take("SET", "DATA", "TYPE"):
         _type(context, table, column, action, first)
     elif action.take("SET", "DEFAULT"):
+        check_calls(context, action.rest())
         context.add("change-default", object, f"New rows of {table} get another {column}.", first)
     elif action.take("SET", "NOT", "NULL"):
         action.end()

@@ -7,10 +7,12 @@ from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import routines
+from opsconsole.review.postgresql.columns import check_definition
 from opsconsole.review.reading import Reader, Unreadable
 from opsconsole.review.writing import query, with_
 
 _HARMLESS = (("TYPE",), ("DOMAIN",), ("COLLATION",), ("STATISTICS",), ("TEXT", "SEARCH"), ("SEQUENCE",))
+TRIGGERING = frozenset({"INSERT", "UPDATE", "DELETE", "TRUNCATE"})
 _SERVER = frozenset({"DATABASE", "TABLESPACE", "SERVER", "FOREIGN", "SUBSCRIPTION", "PUBLICATION", "ACCESS", "EVENT"})
 _ROLES = frozenset({"ROLE", "USER", "GROUP"})
 
@@ -54,16 +56,18 @@ def _table(context: Context, reader: Reader) -> None:
     if reader.take("PARTITION", "OF") or reader.take("OF"):
         reader.name()
     if reader.next == "(":
-        reader.group()
+        check_definition(context, reader.group())
     _table_options(reader)
     if reader.take("AS"):
-        if reader.words[-3:] != ["WITH", "NO", "DATA"]:
-            run_query(context, reader.part(reader.place, _before_data(reader)))
+        run_query(context, reader.part(reader.place, _before_data(reader)))
         return
     reader.end()
 
 
 def _before_data(reader: Reader) -> int:
+    """Where the query ends: before WITH [NO] DATA."""
+    if reader.words[-3:] == ["WITH", "NO", "DATA"]:
+        return len(reader.words) - 3
     return len(reader.words) - 2 if reader.words[-2:] == ["WITH", "DATA"] else len(reader.words)
 
 
@@ -143,6 +147,7 @@ def _view(context: Context, reader: Reader, first: Token, replace: bool) -> None
     reader.need("AS")
     if reader.next not in ("SELECT", "WITH", "VALUES", "TABLE", "("):
         raise Unreadable
+    check_calls(context, reader.rest())  # whoever reads the view calls them
 
 
 def _materialized(context: Context, reader: Reader) -> None:
@@ -153,23 +158,23 @@ def _materialized(context: Context, reader: Reader) -> None:
         reader.group()
     _table_options(reader)
     reader.need("AS")
-    if reader.words[-3:] != ["WITH", "NO", "DATA"]:
-        run_query(context, reader.part(reader.place, _before_data(reader)))
+    run_query(context, reader.part(reader.place, _before_data(reader)))  # if not now, then at a REFRESH
 
 
 def _trigger(context: Context, reader: Reader, first: Token) -> None:
     reader.take("CONSTRAINT")
     reader.need("TRIGGER")
     trigger = reader.name()
-    reader.until("ON")
+    events = {word for word in reader.until("ON").words if word in TRIGGERING}
     reader.need("ON")
     table = reader.name()
-    reader.until("EXECUTE")
+    context.triggers.setdefault(table, set()).update(events)
+    check_calls(context, reader.until("EXECUTE"))
     reader.need("EXECUTE")
     if not reader.take_one("FUNCTION", "PROCEDURE"):
         raise Unreadable
     function = reader.name()
-    if table not in context.own:
+    if table not in context.own or function.rpartition(".")[2] not in context.functions:
         context.add("create-trigger", table, f"{trigger} runs {function}() at writes to {table}.", first)
 
 
@@ -191,6 +196,7 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         table = reader.name()
         if table not in context.own:
             context.add("row-security", table, f"The policy {policy} changes who sees which rows of {table}.", first)
+        check_calls(context, reader.rest())
     elif reader.take("RULE"):
         context.add("rewrite-rule", reader.name(), "A rule makes other statements out of statements.", first)
     elif reader.next in _ROLES:
@@ -199,5 +205,17 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         context.add("server", "", f"CREATE {reader.next} reaches outside of the tables of this database.", first)
     elif not any(reader.take(*words) for words in _HARMLESS):
         raise Unreadable
-    elif reader.words[1] == "TYPE" and reader.name() and not reader.done and not reader.take("AS"):
+    else:
+        _harmless(context, reader)
+
+
+def _harmless(context: Context, reader: Reader) -> None:
+    kind = reader.words[reader.place - 1]
+    reader.name()
+    if kind == "TYPE" and not reader.done and not reader.take("AS"):
         raise Unreadable  # a type with functions of its own
+    if kind == "DOMAIN":
+        check_definition(context, reader.rest())
+    elif kind == "STATISTICS":
+        reader.until("ON")
+        check_calls(context, reader.rest())

@@ -48,6 +48,7 @@ def drop_table(context: Context, table: str, token: Token) -> None:
     if table in context.own:
         context.add("drop-own-table", table, f"Drops the table {table}, which this text made.", token)
         context.own.discard(table)
+        context.forget_columns(table)
     else:
         context.add("drop-table", table, f"Drops the table {table} {context.its_rows(table)}.", token)
 

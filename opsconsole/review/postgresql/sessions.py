@@ -44,7 +44,7 @@ def transaction(context: Context, reader: Reader) -> None:
     first = reader.skip()
     word = first.text.upper()
     if reader.next == "PREPARED" or reader.at("TRANSACTION", "PREPARED"):
-        context.add("transaction-control", "", "Ends a transaction that waits.", first)
+        context.add("execute", "", "Ends a transaction that was prepared elsewhere.", first)
         return
     if word in ("BEGIN", "START"):
         context.begun = True

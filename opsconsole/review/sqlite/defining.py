@@ -52,7 +52,10 @@ def create(context: Context, reader: Reader) -> None:
         if module not in _MODULES:
             context.add("virtual-table", name, f"Nobody here knows the module {module}.", first)
         context.made(name, maybe_there=maybe_there)
-    elif kind != "VIEW":
+    elif kind == "VIEW":
+        reader.until("AS")
+        check_calls(context, reader.rest())
+    else:
         raise Unreadable
 
 
@@ -85,7 +88,7 @@ def _index(context: Context, reader: Reader, index: str, unique: bool, first: To
 
 
 def _trigger(context: Context, reader: Reader, trigger: str, first: Token) -> None:
-    reader.until("ON")
+    events = {word for word in reader.until("ON").words if word in ("INSERT", "UPDATE", "DELETE")}
     reader.need("ON")
     table = reader.name()
     if "BEGIN" not in reader.words or reader.words[-1] != "END":
@@ -93,6 +96,8 @@ def _trigger(context: Context, reader: Reader, trigger: str, first: Token) -> No
     verbs = ("INSERT", "UPDATE", "DELETE", "REPLACE")
     body = reader.words[reader.words.index("BEGIN") :]
     does = sorted({word for before, word in pairwise(body) if before in ("BEGIN", ";") and word in verbs})
+    if does:
+        context.triggers.setdefault(table, set()).update(events)
     if table not in context.own or does:
         what = f" and does {', '.join(does)}" if does else ""
         context.add("create-trigger", table, f"{trigger} runs at writes to {table}{what}.", first)
@@ -109,6 +114,7 @@ def drop(context: Context, reader: Reader) -> None:
     if kind == "TABLE":
         context.event("dropped", name, first)  # rebuilds.py judges it when the whole text is known
         context.own.discard(name)
+        context.forget_columns(name)
     else:
         context.add(f"drop-{kind.lower()}", name, f"Drops the {kind.lower()} {name}.", first)
 
@@ -125,6 +131,7 @@ def alter(context: Context, reader: Reader) -> None:
         old = reader.name()
         reader.need("TO")
         new = reader.name()
+        context.forget_columns(f"{table}.{old}", f"{table}.{new}")
         if table not in context.own:
             reason = f"The column {old} of {table} is called {new} from now on."
             context.add("rename-column", f"{table}.{old}", reason, first)
@@ -150,7 +157,7 @@ def _dropped_column(context: Context, table: str, column: str, first: Token) -> 
 
 def _added_column(context: Context, table: str, reader: Reader, first: Token) -> None:
     column = reader.name()
-    context.own_columns.add((table, column))
+    context.made_column(table, column, maybe_there=False)
     reader.until(*_STOPS)
     required = default = False
     while not reader.done:

@@ -99,7 +99,7 @@ SELECT writefile('x', 'y');
 SELECT load_extension('evil.so');
 --- function-call
 SELECT fts3_tokenizer('a', X'00');
---- unrecognised
+--- benign
 WITH RECURSIVE cnt(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM cnt WHERE x < 10) SELECT x FROM cnt;
 --- delete
 WITH old AS (SELECT id FROM users WHERE age > 99) DELETE FROM users WHERE id IN (SELECT id FROM old);
