@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.nodeid import NodeId
 
 from opsconsole.embedded.redis import EmbeddedRedis
 from tests.support import servers
@@ -131,11 +132,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("console_backend", backends)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Serial tests share one worker, so that no two of them run at once."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Serial tests share one worker, so that no two of them run at once; so do those of every `xdist_group`."""
     for item in items:
         if item.get_closest_marker("serial"):
             item.add_marker(pytest.mark.xdist_group("serial"))
+        mark = item.get_closest_marker("xdist_group")
+        if mark is not None and config.getoption("loadgroup", False):
+            name_group(item, mark.args[0])
+
+
+def name_group(item: pytest.Item, group: str) -> None:
+    """Tell the scheduler the group: it reads it from the id's end. xdist 3.8 sets what pytest 9.2 no longer reads."""
+    if not item.nodeid.endswith(f"@{group}"):
+        item._id = NodeId.parse(f"{item.nodeid}@{group}")
+    if not item.nodeid.endswith(f"@{group}"):
+        raise pytest.UsageError("Tests of a group would run at once: pytest keeps the ids of tests somewhere else now.")
 
 
 @pytest.hookimpl(wrapper=True)
