@@ -42,14 +42,19 @@ _NAME = re.compile(rf"{FOLDER}/(?P<stamp>\d{{8}}T\d{{6}}Z)-(?P<token>[0-9a-f]{{1
 def from_path(database: Database, path: Path, account: Account) -> MigrationFolder:
     """Bring a folder, a zip or a tar of this machine, as the command line names it. Raises Usage, Refused."""
     refuse(database, account)
+    return keep(database, account, read_path(path), Way.COMMAND)
+
+
+def read_path(path: Path) -> Folder:
+    """A folder, a zip or a tar of this machine, without keeping it. Raises Usage, Refused."""
     gathering = Gathering(clean_name(str(path.resolve())))
     if path.is_file():
         with path.open("rb") as stream:
             taking.from_archive(gathering, stream)
-        return keep(database, account, gathering.unwrapped(), Way.COMMAND)
+        return gathering.unwrapped()
     with taking.opened(os.path.realpath(path)) as descriptor:
         taking.from_folder(gathering, descriptor)
-    return keep(database, account, gathering.folder(), Way.COMMAND)
+    return gathering.folder()
 
 
 def from_root(database: Database, path: str, account: Account) -> MigrationFolder:
