@@ -16,7 +16,7 @@ from lifecycle.backups import archives, twins
 from lifecycle.backups.manifest import Manifest
 from lifecycle.encryption import unlocking
 from lifecycle.formats import format_of
-from lifecycle.formats.base import PART, SCRATCH, Archive, Format
+from lifecycle.formats.base import PART, SCRATCH, Archive, Contents, Format
 from lifecycle.models import Backup
 from lifecycle.proving import grounds, smoke, stored
 from lifecycle.proving.drills import OWN, SAME_SERVER
@@ -99,7 +99,7 @@ def _drill(
     statements: Sequence[Mapping[str, str]],
 ) -> Outcome:
     contents = manifest.contents
-    with _place(run, manifest, where) as engine:
+    with place(run, manifest.engine, contents, where) as engine:
         if refused := chosen.refusals(engine, contents, method=SCRATCH, overwrite=True):
             raise Refused(*refused[0])
         try:
@@ -132,14 +132,15 @@ def _words(manifest: Manifest, statements: Sequence[Mapping[str, str]], beside: 
 
 
 @contextmanager
-def _place(run: Run, manifest: Manifest, where: str) -> Iterator[Engine]:
+def place(run: Run, engine: str, contents: Contents, where: str) -> Iterator[Engine]:
+    """The server, or the folder, in which a scratch copy is built. Raises Refused."""
     if where == SAME_SERVER:
         yield run.engine("shared")
         return
-    if refused := grounds.refusals(manifest.engine, manifest.contents):
+    if refused := grounds.refusals(engine, contents):
         raise Refused(*refused[0])
-    with grounds.ground(manifest.engine, manifest.contents, run) as engine:
-        yield engine
+    with grounds.ground(engine, contents, run) as found:
+        yield found
 
 
 @contextmanager
