@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from lifecycle.models import Backup, Hold, Recipient, RetentionPass, RetentionRule
 from lifecycle.models.backups import PORTABLE
+from opsconsole.models import Operation
+from opsconsole.states import HELD_BY_WORKER
 from opsconsole.triggers.guards import Guard
 from opsconsole.triggers.rules import (
     AS_A_REQUEST,
@@ -23,6 +25,12 @@ from opsconsole.triggers.rules import (
 )
 
 RECEIVED = ("environment_id", "label", "public_key", "role", "operation_id", "added_at")
+CONTENT = (  # of a backup: whose it is, and what its manifest says
+    "database_id", "operation_id", "purpose", "part", "key", "console", "format", "engine", "server_version",
+    "identity", "incarnation", "schema_fingerprint", "manifest_sha256", "recipients", "tables", "rows", "stored_bytes",
+    "plain_bytes", "started_at", "finished_at",
+)  # fmt: skip
+PROVEN = ("drilled_at", "restore_seconds", "damaged_at")
 HELD = ("database_id", "backup_id", "reason", "until", "set_at", "operation_id")
 PRESENT = "b.database_id = OLD.database_id AND b.trashed_at IS NULL AND b.state = 'good'"
 NEWER = "(b.started_at > OLD.started_at OR (b.started_at = OLD.started_at AND b.id > OLD.id))"
@@ -72,12 +80,41 @@ def _backups() -> Iterator[Guard]:
         Backup, "UPDATE", "deleted", f"OLD.state = 'expired' AND ({differs(('state', 'trashed_at', 'deleting_at'))})",
         "deleted", "This backup is deleted; only the record of it is left.", "Choose another backup.",
     )  # fmt: skip
+    yield from _verdicts()
     for event in ("DELETE", "TRUNCATE"):
         yield guard_on(
             Backup, event, "never", "1 = 1", "record", "The record of a backup stays, whatever becomes of its data.",
             "Ask for the backup to expire: its data goes then.",
         )  # fmt: skip
     yield not_replaced(Backup, [["id"], ["key", "console"]])
+
+
+def _verdicts() -> Iterator[Guard]:
+    """What a backup is never changes; whether it is whole, a verification of it finds, or people say who confirm it.
+
+    Else the last good one could be made to look like another, and then be deleted.
+    """
+    yield guard_on(
+        Backup, "UPDATE", "content", differs(CONTENT), "sealed",
+        "Whose a backup is, and what its manifest says, never changes.", "Take another backup.",
+    )  # fmt: skip
+    held = ", ".join(f"'{state}'" for state in sorted(HELD_BY_WORKER))
+    verifies = (
+        f"EXISTS (SELECT 1 FROM {table_of(Operation)} o WHERE o.kind = 'verify' AND o.database_id = OLD.database_id "
+        f"AND o.state IN ({held}) "
+        "AND o.plan_text LIKE '%\"backup\":\"' || OLD.id || '\"%')"
+    )
+    judged = f"(NEW.state = 'bad' AND OLD.state <> 'bad') OR {differs(PROVEN)}"
+    yield guard_on(
+        Backup, "UPDATE", "verdict", f"({judged}) AND NOT {verifies}", "not_verified",
+        "Only a verification that runs says of a backup that it is damaged, or that a drill restored it.",
+        "Ask for a verification of it.",
+    )  # fmt: skip
+    trusted = "OLD.state = 'bad' AND NEW.state = 'good'"
+    yield guard_on(
+        Backup, "UPDATE", "trusted", f"{trusted} AND NOT ({confirmed(None)})", "not_confirmed",
+        f"That a damaged backup counts as good again is guarded: {AS_A_REQUEST}.", NOT_BY_HAND,
+    )  # fmt: skip
 
 
 def _is_last_good() -> str:

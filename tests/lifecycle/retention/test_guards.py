@@ -14,11 +14,13 @@ from lifecycle.retention.deciding import last_good_of
 from lifecycle.retention.facts import candidates_of
 from opsconsole.clock import now
 from opsconsole.models import Database, Operation
+from opsconsole.plans import Plan
 from opsconsole.states import State
 from tests.lifecycle.retention.conftest import DAY, nightly, taken
 from tests.opsconsole.triggers.test_append_only import refused
 from tests.support.people import Cast, close_bootstrap
 from tests.support.rows import bring, operation_of
+from tests.support.tampering import guards_off
 
 both = pytest.mark.parametrize("console_backend", ["sqlite", "postgresql"])
 
@@ -31,6 +33,38 @@ def trash(backup: Backup) -> int:
     return move(backup, trashed_at=now(), trash_until=now() + 7 * DAY)
 
 
+def verify(backup: Backup, cast: Cast) -> Operation:
+    """A verification of that backup runs."""
+    plan = Plan(kind="verify", summary="It is known.", parameters={"backup": str(backup.pk)})
+    sealed = {"plan_text": plan.to_bytes().decode(), "digest": plan.digest}
+    asked = operation_of(cast.ada, kind="verify", database=backup.database, **sealed)
+    return bring(asked, State.QUEUED, State.RUNNING)
+
+
+@both
+def test_a_backup_is_not_made_to_look_like_another_and_then_deleted(shop: Database, cast: Cast) -> None:
+    """Each of these was the first of two steps past the guard of the last good one."""
+    newest, older = nightly(shop, cast, 2)
+    other = verify(older, cast)
+    close_bootstrap()
+    for values in (
+        {"part": "only users"}, {"format": "json"}, {"purpose": "safety"}, {"started_at": now() - 9 * DAY},
+        {"database_id": newest.database_id + 1}, {"operation_id": other.pk}, {"rows": 0},
+    ):  # fmt: skip
+        with refused("sealed"):
+            move(newest, **values)
+    with refused("sealed"):
+        move(older, started_at=now() + DAY)  # nor another one to look newer
+    for values in ({"state": "bad"}, {"drilled_at": now()}, {"damaged_at": now()}):
+        with refused("not_verified"):
+            move(newest, **values)  # a verification runs, but not of this one
+    assert move(older, state="bad", damaged_at=now()) == 1
+    with refused("not_confirmed"):
+        move(older, state="good")
+    running_change(cast)
+    assert move(older, state="good") == 1
+
+
 def running_change(cast: Cast) -> Operation:
     return bring(operation_of(cast.ada, kind="change"), State.QUEUED, State.RUNNING)
 
@@ -38,6 +72,7 @@ def running_change(cast: Cast) -> Operation:
 @both
 def test_nobody_moves_the_last_good_backup_away(shop: Database, cast: Cast) -> None:
     newest, drilled, third, oldest = nightly(shop, cast, 4)
+    verify(drilled, cast)
     move(drilled, drilled_at=now())
     safety = taken(shop, cast, purpose=Backup.Purpose.SAFETY)
     for row in (newest, drilled):
@@ -47,6 +82,7 @@ def test_nobody_moves_the_last_good_backup_away(shop: Database, cast: Cast) -> N
             move(row, deleting_at=now())
     assert last_good_of(candidates_of(shop)) == {newest.pk, drilled.pk}  # the same answer in words
     assert (trash(third), trash(oldest), trash(safety)) == (1, 1, 1)
+    verify(newest, cast)
     move(newest, state=Backup.State.BAD)  # it turns out to be damaged: the next one counts now
     assert trash(newest) == 1
     with refused("last_good"):
@@ -56,16 +92,18 @@ def test_nobody_moves_the_last_good_backup_away(shop: Database, cast: Cast) -> N
 @both
 def test_the_guards_and_the_rules_agree_on_which_are_the_last_good_ones(shop: Database, cast: Cast) -> None:
     rows, dice, table = nightly(shop, cast, 5), random.Random(7), Backup.objects.filter(database=shop)
-    for _ in range(15):
-        for row in rows:
-            move(
-                row, state=dice.choice(["good", "good", "good", "bad"]), purpose=dice.choice(["requested", "safety"]),
-                format=dice.choice(["native", "native", "json"]), part=dice.choice(["", "", "only users"]),
-                drilled_at=dice.choice([None, now()]), started_at=now() - dice.randrange(3) * DAY,
-            )  # fmt: skip
-        last = last_good_of(candidates_of(shop))
-        assert last or not table.good().exists()
-        assert {row.pk for row in rows if is_guarded(row)} == last
+    with guards_off("backup_update_content", "backup_update_verdict"):
+        for _ in range(15):
+            for row in rows:
+                move(
+                    row, state=dice.choice(["good", "good", "good", "bad"]),
+                    purpose=dice.choice(["requested", "safety"]), format=dice.choice(["native", "native", "json"]),
+                    part=dice.choice(["", "", "only users"]), drilled_at=dice.choice([None, now()]),
+                    started_at=now() - dice.randrange(3) * DAY,
+                )  # fmt: skip
+            last = last_good_of(candidates_of(shop))
+            assert last or not table.good().exists()
+            assert {row.pk for row in rows if is_guarded(row)} == last
 
 
 def is_guarded(row: Backup) -> bool:
@@ -83,6 +121,7 @@ def is_guarded(row: Backup) -> bool:
 def test_a_backup_in_the_trash_is_not_deleted_once_it_is_the_only_good_one(shop: Database, cast: Cast) -> None:
     newest, older = nightly(shop, cast, 2)
     trash(older)
+    verify(newest, cast)
     move(newest, state=Backup.State.BAD)
     with refused("last_good"):
         move(older, deleting_at=now())
