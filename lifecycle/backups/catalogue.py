@@ -13,11 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from lifecycle.backups import archives, manifest
-from lifecycle.backups.manifest import MANIFEST_NAME, Manifest
+from lifecycle.backups.manifest import MANIFEST_NAME, Manifest, rfc3339
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, TWIN, Archive
 from lifecycle.models import Backup, BackupCopy
+from lifecycle.models.backups import UNDATED
 from opsconsole import audit, stores
+from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, OpsError
 from opsconsole.instance import instance_id
 from opsconsole.models import Database, Operation
@@ -76,7 +78,10 @@ def _entry(
         database = _database(made, here, renamed)
     except OpsError as error:
         return Entry(folder=archive.folder, state="refused", reason=error.why, next_step=error.next_step)
-    return Entry(folder=archive.folder, state="new", database=database.name, facts=_facts(made))
+    facts, reason = _facts(made), ""
+    if facts["started_at"] != made.started_at:
+        reason = f"Its manifest says {made.started_at}, which is still to come, so nobody knows when it was taken."
+    return Entry(folder=archive.folder, state="new", database=database.name, facts=facts, reason=reason)
 
 
 def _read(archive: Archive) -> Manifest:
@@ -119,7 +124,9 @@ def _refused(code: str, why: str) -> OperationFailed:
 
 
 def _facts(made: Manifest) -> dict[str, Any]:
-    safety = "-safety" in made.backup
+    safety, moments = "-safety" in made.backup, (made.started_at, made.finished_at)
+    if any(datetime.fromisoformat(moment) > now() for moment in moments):  # it must not pass for the newest one
+        moments = (rfc3339(UNDATED), rfc3339(UNDATED))
     return {
         "console": "" if made.console == instance_id() else made.console,
         "recipients": " ".join(made.public_keys),
@@ -129,7 +136,7 @@ def _facts(made: Manifest) -> dict[str, Any]:
         "identity": made.target_identity, "incarnation": made.target_incarnation,
         "schema_fingerprint": made.contents.schema_fingerprint, "manifest_sha256": made.digest,
         "tables": len(made.contents.tables), "rows": made.rows, "stored_bytes": made.stored_bytes,
-        "plain_bytes": made.plain_bytes, "started_at": made.started_at, "finished_at": made.finished_at,
+        "plain_bytes": made.plain_bytes, "started_at": moments[0], "finished_at": moments[1],
         "checks": [{"level": made.verified, "at": made.verified_at, "ok": True,
                     "detail": "read through in full by the console that made it"}],
     }  # fmt: skip
@@ -174,7 +181,9 @@ def _adopt_new(operation: Operation, store: str, entry: Mapping[str, Any]) -> It
     moments = {name: datetime.fromisoformat(facts.pop(name)) for name in ("started_at", "finished_at")}
     twin = facts.pop("twin")
     row = Backup.objects.create(key=entry["folder"], database=database, operation=operation, **facts, **moments)
-    BackupCopy.objects.create(backup=row, store=store, state=BackupCopy.State.GOOD, made_at=row.finished_at)
+    BackupCopy.objects.create(
+        backup=row, store=store, state=BackupCopy.State.GOOD, made_at=row.finished_at if row.is_dated else now()
+    )
     other = Backup.objects.filter(key=twin, console=row.console, database=database).first() if twin else None
     if other is not None:
         Backup.objects.filter(pk=other.pk).update(twin=row)

@@ -64,5 +64,6 @@ def numbered(database: Database, *, bad: bool = True) -> tuple[tuple[str, str], 
 
 def _label(row: Backup) -> str:
     what = f"{row.rows} rows{f' ({row.part})' if row.part else ''}{', portable' if row.format == 'json' else ''}"
-    taken = f"backup {row.id}, taken {row.started_at:%Y-%m-%d %H:%M} UTC, {what}, {row.get_purpose_display()}"
+    taken_at = f"{row.started_at:%Y-%m-%d %H:%M} UTC" if row.is_dated else row.taken_words
+    taken = f"backup {row.id}, taken {taken_at}, {what}, {row.get_purpose_display()}"
     return taken if row.state == Backup.State.GOOD else f"{taken}, damaged"

@@ -109,7 +109,7 @@ class RestoreKind(Kind):
             patches.refuse(preview)
         effects = preview.effects()
         lost = [e.object for e in effects if e.action == "removed"]
-        taken = f"{backup.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        taken = backup.taken_words
         swaps = method == "swap" and engine.name == "postgresql"
         return Plan(
             kind=self.name,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import models
 
 from lifecycle.models.patches import Patch
 from opsconsole.models import Account, Database, Operation
 
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)  # the moment of one whose manifest names a time that was still to come
 PORTABLE = "json"  # the format of a backup whose content is a document: rows without a schema
 
 
@@ -39,7 +40,8 @@ class Backup(models.Model):
     `checks` lists what was proven: [{"level": "V1", "at": ...,
     "ok": true, "detail": ..., "operation": ..., "seconds": ..., "where": ..., "restore_seconds": ...}], newest last;
     what a drill proved last, and when damage was found, stand in columns too. `twin` is another one, in another
-    format, of the very same moment; both name each other.
+    format, of the very same moment; both name each other. `started_at` is UNDATED for an adopted one whose manifest
+    names a time that was still to come.
     """
 
     class Purpose(models.TextChoices):
@@ -115,6 +117,15 @@ class Backup(models.Model):
     def taken_at(self) -> datetime:
         """The moment of its snapshot."""
         return self.started_at
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it is known when it was taken. One of which it is not counts as older than every other."""
+        return self.started_at != UNDATED
+
+    @property
+    def taken_words(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S} UTC" if self.is_dated else "a moment that nobody knows"
 
     @property
     def is_present(self) -> bool:

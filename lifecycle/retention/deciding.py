@@ -53,6 +53,7 @@ class Candidate:
     complete: bool = True  # it brings the whole database back: schema and every table
     safety: bool = False
     good: bool = True  # False: found damaged
+    dated: bool = True  # False: nobody knows when it was taken, and it counts as the oldest
     drilled: bool = False  # a drill of it held (V2); every listed backup was read through (V1)
     size: int = 0
     claims: tuple[Claim, ...] = ()
@@ -165,14 +166,14 @@ def _last_good(present: Sequence[Candidate]) -> dict[int, list[Reason]]:
 def _kept_by_rule(present: Sequence[Candidate], rule: Rule, at: datetime) -> dict[int, list[Reason]]:
     """Reasons by backup. Each line, format and choice of tables has numbers of its own: none pushes another out.
 
-    Safety backups, damaged ones and those from the future fill no place.
+    Safety backups, damaged ones, those from the future and those of which nobody knows the time fill no place.
     """
     found: dict[int, list[Reason]] = defaultdict(list)
     if rule.keeps_all:
         return {backup.id: [Reason(code="rule", words="the rule keeps every backup")] for backup in present}
     groups: dict[tuple[str, str, str], list[Candidate]] = defaultdict(list)
     for backup in present:
-        if backup.good and not backup.safety and backup.started_at <= at + AHEAD:
+        if backup.good and not backup.safety and backup.dated and backup.started_at <= at + AHEAD:
             groups[backup.line, backup.format, backup.part].append(backup)
     for group in groups.values():
         newest_first = sorted(group, key=lambda backup: backup.order, reverse=True)
@@ -199,11 +200,13 @@ def _fill(newest_first: Sequence[Candidate], name: str, rule: Rule, found: dict[
 
 
 def _windows(backup: Candidate, at: datetime, *, any_good: bool) -> list[Reason]:
-    """What keeps a safety backup, a damaged one and one from the future for a while."""
+    """What keeps a safety backup, a damaged one and one from the future for a while, and one without a time."""
     if backup.started_at > at + AHEAD:
         return [Reason(code="ahead", words="it was taken at a time that is still to come by today's clock")]
     if not backup.good:
         return _damaged(backup, at, any_good=any_good)
+    if not backup.dated:
+        return [Reason(code="undated", words="nobody knows when it was taken, so no rule judges it")]
     ends = backup.started_at + SAFETY_WINDOW
     if backup.safety and not backup.accepted and ends > at:
         words = f"it is the way back of its operation until {ends:%Y-%m-%d %H:%M} UTC, or until that is accepted"

@@ -10,7 +10,7 @@ from django.db.models import Exists, Q
 
 from lifecycle.backups import uses
 from lifecycle.models import Backup, Hold, KeptCopy
-from lifecycle.models.backups import PORTABLE
+from lifecycle.models.backups import PORTABLE, UNDATED
 from lifecycle.retention.deciding import Candidate, Claim, Decision, decide
 from lifecycle.retention.rule import Rule
 from lifecycle.retention.rules import rule_for
@@ -79,6 +79,7 @@ def _candidate(row: Mapping[str, object], claimed: Sequence[uses.Use | Claim], l
         complete=not row["part"] and row["format"] != PORTABLE,
         safety=row["purpose"] == Backup.Purpose.SAFETY,
         good=row["state"] == Backup.State.GOOD,
+        dated=row["started_at"] != UNDATED,
         drilled=row["drilled_at"] is not None,
         size=row["stored_bytes"],  # type: ignore[arg-type]
         claims=(*_pin(row), *claims),

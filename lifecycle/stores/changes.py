@@ -51,6 +51,7 @@ class Rebuild(Change):
             databases=tuple(database.pk for database in databases),
             risk="medium",
             risk_reasons=(
+                *(f"{entry.folder}: {entry.reason} It counts as the oldest." for entry in found if entry.reason),
                 *(f"Those of the console {console} are believed because its key is trusted." for console in foreign),
                 f"What is listed: {digest_of(canonical_json(carried))}.",
             ),

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lifecycle.backups import choices
 from lifecycle.models import Backup, RetentionPass
+from lifecycle.retention import facts
+from lifecycle.retention.rule import Rule
 from opsconsole import operations
+from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Operation
+from opsconsole.posture import Level, posture_of
 from opsconsole.states import State
 from opsconsole.storage.s3 import S3Store
 from tests.lifecycle.stores.conftest import KEYS, LOOPBACK
+from tests.opsconsole.triggers.test_append_only import refused
 from tests.support.backups import list_backup
 from tests.support.cases import work
 from tests.support.commands import Say
@@ -123,6 +130,33 @@ def test_a_manifest_that_was_changed_is_refused_though_its_key_is_trusted(pair: 
         path.write_bytes(path.read_bytes().replace(b'"database":"shop"', b'"database":"shap"'))
         (entry,) = say("store", "rebuild", "old", "--dry-run", "--json", account=cast.admin).json["entries"]
         assert (entry["state"], "changed after it was signed" in entry["reason"]) == ("refused", True)
+
+
+def test_a_manifest_from_the_future_passes_neither_for_fresh_nor_for_the_last_good_one(
+    pair: Pair, say: Say, tmp_path: Path
+) -> None:
+    shop, ahead = SqliteShop.make(tmp_path / "files"), timedelta(days=-400)
+    with pair.at(pair.first) as cast:
+        list_backup(register("shop", shop.url, environment="development"), cast.ada, age=ahead)
+    with pair.at(pair.second) as cast:
+        row = register("shop", shop.url, environment="development")
+        own = list_backup(row, cast.ada, age=timedelta(days=9))
+        words = ("store", "add", "old", "--kind", "folder", "--path", str(pair.first.home / "store"), "--read-only")
+        assert say(*words, account=cast.admin).code == 0
+        say("keys", "trust", str(pair.first.home / "keys" / "manifest.pub"), "--label", "x", account=cast.admin)
+        said = say("store", "rebuild", "old", account=cast.admin)
+        assert said.code == 0, said.err
+        adopted = Backup.objects.exclude(pk=own.pk).get()
+        assert (adopted.is_dated, adopted.started_at < own.started_at) == (False, True)
+        assert "nobody knows when it was taken" in Operation.objects.latest("id").plan.risk_reasons[0]
+        line = posture_of([row])[row.pk].line("backup")
+        assert line is not None and (line.at, line.level) == (own.started_at, Level.WATCH)
+        outlook = facts.outlook(row, rule=Rule(last=1))
+        assert outlook.of(own.pk).codes >= {"last_good", "last"}
+        assert (outlook.of(adopted.pk).fate, outlook.of(adopted.pk).codes) == ("kept", {"undated"})
+        with refused("last_good"):
+            Backup.objects.filter(pk=own.pk).update(trashed_at=now(), trash_until=now())
+        assert choices.choose(row, "latest") == own
 
 
 @pytest.mark.nightly
