@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pyrage import x25519
 
 from lifecycle.backups import taking
 from opsconsole import operations, process, recovery
@@ -65,11 +66,16 @@ def test_a_silent_target_makes_no_reading_indeterminate(console, cast, sqlite_sh
     ("point", "end"), [("restore.in_swap", State.INDETERMINATE), ("restore.before_swap", State.FAILED)]
 )
 def test_a_silent_target_is_asked_for_a_while_and_then_the_announcement_counts(console, cast, sqlite_shop, point, end):
-    """A run that never announced its commit point has changed nothing, whatever the target could say."""
+    """A run that never announced its commit point has changed nothing, whatever the target could say.
+
+    Either way the private key that was handed over for it is gone: people may take long to settle what nobody knows.
+    """
     _shop, row = sqlite_shop
     backup(console, row, cast)
-    operation = operations.request("restore", row, {}, account=cast.ada, confirm="shop")
+    key = {"identity": str(x25519.Identity.generate())}
+    operation = operations.request("restore", row, {}, account=cast.ada, confirm="shop", secrets=key)
     crash(console, operation, point)
+    assert operation.secrets.count() == 1
     Operation.objects.filter(pk=operation.pk).update(started_at=now() - timedelta(hours=3))
     with environment_of(console), engine_for(row, session_label="opsconsole/ffffffffffffffff/77/5").hold():
         operation.refresh_from_db()
@@ -77,6 +83,7 @@ def test_a_silent_target_is_asked_for_a_while_and_then_the_announcement_counts(c
         Operation.objects.filter(pk=operation.pk).update(lost_at=now() - recovery.PATIENCE)
         operation.refresh_from_db()
         assert recovery.recover(operation, reason="lost").state == end
+    assert operation.secrets.count() == 0
 
 
 @pytest.mark.parametrize("point", ["backup.mid", "backup.data_renamed", "backup.manifest_renamed"])

@@ -14,6 +14,7 @@ from lifecycle import loading
 from lifecycle.loading import Options
 from opsconsole.exceptions import OperationFailed, Refused
 from tests.lifecycle.loading.conftest import TENANT, Place
+from tests.support.fake_run import FakeRun
 from tests.support.memory_documents import MemoryDocument
 
 
@@ -85,6 +86,20 @@ def test_a_table_that_refers_to_what_is_cleared_is_cleared_only_by_name(place: P
     assert place.rows("SELECT count(*) FROM notes") == [(2,)]
     place.load(people(person(1)), accept=frozenset({"uncovered", "target_column", "clear:public.notes"}))
     assert place.rows("SELECT count(*) FROM notes") == [(0,)]
+
+
+def test_rows_that_came_to_refer_to_what_is_emptied_are_not_lost_without_a_word(place: Place) -> None:
+    place.load(people(person(1)))
+    document, asked = people(person(2)), Options(accept=frozenset({"uncovered", "target_column"}))
+    engine = place.engine()
+    found = loading.survey(engine, document, asked)
+    place.run_sql(
+        "INSERT INTO notes (person, body) VALUES (1, 'mine')"
+    )  # would go with the person, by ON DELETE CASCADE
+    with engine.hold() as lock, pytest.raises(OperationFailed) as failure:
+        loading.load(engine, lock, document, found, asked, FakeRun(7, 1, workdir=place.folder))
+    assert failure.value.code == "referred_meanwhile"
+    assert place.rows("SELECT person, body FROM notes") == [(1, "mine")]
 
 
 def test_a_merge_updates_by_key_and_leaves_what_it_does_not_know(place: Place) -> None:
