@@ -20,6 +20,11 @@ from opsconsole.plans import Effect, Plan, Precondition, Step
 from opsconsole.targets import plan_target
 
 NO_YES = (("", "no"), ("yes", "yes"))
+HELP = {  # of each format, in the form for a database that has it
+    "native": "native",
+    "custom": "custom (an archive that pg_restore reads by itself)",
+    "json": "json (portable)",
+}
 
 
 class BackupKind(Kind):
@@ -121,6 +126,15 @@ class BackupKind(Kind):
             return parameter.choices
         known = {chosen.name for chosen in formats_for(database.engine)}
         return tuple(choice for choice in parameter.choices if choice[0] in known)
+
+    def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
+        """The help of the format names those of this engine."""
+        return tuple(
+            replace(each, help=" or ".join(HELP[name] for name, _ in self.choices(each, database)))
+            if each.name == "format"
+            else each
+            for each in super().fields(database, given)
+        )
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
         spot = _spot(recovery)

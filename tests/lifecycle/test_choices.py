@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lifecycle.backups.choices import choose
+from lifecycle.kinds.backup import BackupKind
 from lifecycle.models import Backup
+from opsconsole.models import Database
 from tests.support.backups import list_backup
 
 SAFETY = Backup.Purpose.SAFETY
@@ -24,3 +26,9 @@ def test_without_one_that_was_asked_for_the_newest_safety_backup_is_the_latest(c
     list_backup(row, cast.ada, purpose=SAFETY, age=timedelta(hours=1))
     newest = list_backup(row, cast.ada, purpose=SAFETY)
     assert choose(row, "latest") == newest
+
+
+def test_a_form_names_only_the_formats_of_its_engine():
+    shown = {engine: BackupKind().fields(Database(engine=engine), {})[0].help for engine in ("sqlite", "postgresql")}
+    assert shown["sqlite"] == "native or json (portable)"
+    assert "custom (an archive that pg_restore reads" in shown["postgresql"]
