@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,30 @@ from lifecycle.sources.base import Folder, Ledger, Place, State
 from lifecycle.sources.wrangler import Wrangler
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.exceptions import Refused, Usage
-from tests.lifecycle.sources.contract import ONE, TWO, UTC_SECONDS, SourceContract, Target
+from tests.lifecycle.sources.contract import BROKEN, ONE, THREE, TWO, UTC_SECONDS, SourceContract, Target
+from tests.support.tools import Tools, lay_wrangler, local_d1, put_local_d1
 
 D1 = Place(engine="sqlite", database="shop", d1=True)
+
+
+TRIGGER = (
+    "CREATE TRIGGER t AFTER INSERT ON notes BEGIN\n"
+    "  UPDATE notes SET body = CASE WHEN 1 THEN 'a;--b' END;\nEND;\n"
+    "INSERT INTO notes VALUES (1, '/* ; */'); -- ; done"
+)
+
+
+def at(path: Path) -> Target:
+    return Target(url=f"sqlite:///{path}?flavour=d1", source=Wrangler(), place=D1)
+
+
+def schema_of(target: Target) -> list[tuple[Any, ...]]:
+    """Everything but what belongs to D1's runtime, word for word."""
+    return [row for row in target.schema() if not str(row[2]).startswith("_cf_")]
+
+
+def names_in(target: Target) -> list[str]:
+    return [row["name"] for row in target.raw(folder_of())]
 
 
 def folder_of(**texts: str) -> Folder:
@@ -56,14 +78,42 @@ class TestWrangler(SourceContract):
         target.apply(folder_of(**{"0003_c": deferred}))
 
     def test_triggers_cases_and_quotes_stay_whole(self, target: Target) -> None:
-        text = ONE + (
-            "CREATE TRIGGER t AFTER INSERT ON notes BEGIN\n"
-            "  UPDATE notes SET body = CASE WHEN 1 THEN 'a;--b' END;\nEND;\n"
-            "INSERT INTO notes VALUES (1, '/* ; */'); -- ; done"
-        )
-        target.apply(folder_of(**{"0001_a": text}))
+        target.apply(folder_of(**{"0001_a": ONE + TRIGGER}))
         with target.script() as script:
             assert script.ask("SELECT body FROM notes") == [("a;--b",)]
+
+    def test_wrangler_finds_what_it_would_have_done_itself(self, target: Target, tools: Tools, tmp_path: Path) -> None:
+        texts = {
+            "10_last.sql": "CREATE INDEX tags_note ON tags (note);\n-- the end",
+            "9_tags.sql": f"--> statement-breakpoint\nBEGIN TRANSACTION;\n{TWO}COMMIT;\n",
+            "0001_notes.sql": ONE + TRIGGER,
+            "0002_nothing.sql": "-- nothing\n",
+        }
+        folder = Folder(name="m", files={name: text.encode() for name, text in texts.items()})
+        lay_wrangler(tmp_path / "theirs", texts)
+        assert tools.wrangler_apply(tmp_path / "theirs").code == 0
+        target.apply(folder)
+        theirs = local_d1(tmp_path / "theirs")
+        assert (schema_of(target), names_in(target)) == (schema_of(at(theirs)), names_in(at(theirs)))
+        assert names_in(target) == ["0001_notes.sql", "0002_nothing.sql", "9_tags.sql", "10_last.sql"]
+        lay_wrangler(tmp_path / "ours", texts)
+        put_local_d1(tmp_path / "ours", Path(target.place.database), theirs)
+        listed = tools.wrangler(tmp_path / "ours", "migrations", "list", "DB", "--local")
+        assert (listed.code, "No migrations to apply!" in listed.text) == (0, True), listed.text
+
+    @pytest.mark.parametrize("second", [BROKEN, f"{TWO}SELECT 1"], ids=["failing", "without its semicolon"])
+    def test_wrangler_stops_where_ours_stops(self, target: Target, tools: Tools, tmp_path: Path, second: str) -> None:
+        folder = self.folder(ONE, second, THREE)
+        lay_wrangler(tmp_path / "theirs", {name: data.decode() for name, data in folder.files.items()})
+        assert tools.wrangler_apply(tmp_path / "theirs").code == 1
+        with pytest.raises((ScriptFailed, Refused)):
+            target.apply(folder)
+        if second != BROKEN:  # ours says so beforehand, and to= takes what stands before it
+            assert names_in(target) == []
+            target.apply(self.folder(ONE))
+        theirs = local_d1(tmp_path / "theirs")
+        assert (schema_of(target), names_in(target)) == (schema_of(at(theirs)), names_in(at(theirs)))
+        assert names_in(target) == ["0001_notes.sql"]
 
     def remark(self, folder: Folder) -> str:
         return " ".join(said for _, said in self.source.remarks(self.source.migrations(folder, D1), D1))
