@@ -174,7 +174,7 @@ def _entry(migration: Migration, rows: Sequence[Row], migrations: Sequence[Migra
         said = f"Not applied, and {migration.path} is missing: Prisma stops here (P3015)."
         return Entry(state=State.PENDING, sentence=said, migration=migration)
     if rows:
-        said = "Marked as rolled back; Prisma applies it again."
+        said = "Marked as rolled back; `prisma migrate deploy` applies it again, although `status` does not say so."
         return Entry(state=State.UNDONE, sentence=said, migration=migration, row=rows[-1])
     said = "Not applied yet."
     if later := reading.late(migration, migrations, applied):

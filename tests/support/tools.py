@@ -72,6 +72,14 @@ class Tools:
         config.write_text(json.dumps({"out": str(folder), "dialect": dialect, "dbCredentials": {"url": url}}))
         return self.run("drizzle-kit", "migrate", "--config", str(config), cwd=folder)
 
+    def drizzle1(self, folder: Path, url: str) -> Ran:
+        """What `drizzle-kit migrate` of 1.x calls, on a folder of folders: the migrator of its drizzle-orm."""
+        if not (TOOLS / "drizzle-orm-1").exists():
+            missing("drizzle-orm 1.x", "npm install in tests/tools")
+        program = self.home / "drizzle1.mjs"
+        program.write_text(_drizzle1_program(url, folder))
+        return self.run("node", str(program), cwd=folder)
+
     def prisma(self, folder: Path, url: str, *words: str) -> Ran:
         """`prisma migrate WORDS` of the folder that holds migration_lock.toml. A SQLite file's URL is `file:/path`."""
         project = self.home / f"{folder.name}.prisma"
@@ -81,8 +89,9 @@ class Tools:
             f'datasource db {{\n  provider = "{provider}"\n  url = {json.dumps(url)}\n}}\n'
         )
         (project / "prisma.config.mjs").write_text(_prisma_config(provider, url, folder))
-        (project / "no-engine").touch()  # the native query engine, which migrations never load, is not downloaded
-        env = {"PRISMA_QUERY_ENGINE_LIBRARY": str(project / "no-engine")}
+        engine = project / "no-engine"  # the native engines, which are never loaded, are not downloaded
+        engine.touch(0o755)
+        env = dict.fromkeys(("PRISMA_QUERY_ENGINE_LIBRARY", "PRISMA_SCHEMA_ENGINE_BINARY"), str(engine))
         asked = ("migrate", *words, "--config", str(project / "prisma.config.mjs"))
         return self.run("prisma", *asked, cwd=project, env=env)
 
@@ -93,6 +102,15 @@ def installed(home: Path) -> Tools:
         missing("the migration tools", "npm install in tests/tools")
     home.mkdir(parents=True, exist_ok=True)
     return Tools(home)
+
+
+def lay(files: Mapping[str, bytes], place: Path) -> Path:
+    """Write files by their relative paths."""
+    place.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+    return place
 
 
 def lay_wrangler(project: Path, files: Mapping[str, str], *, more: str = "") -> Path:
@@ -131,7 +149,20 @@ REPAIRED = """
       }
       return result;
     };
-    adapter.executeScript = async (script) => { await adapter.client.query(script); };"""
+    adapter.executeScript = async (script) => {
+      try { await adapter.client.query(script); } catch (error) { adapter.onError(error); }
+    };"""
+
+
+def _drizzle1_program(url: str, folder: Path) -> str:
+    """JavaScript that migrates and ends, with the exit code 1 where it fails."""
+    driver = "node-postgres" if url.startswith("postgres") else "libsql"
+    at = (TOOLS / "drizzle-orm-1" / driver).as_uri()
+    return f"""import {{ drizzle }} from "{at}/index.js";
+import {{ migrate }} from "{at}/migrator.js";
+await migrate(drizzle({json.dumps(url)}), {{ migrationsFolder: {json.dumps(str(folder))} }});
+process.exit(0);
+"""
 
 
 def _prisma_config(provider: str, url: str, folder: Path) -> str:

@@ -12,7 +12,7 @@ from lifecycle.sources.dbmate import Dbmate
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.exceptions import Refused
 from tests.lifecycle.sources.contract import BROKEN, ONE, THREE, TWO, SourceContract, Target
-from tests.support.tools import Tools
+from tests.support.tools import Tools, lay
 
 HERE = Place(engine="sqlite", database="shop")
 
@@ -44,7 +44,7 @@ class TestDbmate(SourceContract):
     def test_dbmate_finds_what_it_would_have_done_itself(
         self, target: Target, twin: Target, tools: Tools, tmp_path: Path
     ) -> None:
-        laid = lay(self.folder(ONE, TWO, THREE), tmp_path / "files")
+        laid = lay(self.folder(ONE, TWO, THREE).files, tmp_path / "files")
         assert tools.dbmate(laid, url_of(twin), "up").code == 0
         target.apply(self.folder(ONE, TWO, THREE))
         assert target.schema() == twin.schema()
@@ -62,7 +62,7 @@ class TestDbmate(SourceContract):
         self, target: Target, twin: Target, tools: Tools, tmp_path: Path
     ) -> None:
         folder = folder_of(**{"1_a": file(BROKEN, options=" transaction:false")})
-        assert tools.dbmate(lay(folder, tmp_path / "files"), url_of(twin), "up").code == 2
+        assert tools.dbmate(lay(folder.files, tmp_path / "files"), url_of(twin), "up").code == 2
         with pytest.raises(ScriptFailed):
             target.apply(folder)
         assert target.tables() == twin.tables() == (set() if target.place.engine == "postgresql" else {"half"})
@@ -127,13 +127,6 @@ def test_its_settings_are_read_from_the_projects_env_file_and_nothing_else() -> 
     project = Folder(name="shop", files={".env": env})
     assert Dbmate().configured(project) == [{"dir": "sql", "table": "app.done"}]
     assert Dbmate().configured(Folder(name="shop", files={".env": b"A=1"})) == ()
-
-
-def lay(folder: Folder, place: Path) -> Path:
-    place.mkdir(exist_ok=True)
-    for name, data in folder.files.items():
-        (place / name).write_bytes(data)
-    return place
 
 
 def url_of(target: Target) -> str:
