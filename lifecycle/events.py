@@ -123,6 +123,17 @@ EVENTS: tuple[EventType, ...] = (
     event("upload.expired", "The time of {object} for {database} is over, and it was removed", "upload bytes"),
     event("folder.received", "{who} brought {object} for {database}", "folder files bytes digest way expires_at"),
     event("folder.expired", "The time of {object} for {database} is over, and it was removed", "folder bytes"),
+    event(
+        "migration.ended",
+        "{object} of {database} ended",
+        "tool key how sha256 text_sha256 seconds",
+        by="how",
+        done="{object} was applied to {database}",
+        taken_back="{object} was taken back on {database}",
+        failed="{object} of {database} failed: {reason}",
+        lost="{object} of {database} was begun, and its ledger does not have it",
+    ),
+    event("migration.alert", "After {object} of {database}: {reason}", "tool"),
     event("kept.added", "What the {what} replaced is kept, so that it can be undone", "way name backup bytes"),
     event(
         "kept.dropped",

@@ -12,14 +12,19 @@ from lifecycle.encryption import recipients
 from lifecycle.models import Backup, BackupCopy, KeptCopy, Recipient, RetentionPass, RetentionStop
 from lifecycle.proving import drills
 from lifecycle.restores import kept, offers
+from opsconsole import kinds
 from opsconsole.clock import now
-from opsconsole.models import Database
+from opsconsole.models import Database, Operation
 from opsconsole.posture import Level, Line
+from opsconsole.states import State
 from opsconsole.templatetags.console import clock
 
 TARGET_AGE = timedelta(hours=24)  # how old the newest good backup of a protected database may be
 TARGET_AGE_OTHERS = timedelta(days=7)
 DRILL_AGE = timedelta(days=30)  # how old the last drill of a protected database may be
+MIGRATING = ("migrate", "rollback")
+ENDED = (State.SUCCEEDED, State.FAILED)
+ALERTS_TOLD = timedelta(days=30)
 DAMAGE_TOLD = timedelta(days=30)  # how long an older backup that turned out to be damaged is told of
 
 
@@ -145,6 +150,29 @@ def _link(database: Database) -> dict[str, Any]:
 def _span(length: timedelta) -> str:
     hours = round(length.total_seconds() / 3600)
     return f"{hours // 24} days" if hours % 24 == 0 and hours > 24 else f"{hours} hour{'s' * (hours != 1)}"
+
+
+def read_migrations(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """What the last migration of each database left that somebody should look at."""
+    ended = Operation.objects.filter(database__in=databases, kind__in=MIGRATING, state__in=ENDED).exclude(result={})
+    told = ended.order_by().values("database").annotate(last=Max("id")).values_list("last", flat=True)
+    lines = {}
+    for row in Operation.objects.filter(pk__in=list(told)):
+        if row.database_id and (line := _migrated(row)):
+            lines[row.database_id] = [line]
+    return lines
+
+
+def _migrated(row: Operation) -> Line | None:
+    alerts, words = row.result.get("alerts") or [], f"Look at operation {row.pk}"
+    told: dict[str, Any] = {"topic": "migrations", "at": row.finished_at, "link": row.get_absolute_url()}
+    if row.state == State.FAILED:
+        done, of = row.result.get("applied", 0), row.result.get("of", 0)
+        sentence = f"The last {kinds.noun(row.kind)} stopped after {done} of {of}: {row.failure_why}"
+        return Line(level=Level.BAD, sentence=sentence, link_text=words, **told)
+    if alerts and row.finished_at and now() - row.finished_at < ALERTS_TOLD:
+        return Line(level=Level.WATCH, sentence=alerts[0], link_text=words, **told)
+    return None
 
 
 def read_copies(databases: Sequence[Database]) -> dict[int, list[Line]]:

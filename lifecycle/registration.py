@@ -12,8 +12,10 @@ from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.copy import CopyKind
 from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
+from lifecycle.kinds.migrate import MigrateKind
 from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.restore import RestoreKind
+from lifecycle.kinds.rollback import RollbackKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
 from lifecycle.migrating import folders
@@ -42,6 +44,7 @@ def register_all() -> None:
     rules.add(guards.every)
     for kind in (
         BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
+        MigrateKind(), RollbackKind(),
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()
@@ -72,6 +75,7 @@ def register_all() -> None:
     system.register_reader(posture.retention_of_console)
     register_reader(posture.read_encryption)
     register_reader(posture.read_copies)
+    register_reader(posture.read_migrations)
     if loading.pages:
         _declare_pages()
 

@@ -185,6 +185,7 @@ def _notice(run: Run, watcher: Watcher, unit: Unit, progress: Progress) -> None:
     found = [*reporting.alerts_of(unit, watcher.look, watcher.rules), *_unfinished(watcher, progress)]
     for text in found:
         run.log(f"Alert: {text}")
+        runs.alert(run.operation_id, unit, text)
     progress.alerts += found
     for table, (was, now) in watcher.look.rows().items():
         progress.rows[table] = [progress.rows.get(table, [was])[0], now]

@@ -60,11 +60,16 @@ def read_path(path: Path) -> Folder:
 def from_root(database: Database, path: str, account: Account) -> MigrationFolder:
     """Bring a folder of the console's machine, below one of OPSCONSOLE_ROOTS. Raises Usage, Refused."""
     refuse(database, account)
+    return keep(database, account, read_root(path), Way.ROOT)
+
+
+def read_root(path: str) -> Folder:
+    """What lies below a path under OPSCONSOLE_ROOTS now. Raises Usage, Refused."""
     start, below = _under_a_root(path)
     gathering = Gathering(clean_name(path))
     with taking.opened(start, below) as descriptor:
         taking.from_folder(gathering, descriptor)
-    return keep(database, account, gathering.folder(), Way.ROOT)
+    return gathering.folder()
 
 
 def from_upload(

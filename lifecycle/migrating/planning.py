@@ -35,6 +35,7 @@ class Subject:
     folder: Folder
     because: str
     brought: str  # what was brought, and its digest, in words
+    chosen: Mapping[str, str]  # the request's parameters as they were found out: brought, path, tool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ def compose(
         targets=(plan_target(subject.database, identity),),
         parameters={
             **request.parameters,
-            "tool": subject.source.name,
+            **subject.chosen,
             "options": dict(subject.folder.options),
             "migrations": [
                 {"key": each.key, "name": each.name, "sha256": each.sha256, "down": bool(each.down)} for each in chosen

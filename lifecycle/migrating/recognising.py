@@ -27,4 +27,5 @@ def recognise(
         folder=detected.folder,
         because=detected.because,
         brought=said or f"{brought.name} ({brought.digest})",
+        chosen={"path": detected.path, "tool": detected.tool},
     )

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from lifecycle.models import MigrationRun
 from lifecycle.sources.acts import Unit
+from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.plans import Plan
@@ -53,16 +54,29 @@ def begin(operation_id: int, plan: Plan, unit: Unit, *, schema_before: str) -> d
     return at
 
 
+@transaction.atomic
 def end(operation_id: int, unit: Unit, told: Told) -> None:
     """Note how a unit ended."""
-    values: dict[str, Any] = {"state": told.state, "finished_at": now(), "error": told.error}
+    values: dict[str, Any] = {"finished_at": now(), "error": told.error}
     if told.seconds is not None:
         values["seconds"] = told.seconds
     if told.rows is not None:
         values["rows"] = {table: list(numbers) for table, numbers in told.rows.items()}
     if told.schema_after:
         values["schema_after"] = told.schema_after
-    MigrationRun.objects.filter(operation_id=operation_id, key__in=unit.migrations).update(**values)
+    rows = MigrationRun.objects.filter(operation_id=operation_id, key__in=unit.migrations)
+    for row in rows.exclude(state=told.state).select_related("database", "operation").order_by("pk"):
+        _move(row, told.state, values)
+
+
+def alert(operation_id: int, unit: Unit, text: str) -> None:
+    """Record what somebody should look at."""
+    row = MigrationRun.objects.filter(operation_id=operation_id, key__in=unit.migrations).order_by("-pk").first()
+    if row is not None:
+        subject, data = f"migration {row.name}", {"tool": row.tool}
+        audit.record(
+            "migration.alert", operation=row.operation, database=row.database, subject=subject, reason=text, data=data
+        )
 
 
 def settle(operation_id: int, plan: Plan, units: Sequence[Unit], landed: int) -> None:
@@ -78,15 +92,33 @@ def settle(operation_id: int, plan: Plan, units: Sequence[Unit], landed: int) ->
             end(operation_id, unit, Told(state=State.LOST, error="Its worker was lost."))
 
 
+@transaction.atomic
+def abandon(operation_id: int) -> None:
+    """Whatever was begun and never ended is lost."""
+    rows = MigrationRun.objects.filter(operation_id=operation_id, state=State.RUNNING)
+    for row in rows.select_related("database", "operation").order_by("pk"):
+        _move(row, State.LOST, {"finished_at": now(), "error": "It was not finished."})
+
+
+def _move(row: MigrationRun, state: MigrationRun.State, values: Mapping[str, Any]) -> None:
+    """Write the state and its event."""
+    MigrationRun.objects.filter(pk=row.pk).update(state=state, **values)
+    how = "taken_back" if state == State.DONE and row.direction == "down" else str(state)
+    facts = {"tool": row.tool, "key": row.key, "how": how, "sha256": row.sha256, "text_sha256": row.text_sha256}
+    audit.record(
+        "migration.ended",
+        operation=row.operation,
+        database=row.database,
+        subject=f"migration {row.name}",
+        outcome="ok" if state == State.DONE else "failed",
+        reason=str(values.get("error", "")),
+        data=facts | {"seconds": round(values.get("seconds") or 0)},
+    )
+
+
 def _digest_of(unit: Unit, key: str) -> str:
     texts = hashlib.sha256()
     for act in unit.scripts:
         if act.migration == key:
             texts.update(act.sql.encode())
     return texts.hexdigest()
-
-
-def abandon(operation_id: int) -> None:
-    """Whatever was begun and never ended is lost."""
-    rows = MigrationRun.objects.filter(operation_id=operation_id, state=State.RUNNING)
-    rows.update(state=State.LOST, finished_at=now(), error="It was not finished.")

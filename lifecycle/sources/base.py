@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -187,6 +187,10 @@ class Source(ABC):
             f"{self.label} has no down migrations.",
             "Write a new migration that takes it back, undo the operation, or restore its safety backup.",
         )
+
+    def taken_back(self, unit: Unit, ledger: Ledger) -> Ledger:
+        """The ledger once that unit has taken a migration back, so that the one before it can be planned, too."""
+        return replace(ledger, rows=tuple(row for row in ledger.rows if row.key not in unit.migrations))
 
     def landed(self, unit: Unit, ledger: Ledger) -> bool:
         """Whether a ledger that was read later says that a unit is done; asked about a run that was lost."""

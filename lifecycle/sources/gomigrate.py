@@ -39,6 +39,7 @@ class GolangMigrate(Source):
 
     name: ClassVar[str] = "golang-migrate"
     label: ClassVar[str] = "golang-migrate"
+    in_order: ClassVar[bool] = True
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
     foreign_keys: ClassVar[bool | None] = False  # its SQLite driver leaves them off
 
@@ -134,6 +135,9 @@ class GolangMigrate(Source):
             )
         target = int(migration.facts["previous"] or NOTHING)
         return self._run(migration, target, migration.down or "", place, ledger, options, direction="down")
+
+    def taken_back(self, unit: Unit, ledger: Ledger) -> Ledger:
+        return ledger  # the one before it is below the version of the ledger in any case
 
     def landed(self, unit: Unit, ledger: Ledger) -> bool:
         at, dirty = _current(ledger), bool(ledger.rows and ledger.rows[0].failed)

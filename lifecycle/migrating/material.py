@@ -1,0 +1,63 @@
+"""The folder that a request is about, brought or on the server, and whose tool's it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from lifecycle.migrating import folders
+from lifecycle.migrating.planning import Subject
+from lifecycle.migrating.recognising import recognise
+from lifecycle.models import MigrationFolder
+from lifecycle.sources import base
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Usage
+from opsconsole.kinds import Errand, Request
+from opsconsole.models import Account, Database
+
+OFFERED = 20
+
+
+def subject_of(request: Request, engine: Engine) -> Subject:
+    """Whose migrations, out of which folder. Raises Usage, Refused, or detection.Unclear with the question."""
+    given = request.parameters
+    if given["root"] and given["brought"]:
+        raise Usage("two_folders", "A brought folder and one on the server were given.", "Give one of them.")
+    if given["root"]:
+        number, folder = "", folders.read_root(given["root"])
+        said = f"{given['root']} on the server, {folder.digest}"
+    else:
+        row = folders.find(request.database, given["brought"])
+        number, folder = str(row.pk), folders.open_folder(row)
+        said = f"folder {row.pk} ({row.name}), {row.digest}"
+    found = recognise(request.database, engine, folder, tool=given["tool"], path=given["path"], said=said)
+    return replace(found, chosen={**found.chosen, "brought": number})
+
+
+def bring(database: Database, given: Mapping[str, str], account: Account) -> Errand:
+    """Bring what `folder` names on the command line's machine; then it is one like any other."""
+    if not given.get("folder"):
+        return Errand(parameters=given)
+    if given.get("brought") or given.get("root"):
+        raise Usage("two_folders", "A folder of this machine is used instead of another one.", "Give one of them.")
+    row = folders.from_path(database, Path(given["folder"]), account)
+    kept = {name: value for name, value in given.items() if name != "folder"}
+    return Errand(parameters=kept | {"brought": str(row.pk)})
+
+
+def suggestions(parameter: str, database: Database) -> tuple[tuple[str, str], ...]:
+    """Folders that were brought for the database, newest first; and the tools there are."""
+    if parameter == "tool":
+        return (("", "found out from the folder and the database"), *((s.name, s.label) for s in _tools(database)))
+    if parameter != "brought":
+        return ()
+    rows = MigrationFolder.objects.filter(database=database, state=MigrationFolder.State.KEPT)[:OFFERED]
+    return (
+        ("", "the one that was brought last"),
+        *((str(row.pk), f"{row.name}, {row.files} files, {row.received_at:%Y-%m-%d %H:%M} UTC") for row in rows),
+    )
+
+
+def _tools(database: Database) -> list[base.Source]:
+    return [source for source in base.every() if database.engine in source.engines]
