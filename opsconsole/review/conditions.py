@@ -7,8 +7,11 @@ from opsconsole.review.context import Context
 from opsconsole.review.lexing import Kind
 from opsconsole.review.reading import NUMBER, STRING, Reader
 
-_KEYWORDS = functions.named(
-    "TRUE FALSE NULL NOT AND OR IS IN LIKE ILIKE GLOB BETWEEN EXISTS SELECT CASE WHEN THEN ELSE"
+_KEYWORDS = (
+    functions.RESERVED
+    | functions.UNRESERVED
+    | functions.named("TRUE FALSE NULL CURRENT_USER SESSION_USER USER CURRENT_ROLE CURRENT_CATALOG CURRENT_SCHEMA")
+    | functions.named("CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP LOCALTIME LOCALTIMESTAMP")
 )
 _VALUES = frozenset({STRING, NUMBER, "TRUE", "NULL"})
 _COMPARE = frozenset({"=", "<", ">", "!", "~", "IS"})
@@ -35,9 +38,11 @@ def looks_at_rows(where: Reader, names: frozenset[str]) -> bool:
         query = 0 if depth < query else query
         if word == "SELECT" and not query:
             query = depth
-        if token.kind not in (Kind.WORD, Kind.NAME) or word in _KEYWORDS or word in functions.NO_CALL:
+        if token.kind not in (Kind.WORD, Kind.NAME) or word in _KEYWORDS:
             continue
         before, after = where.words[place - 1] if place else "", where.words[place + 1 : place + 2]
+        if before == ":" or after == [STRING] or (word == "AT" and after == ["TIME"]):  # a type, a zone
+            continue
         if after == ["."]:
             if token.text.strip('"`[]').lower() in names:
                 return True
@@ -68,6 +73,7 @@ def _always(context: Context, table: str, where: Reader) -> bool:
         or _likes_everything(where)
         or _is_of_required_column(context, table, where)
         or _is_in_itself(table, where)
+        or _is_any_number(context, table, where)
         or (words[:3] == ["EXISTS", "(", "SELECT"] and not {"FROM", "WHERE", "LIMIT", "HAVING"} & set(words))
     )
 
@@ -113,6 +119,16 @@ def _is_in_itself(table: str, where: Reader) -> bool:
         return False
     source = where.part(6, len(words) - 1)
     return source.name() == table and source.done
+
+
+def _is_any_number(context: Context, table: str, where: Reader) -> bool:
+    """`id > 0`: numbered keys begin at one."""
+    if where.words not in (["ID", ">", NUMBER], ["ID", ">", "=", NUMBER], ["ID", ">", "-", NUMBER]):
+        relation = context.live.relation(table)
+        keys = {key.columns for key in relation.keys if key.primary} if relation else set()
+        if where.words[1:2] != [">"] or where.words[-1:] != [NUMBER] or (where.tokens[0].text.lower(),) not in keys:
+            return False
+    return where.words[-2] == "-" or where.tokens[-1].text in ("0", "1")
 
 
 def _needs_second_opinion(where: Reader) -> bool:

@@ -9,6 +9,7 @@ from opsconsole.review.context import Context
 from opsconsole.review.lexing import Kind, Token
 from opsconsole.review.reading import Reader
 
+_NO_CALL_AFTER = ("AS", ")", "INTO", ":")  # an alias with columns, a table, a type
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE"}) | _WRITES
 
@@ -19,13 +20,11 @@ def calls(reader: Reader) -> Iterator[tuple[str, Token]]:
     for place in range(1, len(words)):
         if words[place] != "(" or tokens[place - 1].kind not in (Kind.WORD, Kind.NAME):
             continue
-        if words[place - 1] in functions.NO_CALL and (place < 2 or words[place - 2] != "."):
-            continue
         first = place - 1
         while first > 1 and words[first - 1] == ".":
             first -= 2
         before = words[first - 1] if first else ""
-        if before in ("AS", ")", "INTO") or _is_table_expression(reader, place):
+        if before in _NO_CALL_AFTER or _is_keyword(words[first], before) or _is_table_expression(reader, place):
             continue
         yield "".join(_plain(token) for token in tokens[first:place]), tokens[first]
 
@@ -89,6 +88,13 @@ def _judged(name: str) -> tuple[str, str, str]:
     if bare == "load_extension":
         return "load-extension", "", "Loads code from a file."
     return "function-call", name, f"Calls {name}(), which is not known to be harmless."
+
+
+def _is_keyword(word: str, before: str) -> bool:
+    """Whether a word before a parenthesis is no function, given the word before it."""
+    if word in functions.RESERVED or (before, word) in functions.PAIRS:
+        return True
+    return word in functions.UNRESERVED and before not in functions.BEGINNING and before != ""
 
 
 def _plain(token: Token) -> str:

@@ -28,6 +28,7 @@ class _Table:
     first_name: str
     own: bool  # made by the text
     columns: tuple[str, ...] = ()
+    lossy: bool = False  # its constraints drop or replace rows on a conflict
     copies: list[tuple[_Table, str]] = field(default_factory=list)  # from which table, and what is left out
     changed: bool = False  # rows of it were changed or deleted after a copy
     replaces: bool = False  # it bears the name of one that was there
@@ -59,7 +60,7 @@ class _Story:
 
     def _made(self, event: Event) -> None:
         if event.own or event.table not in self.now:
-            self._named(event.table, _Table(event.table, event.own, event.columns))
+            self._named(event.table, _Table(event.table, event.own, event.columns, bool(event.other)))
         if event.copy:
             self._copied(self.now[event.table], event.copy)
 
@@ -86,7 +87,7 @@ class _Story:
     def _copied(self, into: _Table, copy: Reader) -> None:
         """Note the table that a copy reads, if it reads one, and what it leaves out."""
         try:
-            source, missing = _read_copy(copy, self._columns)
+            source, missing = _read_copy(copy, self._columns, into.columns)
         except Unreadable:
             return
         into.copies.append((self.table(source), missing))
@@ -132,6 +133,8 @@ def _rebuilt(context: Context, event: Event, table: _Table, keeper: _Table) -> N
     name = table.first_name
     missing = min((left for source, left in keeper.copies if source is table), key=len)
     place = (event.statement, event.line)
+    if keeper.lossy:
+        missing = missing or "it leaves out or replaces rows that collide"
     if keeper.changed:
         missing = missing or "rows of the copy are changed afterwards"
     if missing == UNPROVEN:
@@ -142,6 +145,9 @@ def _rebuilt(context: Context, event: Event, table: _Table, keeper: _Table) -> N
         context.add_at(*place, "rebuild-incomplete", name, reason)
     else:
         reason = f"Puts a copy of all rows and columns in the place of {name} ({context.size(name) or 'not counted'})."
+        relation = context.live.relation(name)
+        if relation and relation.triggers:
+            reason += f" Its triggers go unless they are made again: {listed(one.name for one in relation.triggers)}."
         context.add_at(*place, "table-rebuild", name, reason)
     if event.unchecked:
         return
@@ -155,8 +161,13 @@ def _rebuilt(context: Context, event: Event, table: _Table, keeper: _Table) -> N
         context.add_at(*place, "rebuild-cascades", name, reason)
 
 
-def _read_copy(copy: Reader, columns: Callable[[str], tuple[str, ...] | None]) -> tuple[str, str]:
-    """The table that `[INSERT INTO table] SELECT ... FROM table` reads, and what it leaves out, "" for nothing."""
+def _read_copy(
+    copy: Reader, columns: Callable[[str], tuple[str, ...] | None], into: tuple[str, ...]
+) -> tuple[str, str]:
+    """The table that `[INSERT INTO table] SELECT ... FROM table` reads, and what it leaves out, "" for nothing.
+
+    `columns` tells those of a table by its name, `into` are the ones of the new table.
+    """
     reader = copy.part(0, len(copy.words))
     skips = ""
     if reader.take("INSERT"):
@@ -167,7 +178,7 @@ def _read_copy(copy: Reader, columns: Callable[[str], tuple[str, ...] | None]) -
         reader.need("INTO")
         reader.name()
         if reader.next == "(":
-            reader.group()
+            into = tuple(reader.group().names())
     reader.need("SELECT")
     narrowed = bool(reader.take_one("DISTINCT"))
     items = reader.until("FROM")
@@ -178,14 +189,26 @@ def _read_copy(copy: Reader, columns: Callable[[str], tuple[str, ...] | None]) -
         return source, "its copy leaves out rows"
     if any(name in _JOINING for name, _ in calls(items)):
         return source, "its copy puts rows together"
-    return source, skips or _left_out(items, columns(source))
+    return source, skips or _left_out(items, columns(source), into)
 
 
-def _left_out(items: Reader, columns: tuple[str, ...] | None) -> str:
-    if any(part.words in (["*"], [*part.words[:1], ".", "*"]) for part in items.part(0, len(items.words)).listed()):
-        return ""
+def _left_out(items: Reader, columns: tuple[str, ...] | None, into: tuple[str, ...]) -> str:
+    """Columns that a copy leaves out, or puts where another one belongs."""
+    parts = items.part(0, len(items.words)).listed()
+    if any(part.words in (["*"], [*part.words[:1], ".", "*"]) for part in parts):
+        return _misplaced(columns or (), into) if len(parts) == 1 else ""
     if columns is None:
         return UNPROVEN
+    if wrong := _misplaced(tuple(unquoted(part.tokens[-1]) if part.tokens else "" for part in parts), into):
+        return wrong
     named = {unquoted(token) for token in items.tokens}
     missing = [name for name in columns if name not in named]
     return f"its copy leaves out the column{'s' * (len(missing) > 1)} {listed(missing)}" if missing else ""
+
+
+def _misplaced(given: tuple[str, ...], into: tuple[str, ...]) -> str:
+    """Values go by their place: a column that both tables have must stand in the same one."""
+    for value, column in zip(given, into, strict=False):
+        if value != column and value in into and column in given:
+            return f"its copy puts {value} into {column}"
+    return ""

@@ -57,7 +57,7 @@ def check_definition(context: Context, definition: Reader) -> None:
                 check_calls(context, definition.group())
         elif definition.take("DEFAULT"):
             check_calls(context, definition.until(*_STOPS, ","))
-        elif definition.take("USING"):
+        elif definition.take("USING") and not definition.take("INDEX"):
             definition.skip()
             check_calls(context, definition.group())
         else:
@@ -119,10 +119,11 @@ def _constraint(context: Context, table: str, action: Reader, first: Token) -> N
         name = action.name()
     what = name or action.next.lower()
     valid = action.words[-2:] != ["NOT", "VALID"]
-    if action.take("PRIMARY", "KEY") or action.take("UNIQUE"):
+    if action.take("PRIMARY", "KEY") or action.take_one("UNIQUE", "EXCLUDE"):
+        check_definition(context, action.part(action.place, len(action.words)))
         if not action.take("USING", "INDEX"):
             context.lock("unique-constraint", table, f"The index of {what} is built while nobody uses {table}.", first)
-    elif action.take_one("CHECK", "FOREIGN", "EXCLUDE", "NOT"):
+    elif action.take_one("CHECK", "FOREIGN", "NOT"):
         check_definition(context, action.part(action.place - 1, len(action.words)))
         if valid:
             context.lock("constraint-not-valid", table, f"Every row of {table} is checked for {what}.", first)

@@ -74,7 +74,8 @@ def _table(context: Context, reader: Reader, table: str, maybe_there: bool) -> N
             if not (reader.take("STRICT") or reader.take("WITHOUT", "ROWID") or reader.take(",")):
                 raise Unreadable
     context.made(table, maybe_there=maybe_there)
-    context.event("made", table, columns=columns, copy=made_of)
+    conflicts = {"IGNORE", "REPLACE"} & set(reader.words) if "CONFLICT" in reader.words else set()
+    context.event("made", table, columns=columns, copy=made_of, other=" ".join(conflicts))
 
 
 def _index(context: Context, reader: Reader, index: str, unique: bool, first: Token) -> None:

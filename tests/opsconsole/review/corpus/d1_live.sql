@@ -112,3 +112,23 @@ ALTER TABLE messages ADD COLUMN seen INTEGER;
 UPDATE messages SET seen = 0;
 --- drop-column
 ALTER TABLE messages DROP COLUMN body;
+--- rebuild-incomplete
+CREATE TABLE n (id INTEGER PRIMARY KEY, label TEXT UNIQUE ON CONFLICT IGNORE);
+INSERT INTO n SELECT * FROM tags;
+DROP TABLE tags;
+ALTER TABLE n RENAME TO tags;
+--- rebuild-incomplete
+CREATE TABLE n (label TEXT, id INTEGER PRIMARY KEY);
+INSERT INTO n SELECT * FROM tags;
+DROP TABLE tags;
+ALTER TABLE n RENAME TO tags;
+--- table-rebuild
+CREATE TABLE n (name TEXT, id INTEGER PRIMARY KEY);
+INSERT INTO n (id, name) SELECT id, label FROM tags;
+DROP TABLE tags;
+ALTER TABLE n RENAME TO tags;
+--- rebuild-incomplete
+CREATE TABLE n (id INTEGER PRIMARY KEY, label TEXT);
+INSERT INTO n (label, id) SELECT id, label FROM tags;
+DROP TABLE tags;
+ALTER TABLE n RENAME TO tags;

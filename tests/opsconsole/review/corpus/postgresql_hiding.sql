@@ -123,3 +123,25 @@ INSERT INTO a SELECT evil(b) FROM c ON CONFLICT DO NOTHING;
 WITH x AS (UPDATE a SET b = 1 WHERE c = 2 RETURNING *), y AS (DELETE FROM d WHERE e = 3) SELECT * FROM x;
 --- truncate
 TRUNCATE ONLY a RESTART IDENTITY RESTRICT;
+--- function-call
+SELECT key(1);
+--- function-call function-call unrecognised
+SELECT isnull(1), set(2) FROM a;
+--- function-call unrecognised
+SELECT a, insert(1) FROM b;
+--- benign
+SELECT a::numeric(10,2), CAST(b AS vector(3)), c::vector(3) FROM d GROUP BY (e), f ORDER BY (g);
+--- delete-without-where
+DELETE FROM a WHERE current_user = 'joe';
+--- delete-without-where
+DELETE FROM a WHERE now() > '2020-01-01'::date;
+--- delete-without-where
+DELETE FROM a WHERE id > 0;
+--- delete-without-where
+DELETE FROM a WHERE id >= 1;
+--- delete
+DELETE FROM a WHERE id > 100;
+--- delete-without-where
+DELETE FROM a WHERE (SELECT true);
+--- delete-without-where
+DELETE FROM a WHERE now() AT TIME ZONE 'utc' > timestamp '2020-01-01';
