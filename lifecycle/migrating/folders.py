@@ -12,10 +12,10 @@ import os
 import re
 import secrets
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -72,13 +72,17 @@ def read_root(path: str) -> Folder:
     return gathering.folder()
 
 
-def from_upload(
-    database: Database, account: Account, gathering: Gathering, archive: BinaryIO | None = None
-) -> MigrationFolder:
-    """Bring what a form sent: files that are gathered already, or an archive. Raises Usage, Refused."""
+def from_upload(database: Database, account: Account, given: Sequence[tuple[str, IO[bytes]]]) -> MigrationFolder:
+    """Bring what a form sent: (path, content) of each file, or one archive. Raises Usage, Refused."""
     refuse(database, account)
-    if archive is not None:
-        taking.from_archive(gathering, archive)
+    name = given[0][0].partition("/")[0] if given else "nothing"
+    gathering = Gathering(clean_name(name))
+    if len(given) == 1 and taking.is_archive(given[0][1]):
+        taking.from_archive(gathering, given[0][1])
+    else:
+        for path, stream in given:
+            if gathering.wants(path):
+                gathering.add(path, stream.read(gathering.room() + 1))
     return keep(database, account, gathering.unwrapped(), Way.UPLOAD)
 
 

@@ -10,13 +10,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from lifecycle.migrating.gathering import Gathering
 from opsconsole.exceptions import OperationFailed, Refused, Usage
 
 MOST_UNPACKED = 2 << 30  # bytes that an archive may unfold to on the way to what is wanted of it
 _ZIP, _GZIP = b"PK", b"\x1f\x8b"
+_USTAR, _USTAR_AT, _HEAD = b"ustar", 257, 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ONE_READ = 1 << 20  # no header of a tar is larger
@@ -66,7 +67,14 @@ def from_folder(gathering: Gathering, descriptor: int, path: str = "") -> None:
             gathering.add(where, _read(descriptor, name, where, gathering))
 
 
-def from_archive(gathering: Gathering, stream: BinaryIO) -> None:
+def is_archive(stream: IO[bytes]) -> bool:
+    """Whether a stream begins as a zip, a gzip or a tar does."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    return head.startswith((_ZIP, _GZIP)) or head[_USTAR_AT:].startswith(_USTAR)
+
+
+def from_archive(gathering: Gathering, stream: IO[bytes]) -> None:
     """Take what tools read out of a zip, a tar or a tar.gz. Raises Refused: damaged_archive, bad_path and others."""
     zipped = stream.read(len(_ZIP)) == _ZIP
     stream.seek(0)
@@ -83,7 +91,7 @@ def from_archive(gathering: Gathering, stream: BinaryIO) -> None:
         ) from error
 
 
-def _from_zip(gathering: Gathering, stream: BinaryIO) -> None:
+def _from_zip(gathering: Gathering, stream: IO[bytes]) -> None:
     with zipfile.ZipFile(stream) as archive:
         for member in archive.infolist():
             mode = member.external_attr >> 16
@@ -98,7 +106,7 @@ def _from_zip(gathering: Gathering, stream: BinaryIO) -> None:
                     gathering.add(member.filename, _limited(content, gathering))
 
 
-def _from_tar(gathering: Gathering, stream: BinaryIO) -> None:
+def _from_tar(gathering: Gathering, stream: IO[bytes]) -> None:
     packed = stream.read(2) == _GZIP
     stream.seek(0)
     unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if packed else stream

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -93,3 +95,22 @@ def test_it_goes_when_its_time_is_over_and_nothing_unlisted_stays(
     (left / "x.tar").write_bytes(b"left by a process that died")
     assert (folders.tidy(), len(stored_files(console))) == (1, 1)
     assert folders.open_folder(kept).digest == kept.digest
+
+
+def test_a_form_sends_a_folder_by_its_paths_or_one_archive(console: Console, cast: Cast, sqlite_shop: Any) -> None:
+    given = {"repo/db/0001_a.sql": b"SELECT 1;", "repo/README.md": b"", "repo/node_modules/x/0001_b.sql": b""}
+    by_path = folders.from_upload(sqlite_shop[1], cast.ada, [(path, BytesIO(data)) for path, data in given.items()])
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path, data in given.items():
+            archive.writestr(path, data)
+    packed.seek(0)
+    zipped = folders.from_upload(sqlite_shop[1], cast.ada, [("repo.zip", packed)])
+    assert folders.open_folder(by_path).files == folders.open_folder(zipped).files == {"db/0001_a.sql": b"SELECT 1;"}
+    assert (by_path.name, zipped.name, by_path.way) == ("repo", "repo.zip", "upload")
+    one = folders.from_upload(sqlite_shop[1], cast.ada, [("0001_a.sql", BytesIO(b"SELECT 1;"))])
+    assert folders.open_folder(one).files == {"0001_a.sql": b"SELECT 1;"}
+    with pytest.raises(Refused, match="leads elsewhere"):
+        folders.from_upload(sqlite_shop[1], cast.ada, [("../0001_a.sql", BytesIO(b""))])
+    with pytest.raises(Usage, match="none that a migration tool reads"):
+        folders.from_upload(sqlite_shop[1], cast.ada, [])
