@@ -11,8 +11,7 @@ from lifecycle.models import Backup, Hold, Recipient, RetentionPass, RetentionRu
 from lifecycle.models.backups import PORTABLE
 from opsconsole.models import Operation
 from opsconsole.states import HELD_BY_WORKER
-from opsconsole.triggers.guards import Guard
-from opsconsole.triggers.rules import (
+from opsconsole.triggers.building import (
     AS_A_REQUEST,
     NOT_BY_HAND,
     append_only,
@@ -23,6 +22,7 @@ from opsconsole.triggers.rules import (
     not_replaced,
     table_of,
 )
+from opsconsole.triggers.guards import Guard
 
 RECEIVED = ("environment_id", "label", "public_key", "role", "operation_id", "added_at")
 CONTENT = (  # of a backup: whose it is, and what its manifest says

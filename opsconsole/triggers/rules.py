@@ -31,7 +31,19 @@ from opsconsole.models import (
     TrustedKey,
     Vote,
 )
-from opsconsole.states import ACTIVE, EDGES, TERMINAL, State
+from opsconsole.states import ACTIVE, EDGES, TERMINAL
+from opsconsole.triggers.building import (
+    AS_A_REQUEST,
+    NOT_BY_HAND,
+    append_only,
+    confirmed,
+    differs,
+    guard_on,
+    keys_of,
+    not_replaced,
+    quoted,
+    table_of,
+)
 from opsconsole.triggers.guards import Guard
 
 APPEND_ONLY: tuple[type[Model], ...] = (
@@ -55,11 +67,8 @@ SEALED_COLUMNS = (
 RUN_COLUMNS = ("fence", "lease_until", "worker", "claim_nonce", "progress", "progress_at", "witness", "committed_at")
 TARGET_COLUMNS = ("url_sealed", "url_env", "environment_id", "owner_group_id", "guarded_tables", "tags", "target_hours",
                   "removed_at")  # fmt: skip
+ALWAYS, BY_IT, ANY = "1 = 1", confirmed("NEW.changed_by_id"), confirmed(None)  # within its own change, or within any
 STORE_COLUMNS = ("name", *Store.SETTINGS, "credentials_sealed", "retired_at")
-
-NOT_BY_HAND = "Ask for it in the console; another person confirms it, and then it is done."
-AS_A_REQUEST = "it changes only through a request that another person confirms"
-
 
 _OF_APPS: list[Callable[[], Iterable[Guard]]] = []
 
@@ -76,47 +85,6 @@ def every() -> list[Guard]:
     if len({guard.name for guard in found}) < len(found):
         raise TypeError("two guards have the same name")
     return sorted(found, key=lambda guard: guard.name)
-
-
-def table_of(model: type[Model]) -> str:
-    return model._meta.db_table
-
-
-def guard_on(model: type[Model], event: str, what: str, condition: str, code: str, why: str, next_step: str) -> Guard:
-    on = frozenset({"postgresql"}) if event == "TRUNCATE" else frozenset({"postgresql", "sqlite"})
-    name = f"{model._meta.model_name}_{event.lower()}_{what}"
-    return Guard(name=name, table=table_of(model), event=event, condition=condition, code=code, why=why,
-                 next_step=next_step, on=on)  # fmt: skip
-
-
-def append_only(model: type[Model], events: Iterable[str] = ("UPDATE", "DELETE", "TRUNCATE")) -> Iterator[Guard]:
-    """Rows of the model are neither changed nor removed."""
-    for event in events:
-        yield guard_on(
-            model, event, "never", "1 = 1", "append_only",
-            f"{table_of(model)} is append-only: its rows are evidence and are neither changed nor removed.",
-            "Leave the row as it is and record what is true now as a new one.",
-        )  # fmt: skip
-
-
-def not_replaced(model: type[Model], keys: Iterable[Iterable[str]]) -> Guard:
-    """SQLite's INSERT OR REPLACE removes a row without asking its other triggers; a taken key is refused."""
-    taken = " OR ".join("(" + " AND ".join(f"t.{column} = NEW.{column}" for column in key) + ")" for key in keys)
-    return Guard(
-        name=f"{model._meta.model_name}_insert_replace", table=table_of(model), event="INSERT",
-        on=frozenset({"sqlite"}), code="replaced",
-        condition=f"EXISTS (SELECT 1 FROM {table_of(model)} t WHERE {taken})",
-        why=f"A row of {table_of(model)} with this key exists and cannot be replaced.", next_step="Add a new row.",
-    )  # fmt: skip
-
-
-def keys_of(model: type[Model]) -> list[list[str]]:
-    """The columns of each unique key that is made of plain columns."""
-    fields = model._meta.local_concrete_fields
-    single = [[str(field.column)] for field in fields if field.unique]
-    column = {field.name: str(field.column) for field in fields}
-    several = [[column[name] for name in each.fields] for each in model._meta.total_unique_constraints]
-    return single + several
 
 
 def _append_only() -> Iterator[Guard]:
@@ -142,7 +110,7 @@ def _operations() -> Iterator[Guard]:
         "Ask for operations in the console or with manage.py operate.",
     )  # fmt: skip
     yield guard_on(
-        Operation, "UPDATE", "ended", f"OLD.state IN ({_quoted(TERMINAL)})", "terminal",
+        Operation, "UPDATE", "ended", f"OLD.state IN ({quoted(TERMINAL)})", "terminal",
         "This operation has ended; how it ended is never changed.", follow,
     )  # fmt: skip
     yield guard_on(
@@ -155,7 +123,7 @@ def _operations() -> Iterator[Guard]:
     )  # fmt: skip
     yield guard_on(
         Operation, "UPDATE", "run",
-        f"({differs(RUN_COLUMNS)}) AND OLD.state NOT IN ({_quoted(ACTIVE)}) AND NEW.state NOT IN ({_quoted(ACTIVE)})",
+        f"({differs(RUN_COLUMNS)}) AND OLD.state NOT IN ({quoted(ACTIVE)}) AND NEW.state NOT IN ({quoted(ACTIVE)})",
         "not_running", "Only an operation that runs has a lease and makes progress.", "Let a worker claim it.",
     )  # fmt: skip
     yield guard_on(
@@ -171,7 +139,7 @@ def _operations() -> Iterator[Guard]:
 
 
 def _targets() -> Iterator[Guard]:
-    active = f"(SELECT o.state FROM {table_of(Operation)} o WHERE o.id = NEW.operation_id) IN ({_quoted(ACTIVE)})"
+    active = f"(SELECT o.state FROM {table_of(Operation)} o WHERE o.id = NEW.operation_id) IN ({quoted(ACTIVE)})"
     yield guard_on(
         OperationTarget, "INSERT", "idle", f"NEW.active AND NOT {active}", "target",
         "Only an operation that runs holds its target.", "Let a worker claim it.",
@@ -189,64 +157,47 @@ def _targets() -> Iterator[Guard]:
         )  # fmt: skip
 
 
+_DECIDING: tuple[tuple[type[Model], str, str, str, str], ...] = (
+    (Membership, "INSERT", f"NEW.role IN {PEOPLE_WHO_DECIDE}", BY_IT, "Who approves and who administers is guarded"),
+    (
+        Membership, "UPDATE", f"NEW.role IN {PEOPLE_WHO_DECIDE} OR OLD.role IN {PEOPLE_WHO_DECIDE}", BY_IT,
+        "Who approves and who administers is guarded",
+    ),
+    (Membership, "DELETE", f"OLD.role IN {PEOPLE_WHO_DECIDE}", ANY, "Who approves and who administers is guarded"),
+    (Policy, "INSERT", ALWAYS, BY_IT, "A policy is guarded"),
+    (Schedule, "INSERT", ALWAYS, BY_IT, "A schedule is guarded"),
+    (CredentialSeal, "INSERT", "NEW.how <> 'self'", BY_IT, "A password that somebody else sets is guarded"),
+    (Database, "INSERT", ALWAYS, BY_IT, "A database is guarded"),
+    (Database, "UPDATE", differs(TARGET_COLUMNS), BY_IT, "Where a database is, and who owns it, is guarded"),
+    (Database, "DELETE", ALWAYS, ANY, "A database is guarded"),
+    (Environment, "INSERT", ALWAYS, BY_IT, "An environment is guarded"),
+    (
+        Environment, "UPDATE", differs(("protected", "stores")), BY_IT,
+        "The protection of an environment, and where its backups go, is guarded",
+    ),
+    (Environment, "DELETE", ALWAYS, ANY, "An environment is guarded"),
+    (Store, "INSERT", ALWAYS, BY_IT, "A store is guarded"),
+    (Store, "UPDATE", differs(STORE_COLUMNS), BY_IT, "Where a store is, and what goes there, is guarded"),
+    (Store, "DELETE", ALWAYS, ANY, "A store is guarded"),
+    (TrustedKey, "INSERT", ALWAYS, BY_IT, "Whose backups are trusted is guarded"),
+    (TrustedKey, "UPDATE", ALWAYS, BY_IT, "Whose backups are trusted is guarded"),
+    (TrustedKey, "DELETE", ALWAYS, ANY, "Whose backups are trusted is guarded"),
+    (
+        Person, "UPDATE", differs(("email", "is_service", "owner_id")), BY_IT,
+        "The e-mail address that identifies a person is guarded",
+    ),
+    (Account, "UPDATE", differs(("person_id",)), BY_IT, "Whose login it is, is guarded"),
+)  # fmt: skip
+
+
 def _console_rows() -> Iterator[Guard]:
     """Rows that decide who may do what, and to what: they change within a confirmed change only."""
-    by_it, any_change = confirmed("NEW.changed_by_id"), confirmed(None)
-    deciding = f"NEW.role IN {PEOPLE_WHO_DECIDE}", f"OLD.role IN {PEOPLE_WHO_DECIDE}"
-    rows: tuple[tuple[type[Model], str, str, str, str], ...] = (
-        (Membership, "INSERT", deciding[0], by_it, "Who approves and who administers is guarded"),
-        (Membership, "UPDATE", " OR ".join(deciding), by_it, "Who approves and who administers is guarded"),
-        (Membership, "DELETE", deciding[1], any_change, "Who approves and who administers is guarded"),
-        (Policy, "INSERT", "1 = 1", by_it, "A policy is guarded"),
-        (Schedule, "INSERT", "1 = 1", by_it, "A schedule is guarded"),
-        (CredentialSeal, "INSERT", "NEW.how <> 'self'", by_it, "A password that somebody else sets is guarded"),
-        (Database, "INSERT", "1 = 1", by_it, "A database is guarded"),
-        (Database, "UPDATE", differs(TARGET_COLUMNS), by_it, "Where a database is, and who owns it, is guarded"),
-        (Database, "DELETE", "1 = 1", any_change, "A database is guarded"),
-        (Environment, "INSERT", "1 = 1", by_it, "An environment is guarded"),
-        (
-            Environment,
-            "UPDATE",
-            differs(("protected", "stores")),
-            by_it,
-            "The protection of an environment, and where its backups go, is guarded",
-        ),
-        (Environment, "DELETE", "1 = 1", any_change, "An environment is guarded"),
-        (Store, "INSERT", "1 = 1", by_it, "A store is guarded"),
-        (Store, "UPDATE", differs(STORE_COLUMNS), by_it, "Where a store is, and what goes there, is guarded"),
-        (Store, "DELETE", "1 = 1", any_change, "A store is guarded"),
-        (TrustedKey, "INSERT", "1 = 1", by_it, "Whose backups are trusted is guarded"),
-        (TrustedKey, "UPDATE", "1 = 1", by_it, "Whose backups are trusted is guarded"),
-        (TrustedKey, "DELETE", "1 = 1", any_change, "Whose backups are trusted is guarded"),
-        (
-            Person,
-            "UPDATE",
-            differs(("email", "is_service", "owner_id")),
-            by_it,
-            "The e-mail address that identifies a person is guarded",
-        ),
-        (Account, "UPDATE", differs(("person_id",)), by_it, "Whose login it is, is guarded"),
-    )
-    for model, event, when, allowed, what in rows:
-        yield guard_on(
-            model,
-            event,
-            "confirmed",
-            f"({when}) AND NOT ({allowed})",
-            "not_confirmed",
-            f"{what}: {AS_A_REQUEST}.",
-            NOT_BY_HAND,
-        )
+    for model, event, when, allowed, what in _DECIDING:
+        condition, why = f"({when}) AND NOT ({allowed})", f"{what}: {AS_A_REQUEST}."
+        yield guard_on(model, event, "confirmed", condition, "not_confirmed", why, NOT_BY_HAND)
     for model in (Membership, Database, Environment, Store, TrustedKey):
-        yield guard_on(
-            model,
-            "TRUNCATE",
-            "never",
-            "1 = 1",
-            "not_confirmed",
-            f"{table_of(model)} is guarded: {AS_A_REQUEST}.",
-            NOT_BY_HAND,
-        )
+        why = f"{table_of(model)} is guarded: {AS_A_REQUEST}."
+        yield guard_on(model, "TRUNCATE", "never", "1 = 1", "not_confirmed", why, NOT_BY_HAND)
 
 
 def _bootstrap() -> Iterator[Guard]:
@@ -264,22 +215,13 @@ def _not_replaced() -> Iterator[Guard]:
         yield not_replaced(model, keys_of(model) if model in APPEND_ONLY else [[str(model._meta.pk.column)]])
 
 
-def differs(columns: Iterable[str]) -> str:
-    """SQL that is true when an UPDATE changes one of the columns."""
-    return " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns)
-
-
-def _quoted(states: Iterable[State]) -> str:
-    return ",".join(f"'{state}'" for state in sorted(states))
-
-
 def _no_edge() -> str:
     edges = " OR ".join(
-        f"(OLD.state = '{frm}' AND NEW.state IN ({_quoted(targets)}))"
+        f"(OLD.state = '{frm}' AND NEW.state IN ({quoted(targets)}))"
         for frm, targets in sorted(EDGES.items())
         if targets
     )
-    ended = f"OLD.state IN ({_quoted(TERMINAL)})"  # another guard says so more plainly
+    ended = f"OLD.state IN ({quoted(TERMINAL)})"  # another guard says so more plainly
     return f"NEW.state IS DISTINCT FROM OLD.state AND NOT ({ended}) AND NOT ({edges})"
 
 
@@ -313,13 +255,4 @@ def _standing() -> str:
         "WHERE c.id = NEW.standing_id AND c.kind = 'change' AND c.state = 'succeeded' AND s.enabled "
         "AND s.kind = NEW.kind AND CAST(s.template AS text) <> '{}' "
         f"AND NOT EXISTS (SELECT 1 FROM {schedules} t WHERE t.name = s.name AND t.version > s.version))"
-    )
-
-
-def confirmed(column: str | None) -> str:
-    """While the console is being set up, or within a running change (the one that the column names)."""
-    named = f"o.id = {column} AND " if column else ""
-    return (
-        f"EXISTS (SELECT 1 FROM {table_of(Bootstrap)} b WHERE b.closed_at IS NULL) OR EXISTS "
-        f"(SELECT 1 FROM {table_of(Operation)} o WHERE {named}o.kind = 'change' AND o.state = 'running')"
     )

@@ -20,6 +20,7 @@ from opsconsole.models import (
     Vote,
 )
 from opsconsole.triggers import rules
+from opsconsole.triggers.building import table_of
 from tests.support.console import Console
 from tests.support.people import Cast
 from tests.support.rows import DIGEST, only_on_postgresql, only_on_sqlite, operation_of, sql, vote
@@ -50,7 +51,7 @@ def evidence(cast: Cast) -> list[str]:
     )
     audit.record("auth.login")
     audit.checkpoint(force=True)
-    return [rules.table_of(model) for model in rules.APPEND_ONLY]
+    return [table_of(model) for model in rules.APPEND_ONLY]
 
 
 def test_no_row_of_the_evidence_can_be_changed(evidence: list[str]) -> None:
