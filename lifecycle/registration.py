@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifecycle import guards, posture
-from lifecycle.backups import expiry, taking
+from lifecycle.backups import expiry, sweeping
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
 from lifecycle.encryption import recipients
 from lifecycle.encryption.changes import AddRecipient, RetireRecipient
@@ -50,8 +50,8 @@ def register_all() -> None:
     register_sources()
     chores.register_chore("kept copies", expiry.drop_expired)
     chores.register_chore("unlisted copies", expiry.adopt, every=60.0)
-    chores.register_chore("backup folders", taking.tidy, every=60.0)
-    chores.register_chore("backup folders elsewhere", taking.tidy_others, every=3600.0)
+    chores.register_chore("backup folders", sweeping.tidy, every=60.0)
+    chores.register_chore("backup folders elsewhere", sweeping.tidy_others, every=3600.0)
     chores.register_chore("stores", checking.look_again, every=3600.0)
     chores.register_chore("missing copies", copies.ask_for_missing, every=15.0)
     chores.register_chore("patches", listing.drop_expired)

@@ -6,11 +6,10 @@ whatever happens to this process. Used by the kind `backup` and for the safety c
 
 from __future__ import annotations
 
-import logging
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -22,21 +21,14 @@ from lifecycle.encryption import recipients
 from lifecycle.formats import format_of
 from lifecycle.formats.base import PART, TWIN, WHOLE, Archive, Contents, Format, Scope
 from lifecycle.models import Backup, BackupCopy, Recipient
-from lifecycle.stores import copies
 from opsconsole import age_keys, audit, stores
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
-from opsconsole.exceptions import OperationFailed, OpsError, Refused
+from opsconsole.exceptions import OperationFailed, Refused
 from opsconsole.instance import instance_id
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.kinds import Run
 from opsconsole.models import Database, Operation, Store
-from opsconsole.states import TERMINAL
-
-log = logging.getLogger(__name__)
-_FOLDER = re.compile(
-    r"backups/(?P<database>[^/]+)/(?P<operation>\d+)-(?P<fence>\d+)(?P<safety>-safety)?(?P<twin>-twin)?"
-)
 
 
 @dataclass(frozen=True)
@@ -191,36 +183,10 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
     found = Backup.objects.filter(key=made.backup, console="").first()
     if found is not None:
         return found
-    beside = _beside(made, spot)
-    twin = enlist(*beside) if beside and spot.twin is False else None
-    check = {
-        "level": made.verified,
-        "at": made.verified_at,
-        "ok": True,
-        "detail": f"read through in full when it was taken{_read_with(made)}",
-    }
+    other = beside(made, spot)
+    twin = enlist(*other) if other and spot.twin is False else None
     row = Backup.objects.create(
-        database=spot.database,
-        operation_id=spot.operation_id,
-        purpose=spot.purpose,
-        key=made.backup,
-        format=made.contents.format,
-        engine=made.engine,
-        server_version=made.server_version,
-        identity=made.target_identity,
-        incarnation=made.target_incarnation,
-        schema_fingerprint=made.contents.schema_fingerprint,
-        manifest_sha256=made.digest,
-        recipients=" ".join(made.public_keys),
-        tables=len(made.contents.tables),
-        rows=made.rows,
-        stored_bytes=made.stored_bytes,
-        plain_bytes=made.plain_bytes,
-        started_at=datetime.fromisoformat(made.started_at),
-        finished_at=datetime.fromisoformat(made.finished_at),
-        checks=[check],
-        part=made.contents.source.get(PART, ""),
-        twin=twin,
+        database=spot.database, operation_id=spot.operation_id, purpose=spot.purpose, twin=twin, **_columns(made)
     )
     if twin:
         Backup.objects.filter(pk=twin.pk).update(twin=row)
@@ -240,6 +206,30 @@ def enlist(made: Manifest, spot: Spot) -> Backup:
         },
     )
     return row
+
+
+def _columns(made: Manifest) -> dict[str, Any]:
+    """What the row of a backup repeats of its manifest."""
+    detail = f"read through in full when it was taken{_read_with(made)}"
+    return {
+        "key": made.backup,
+        "format": made.contents.format,
+        "engine": made.engine,
+        "server_version": made.server_version,
+        "identity": made.target_identity,
+        "incarnation": made.target_incarnation,
+        "schema_fingerprint": made.contents.schema_fingerprint,
+        "manifest_sha256": made.digest,
+        "recipients": " ".join(made.public_keys),
+        "tables": len(made.contents.tables),
+        "rows": made.rows,
+        "stored_bytes": made.stored_bytes,
+        "plain_bytes": made.plain_bytes,
+        "started_at": datetime.fromisoformat(made.started_at),
+        "finished_at": datetime.fromisoformat(made.finished_at),
+        "checks": [{"level": made.verified, "at": made.verified_at, "ok": True, "detail": detail}],
+        "part": made.contents.source.get(PART, ""),
+    }
 
 
 def _read_with(made: Manifest) -> str:
@@ -273,83 +263,13 @@ def published(spot: Spot) -> Manifest | None:
     return manifests.read(data, public_keys(settings.OPSCONSOLE_HOME, "manifest"))
 
 
-def _beside(made: Manifest, spot: Spot) -> tuple[Manifest, Spot] | None:
+def beside(made: Manifest, spot: Spot) -> tuple[Manifest, Spot] | None:
     """The other of two twins, published; None where there is none."""
     if not made.contents.source.get(TWIN):
         return None
     other = replace(spot, twin=not spot.twin)
     found = published(other)
     return (found, other) if found else None
-
-
-def sweep(spot: Spot) -> None:
-    """Remove what an unpublished backup left; adopt a published one that is not listed yet.
-
-    The second of two twins counts as published once the first one is. A manifest that is older than the operation is
-    another's (the console's database was lost): it stays as it is.
-    """
-    archive, made = spot.archive, published(spot)
-    if made is not None and not _is_of(made, spot):
-        return
-    archive.store.sweep(archive.folder, part=archive.part)
-    if made is not None and spot.twin:
-        made, spot = _beside(made, spot) or (None, spot)
-    if made is not None:
-        enlist(made, spot)
-        return
-    for key in archive.store.keys(archive.folder):
-        archive.store.delete(key)
-    archive.store.remove_folder(archive.folder)
-
-
-def _is_of(made: Manifest, spot: Spot) -> bool:
-    """Whether a manifest is what this operation published, in full."""
-    began = Operation.objects.filter(pk=spot.operation_id, created_at__lte=datetime.fromisoformat(made.started_at))
-    there = spot.archive.store.sizes(spot.folder)
-    whole = all(there.get(spot.archive.key(item.key)) == item.size for item in made.contents.objects)
-    return whole and made.console == instance_id() and began.exists()
-
-
-def tidy() -> int:
-    """Look after the backup folders of operations that are over: list what was published, remove the rest.
-
-    Gives back how many folders were looked at closely; those of listed backups and of open operations are not.
-    """
-    return _tidy(stores.LOCAL)
-
-
-def tidy_others() -> int:
-    """The same in the other stores that this console writes to. One that does not answer waits for the next time."""
-    looked_at = 0
-    rows = Store.objects.filter(retired_at=None, writable=True, marked=True, problem={})
-    for name in rows.values_list("name", flat=True):
-        try:
-            looked_at += _tidy(name)
-        except OpsError as error:
-            log.warning("the store %s could not be looked after: %s", name, error)
-    return looked_at
-
-
-def _tidy(store: str) -> int:
-    listed = set(BackupCopy.objects.filter(store=store).values_list("backup__key", flat=True))
-    looked_at = 0
-    for folder in stores.writing(store).folders("backups", depth=2):
-        spot = None if folder in listed else _spot_of(folder, store)
-        ended = spot is not None and Operation.objects.filter(pk=spot.operation_id, state__in=TERMINAL).exists()
-        if spot is not None and ended and not copies.is_arriving(folder, store):
-            sweep(spot)
-            looked_at += 1
-    return looked_at
-
-
-def _spot_of(folder: str, store: str) -> Spot | None:
-    """The spot whose folder this is; None for one that is not ours to look after."""
-    match = _FOLDER.fullmatch(folder)
-    database = Database.objects.filter(name=match["database"]).first() if match else None
-    if match is None or database is None:
-        return None
-    purpose = Backup.Purpose.SAFETY if match["safety"] else Backup.Purpose.REQUESTED
-    return Spot(database, int(match["operation"]), int(match["fence"]), purpose, store, bool(match["twin"]))
 
 
 def sound(backup: Backup) -> None:

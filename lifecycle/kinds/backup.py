@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from lifecycle.backups import taking, twins
+from lifecycle.backups import sweeping, taking, twins
 from lifecycle.backups.taking import Spot
 from lifecycle.formats import format_of, formats_for
 from lifecycle.formats.base import WHOLE, Format, Scope
@@ -146,7 +146,7 @@ class BackupKind(Kind):
     def clean_up(self, recovery: Recovery) -> None:
         spot = _spot(recovery)
         for each in (spot, replace(spot, twin=True)):
-            taking.sweep(each)
+            sweeping.sweep(each)
         for chosen in formats_for(spot.database.engine):
             chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)
 

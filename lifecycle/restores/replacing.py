@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle import patches
-from lifecycle.backups import archives, taking
+from lifecycle.backups import archives, sweeping, taking
 from lifecycle.backups.taking import Spot
 from lifecycle.formats import format_of, formats_for
 from lifecycle.models import Backup
@@ -85,7 +85,7 @@ def sound_digest(backup_id: int) -> str:
 def clean_up(recovery: Recovery) -> None:
     """Remove what a run left behind, listed backups and patches excepted."""
     spot = _spot(recovery)
-    taking.sweep(spot)
+    sweeping.sweep(spot)
     listing.sweep(patches.Place(spot.database, recovery.operation_id, recovery.fence))
     for chosen in formats_for(spot.database.engine):
         chosen.clean_up(recovery.engines["target"], recovery.operation_id, recovery.fence)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
-from lifecycle.backups import taking
+from lifecycle.backups import sweeping
 from opsconsole import operations, process, recovery
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
@@ -116,7 +116,7 @@ def test_folders_of_ended_operations_are_listed_or_removed(console, cast, sqlite
     stray = console.home / "store" / "backups" / "shop" / f"{done.id}-99"
     stray.mkdir()
     (stray / "database.sqlite.zst").write_bytes(b"half of a backup")
-    assert taking.tidy() == 1
+    assert sweeping.tidy() == 1
     assert not stray.exists()
     assert row.backups.get().key == f"backups/shop/{done.id}-{done.runner_fence}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.backups import archives, taking
+from lifecycle.backups import archives, sweeping
 from lifecycle.models import Backup, BackupCopy
 from lifecycle.retention import trash
 from lifecycle.stores import copies
@@ -52,10 +52,10 @@ def test_a_copy_on_its_way_is_no_rest_of_a_backup_that_was_never_finished(
     part = tmp_path / "attic" / backup.key / "data" / "rows.zst"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"as far as it has come")
-    taking.tidy_others()
+    sweeping.tidy_others()
     assert part.exists()
     operations.cancel(asked, account=cast.ada)
-    taking.tidy_others()
+    sweeping.tidy_others()
     assert not part.exists()
 
 
