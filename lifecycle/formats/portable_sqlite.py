@@ -18,7 +18,8 @@ from lifecycle.documents.portable import DocumentWriter
 from lifecycle.formats import portable
 from lifecycle.formats.base import PART, SCRATCH, WHOLE, Archive, Contents, Progress, Scope
 from lifecycle.formats.portable import Source, Written
-from lifecycle.formats.sqlite_native import Copy, SqliteNative, contents_of, own, paced, require_sound
+from lifecycle.formats.sqlite_native import Copy, SqliteNative, contents_of, own, require_sound
+from lifecycle.formats.sqlite_putting import paced
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter, damaged
 from opsconsole.engines.base import Engine
 from opsconsole.engines.sqlite import building, examine, json_rows

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from lifecycle.formats.base import (
     StoredObject,
     TableContent,
 )
+from lifecycle.formats.sqlite_putting import copy_over, paced, remove_staging, settle
 from lifecycle.formats.sqlite_refusals import copy_bytes, require_space
 from lifecycle.formats.streams import ArchiveWriter, CompressingWriter, plain_bytes
 from opsconsole.engines.base import Answer, Engine, TargetLock
@@ -42,7 +43,6 @@ from opsconsole.exceptions import OperationFailed, Refused, TargetProblem
 from opsconsole.storage import CHUNK_BYTES, disk_errors
 
 OBJECT = "database.sqlite.zst"
-RUNTIME_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class SqliteNative(Format):
                 require_equal(found, contents)
                 staging.mark(str(path), run.operation_id, run.fence, token)
             except BaseException:
-                _remove_staging(spot, name)
+                remove_staging(spot, name)
                 raise
         rows = {table.name: table.rows for table in found.tables}
         return Prepared(method=method, name=name, tables=rows, detail={"token": token})
@@ -170,9 +170,9 @@ class SqliteNative(Format):
         lock.confirm()
         with target.spot() as spot:
             try:
-                _copy_over(spot, prepared, run, witness)
+                copy_over(spot, prepared, run, witness)
             finally:
-                _remove_staging(spot, prepared.name)
+                remove_staging(spot, prepared.name)
         return {"method": "swap", "milliseconds": int((time.monotonic() - began) * 1000)}
 
     def landed(self, engine: Engine, witness: Mapping[str, Any]) -> bool | None:
@@ -194,54 +194,7 @@ class SqliteNative(Format):
                 if files.staged_by(spot.name, entry, dead):
                     spot.remove(entry)
             locks.discard(spot, dead)
-        _settle(engine)
-
-
-def _copy_over(spot: files.Spot, prepared: Prepared, run: Progress, witness: Mapping[str, Any]) -> None:
-    """The commit point. Tried again when the runtime of D1 wrote its own tables since they were carried over."""
-    path = f"{spot.folder}/{prepared.name}"
-    for _ in range(RUNTIME_TRIES):
-        carried = staging.carry_runtime_tables(spot, path)
-        try:
-            copying.replace(spot, path, _hooks(spot, run, witness, carried))
-        except _RuntimeWrote:
-            continue
-        run.failpoint("sqlite.copied")
-        run.after_commit()
-        run.failpoint("restore.swapped")
-        return
-    raise TargetProblem(
-        "locked",
-        "The runtime of this D1 database keeps writing its own tables, so nothing was changed.",
-        "Stop the program that serves the database, then ask for the operation again.",
-    )
-
-
-class _RuntimeWrote(Exception):
-    """The live `_cf_*` tables are not those that were carried over."""
-
-
-def _hooks(spot: files.Spot, run: Progress, witness: Mapping[str, Any], carried: str) -> copying.Hooks:
-    tick = paced(run, "pages", "replace")
-    half_reached = False
-
-    def locked() -> None:
-        if staging.runtime_digest(spot) != carried:
-            raise _RuntimeWrote
-        run.recheck()
-
-    def copied(done: int, total: int) -> None:
-        nonlocal half_reached
-        tick(done, total)
-        if not half_reached and done * 2 >= total:
-            half_reached = True
-            run.failpoint("sqlite.copy_half")
-
-    def last() -> None:
-        run.before_commit(witness=witness)
-        run.failpoint("restore.in_swap")
-
-    return copying.Hooks(locked=locked, copied=copied, last=last)
+        settle(engine)
 
 
 def _pack(copy: Path, archive: Archive, run: Progress) -> tuple[StoredObject, Examination]:
@@ -340,34 +293,6 @@ def _staged(engine: Engine, prepared: Prepared) -> Iterator[Path]:
     """The file of a prepared copy, while its folder is held."""
     with own(engine).spot() as spot:
         yield Path(spot.folder, prepared.name)
-
-
-def paced(run: Progress, unit: str, step: str) -> Callable[[int, int], None]:
-    """Reports progress and looks for a cancellation, at most five times a second."""
-    next_time = 0.0
-
-    def report(done: int, total: int) -> None:
-        nonlocal next_time
-        if time.monotonic() >= next_time:
-            next_time = time.monotonic() + 0.2
-            run.check_cancel()
-            run.progress(done, total, unit, step=step)
-
-    return report
-
-
-def _settle(engine: Engine) -> None:
-    """Have SQLite roll back what a killed copy into the live database left half done: any reader makes it do so."""
-    try:
-        engine.schema_fingerprint()
-    except TargetProblem:
-        pass  # it cannot be read now; whoever reads it first does the same
-
-
-def _remove_staging(spot: files.Spot, name: str) -> None:
-    for entry in spot.beside():
-        if entry.startswith(name):
-            spot.remove(entry)
 
 
 def own(engine: Engine) -> SqliteEngine:

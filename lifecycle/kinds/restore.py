@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from lifecycle import loss, patches
@@ -19,19 +18,24 @@ from lifecycle.formats import format_of, formats_for
 from lifecycle.models import Backup
 from lifecycle.patches import listing
 from lifecycle.proving import drills
-from lifecycle.restores import document_requests, document_restores, document_sources, kept, offers, replacing
+from lifecycle.restores import (
+    describing,
+    document_requests,
+    document_restores,
+    document_sources,
+    kept,
+    offers,
+    replacing,
+)
 from lifecycle.restores.document_requests import DOCUMENT_PARAMETERS
 from lifecycle.restores.document_restores import is_of_document
 from opsconsole import databases
 from opsconsole.databases import engine_for
-from opsconsole.engines.base import Engine, Identity
+from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Moved, Refused, Usage
 from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Account, Database, Operation, Token
-from opsconsole.plans import Growth, Plan, Precondition, Step, Target
-from opsconsole.targets import plan_target
-
-PATCH_LACKS = "Not in it: rows written after this step, rows that are set back, tables that the backup does not hold."
+from opsconsole.plans import Growth, Plan, Precondition
 
 
 @unlocking.unlocks
@@ -117,14 +121,14 @@ class RestoreKind(Kind):
                 f"{destination.name} holds exactly what backup {backup.id} of {backup.database.name} held at {taken}; "
                 "everything written since is gone from it."
             ),
-            targets=_targets(destination, identity, backup.database),
+            targets=describing.targets(destination, identity, backup.database),
             parameters={
                 **request.parameters,
                 "backup": str(backup.id),
                 "source": backup.database.name,
                 "method": method,
             },
-            steps=_steps(backup, manifest, method, patch=bool(request.parameters["patch"])),
+            steps=describing.steps(backup, manifest, method, patch=bool(request.parameters["patch"])),
             effects=effects,
             preconditions=(
                 Precondition(probe="identity", subject="target", value=identity.key),
@@ -133,15 +137,15 @@ class RestoreKind(Kind):
                 Precondition(probe="backup", subject=str(backup.id), value=manifest.digest),
             ),
             risk="high",
-            risk_reasons=_risks(destination, taken, lost, swaps=swaps),
+            risk_reasons=describing.risks(destination, taken, lost, swaps=swaps),
             evidence={
-                "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, {_proven(backup)}",
+                "backup": f"{backup.id}, taken {taken}, {backup.rows} rows, {describing.proven(backup)}",
                 **unlocking.evidence(manifest.public_keys),
                 "counted": "rows before are counted live; rows after are those of the manifest",
                 **({"space": offers.room_for(destination, engine, manifest.contents)} if swaps else {}),
                 "a restore takes": drills.words_for(backup) or "not measured yet: no drill has restored a backup of it",
             },
-            way_back=_way_back(),
+            way_back=describing.way_back(),
             confirmation=preview.confirmation(),
         )
 
@@ -217,62 +221,6 @@ def _source(request: Request) -> Database:
             "See `manage.py database list`.",
         )
     return found
-
-
-def _risks(destination: Database, taken: str, lost: list[str], *, swaps: bool) -> tuple[str, ...]:
-    reasons = [f"Every row written to {destination.name} after {taken} is replaced."]
-    if lost:
-        reasons.append(f"Tables that the backup does not hold disappear: {', '.join(lost)}.")
-    if swaps:
-        reasons.append("Connections to the database are closed at the moment of the swap.")
-    return tuple(reasons)
-
-
-def _targets(destination: Database, identity: Identity, source: Database) -> tuple[Target, ...]:
-    target = plan_target(destination, identity)
-    if source.pk == destination.pk:
-        return (target,)
-    return (target, plan_target(source, None, role="shared"))
-
-
-def _steps(backup: Backup, manifest: Manifest, method: str, *, patch: bool) -> tuple[Step, ...]:
-    first = Step(
-        title="Take a safety backup of what is there now", detail="Read through in full before anything else happens."
-    )
-    keeping = (Step(title="Keep the rows that only the live database has in a patch", detail=PATCH_LACKS),) * patch
-    if method == "in_place":
-        return (
-            first,
-            *keeping,
-            Step(
-                title="Replace the content in one transaction",
-                artifact=manifest.digest,
-                commit_point=True,
-                detail="Applications wait for the tables meanwhile; the counts are compared before it commits.",
-            ),
-        )
-    return (
-        first,
-        Step(title=f"Build a copy from backup {backup.id} beside the live database", artifact=manifest.digest),
-        Step(title="Prove the copy", detail="Rows are counted and compared with the manifest; keys are checked."),
-        *keeping,
-        Step(
-            title="Put the copy in the place of the live database",
-            detail="One atomic act; until it, nothing that applications see has changed.",
-            commit_point=True,
-        ),
-    )
-
-
-def _proven(backup: Backup) -> str:
-    """What is known of it: read through at least, for no other backup is listed."""
-    drilled = f"; a drill restored it on {backup.drilled_at:%Y-%m-%d}" if backup.drilled_at else ""
-    return f"read through in full{drilled}"
-
-
-def _way_back() -> str:
-    hours = settings.OLD_DATABASE_HOURS
-    return f"What is replaced is kept: for {hours} hours the restore can be undone; the safety backup stays longer."
 
 
 def _backup(plan: Plan) -> Backup:
