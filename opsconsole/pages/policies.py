@@ -10,13 +10,12 @@ from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 
 from opsconsole import approvals, kinds
-from opsconsole.changes import get_change
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError
 from opsconsole.models import Environment, Policy, Role
 from opsconsole.models.databases import NAME
-from opsconsole.pages.asking import AskingForm, Names, ReasonField, ask, said
-from opsconsole.pages.base import fragment, page, rights_of, show
+from opsconsole.pages.asking import Names, ReasonField, ask, said
+from opsconsole.pages.base import page, rights_of, show
+from opsconsole.pages.proposing import Proposal, ProposalForm
 from opsconsole.plans import Plan
 
 SHOWN = 30  # past operations on a policy's page
@@ -33,9 +32,10 @@ class Told:
     state: str  # in force, begins later, replaced, switched off, built in
 
 
-class PolicyForm(AskingForm):
+class PolicyForm(ProposalForm):
     """A policy as people think of it: where, for what, who, how long, when."""
 
+    span = "window"
     name = forms.CharField(max_length=50, validators=[NAME], help_text="Short and lasting, like production-restores.")
     title = forms.CharField(max_length=120)
     environments = forms.MultipleChoiceField(
@@ -74,29 +74,20 @@ class PolicyForm(AskingForm):
     ends = forms.TimeField(required=False, label="Not after (UTC)", widget=forms.TimeInput(attrs={"type": "time"}))
     reason = ReasonField()
 
-    def __init__(self, *args: Any, known: bool, default: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, default: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["environments"].choices = [(e.name, e.label) for e in Environment.objects.all()]  # type: ignore[attr-defined]
-        self.fields["kinds"].choices = [(k.name, k.label) for k in kinds.every()] + [  # type: ignore[attr-defined]
-            (approvals.CHANGE, "Change of the console")
-        ]
-        if known:
-            self.fields["name"].widget = forms.HiddenInput()
-        if default:
-            for field in ("environments", "kinds", "tags"):
-                del self.fields[field]
+        self.offer("kinds", [(k.name, k.label) for k in kinds.every()] + [(approvals.CHANGE, "Change of the console")])
+        for field in ("environments", "kinds", "tags") if default else ():
+            del self.fields[field]
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        if bool(given.get("begins")) != bool(given.get("ends")):
-            self.add_error("ends", "A window has a beginning and an end.")
+        given = super().clean()
         if not (given.get("approvers") or given.get("administrators")):
             self.add_error("approvers", "Somebody must be asked: at least one seat.")
         return given
 
-    def parameters(self) -> dict[str, Any]:
-        """What `policy.set` takes."""
-        data = self.cleaned_data
+    def wanted(self) -> dict[str, Any]:
+        data, days = self.cleaned_data, [int(day) for day in self.cleaned_data["days"]]
         match = {key: data[key] for key in ("environments", "kinds", "tags") if data.get(key)}
         roles = ((Role.APPROVER, data["approvers"]), (Role.ADMINISTRATOR, data["administrators"]))
         return {
@@ -108,22 +99,8 @@ class PolicyForm(AskingForm):
             "valid_minutes": data["valid_minutes"],
             "loss_growth_percent": data["loss_growth_percent"],
             "loss_growth_rows": data["loss_growth_rows"],
-            "windows": self._windows(),
+            "windows": [self.window(days)] if data["begins"] or days else [],
         }
-
-    def _windows(self) -> list[dict[str, Any]]:
-        data = self.cleaned_data
-        days = [int(day) for day in data["days"]]
-        if not data["begins"] and not days:
-            return []
-        begins, ends = data["begins"], data["ends"]
-        return [
-            {
-                "days": days or list(range(7)),
-                "from": f"{begins:%H:%M}" if begins else "00:00",
-                "to": f"{ends:%H:%M}" if ends else "23:59",
-            }
-        ]
 
 
 @page("policies/", name="policies", permission="see")
@@ -178,37 +155,13 @@ def policy_page(request: HttpRequest, policy: str) -> HttpResponse:
 @page("policy-form/", name="policy-form", permission="administer", methods=("GET", "POST"))
 def policy_form(request: HttpRequest) -> HttpResponse:
     """Ask for a new policy, or with `?policy=` for a new version of one."""
-    known = request.GET.get("policy", "")
-    form = _form(request, known)
-    if request.method == "POST" and form.is_valid():
-        try:
-            return ask(request, "policy.set", form.parameters(), reason=form.cleaned_data["reason"])
-        except OpsError as error:
-            form.refuse(error)
-    return show(
-        request,
-        "console/policies/form.html",
-        title=f"Change the policy {known}" if known else "A new policy",
-        crumbs=[("Policies", "/policies/")],
-        form=form,
-        known=known,
-    )
+    return PROPOSAL.page(request)
 
 
 @page("policy-form/preview/", name="policy-preview", permission="administer", methods=("POST",), background=True)
 def policy_preview(request: HttpRequest) -> HttpResponse:
     """What the form says so far: the sentence, what it weakens, and what it would have asked for in 90 days."""
-    known = said(request, "known")
-    form = PolicyForm(
-        {**request.POST.dict(), **_lists(request), "reason": "-"}, known=bool(known), default=known == approvals.DEFAULT
-    )
-    if not form.is_valid():
-        return fragment(request, "console/policies/_preview.html", incomplete=True)
-    try:
-        plan = get_change("policy.set").plan(form.parameters(), request.user)  # type: ignore[arg-type]
-    except OpsError as error:
-        return fragment(request, "console/policies/_preview.html", error=error)
-    return fragment(request, "console/policies/_preview.html", plan=plan, **_meaning(plan))
+    return PROPOSAL.preview(request)
 
 
 @page("policies/<slug:policy>/off/", name="policy-off", permission="administer", methods=("POST",))
@@ -247,7 +200,7 @@ def _met_by_default(rule: approvals.Rule) -> list[approvals.Met]:
     return [each for each in met if any(target.protected for target in each.operation.plan.targets)]
 
 
-def _meaning(plan: Plan) -> dict[str, Any]:
+def _meaning(request: HttpRequest, plan: Plan) -> dict[str, Any]:
     rule = approvals.Rule.of(Policy(**{k: v for k, v in plan.parameters.items() if k != "action"}))
     met = approvals.would_have_gated(rule, at=now())
     return {
@@ -257,11 +210,9 @@ def _meaning(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _form(request: HttpRequest, known: str) -> PolicyForm:
-    default = known == approvals.DEFAULT
-    if request.method == "POST":
-        return PolicyForm(request.POST, known=bool(known), default=default)
-    return PolicyForm(initial=_initial(known) if known else None, known=bool(known), default=default)
+def _form(given: Mapping[str, Any] | None, known: str) -> PolicyForm:
+    initial = _initial(known) if known and given is None else None
+    return PolicyForm(given, initial=initial, known=bool(known), default=known == approvals.DEFAULT)
 
 
 def _initial(name: str) -> Mapping[str, Any]:
@@ -284,5 +235,4 @@ def _initial(name: str) -> Mapping[str, Any]:
     }
 
 
-def _lists(request: HttpRequest) -> dict[str, Any]:
-    return {key: request.POST.getlist(key) for key in ("environments", "kinds", "days")}
+PROPOSAL = Proposal(noun="policy", crumb=("Policies", "/policies/"), action="policy.set", form=_form, meaning=_meaning)

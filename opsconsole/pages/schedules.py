@@ -14,14 +14,13 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 
 from opsconsole import kinds
-from opsconsole.changes import get_change
 from opsconsole.changes.schedules import EACH_RUN, ONCE, newest_of
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError
-from opsconsole.models import Database, Environment, Schedule, ScheduleSlot
+from opsconsole.models import Database, Schedule, ScheduleSlot
 from opsconsole.models.databases import NAME
-from opsconsole.pages.asking import AskingForm, Names, ReasonField, ask, said
-from opsconsole.pages.base import account_of, fragment, page, rights_of, show
+from opsconsole.pages.asking import Names, ReasonField, ask, said
+from opsconsole.pages.base import account_of, page, rights_of, show
+from opsconsole.pages.proposing import Proposal, ProposalForm
 from opsconsole.permissions import visible_databases
 from opsconsole.plans import Plan
 from opsconsole.scheduling import standing
@@ -41,9 +40,10 @@ class Told:
     last: ScheduleSlot | None
 
 
-class ScheduleForm(AskingForm):
+class ScheduleForm(ProposalForm):
     """A schedule as people think of it: what, where, when, and what if it was missed."""
 
+    span = "blackout"
     name = forms.CharField(max_length=50, validators=[NAME], help_text="Short and lasting, like nightly-backup.")
     title = forms.CharField(max_length=120, help_text="What people read: Nightly backup.")
     kind = forms.ChoiceField(label="What it does")
@@ -79,30 +79,21 @@ class ScheduleForm(AskingForm):
     )  # fmt: skip
     reason = ReasonField()
 
-    def __init__(self, *args: Any, known: bool, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["environments"].choices = [(e.name, e.label) for e in Environment.objects.all()]  # type: ignore[attr-defined]
-        self.fields["kind"].choices = [(k.name, k.label) for k in kinds.every()]  # type: ignore[attr-defined]
-        if known:
-            self.fields["name"].widget = forms.HiddenInput()
+        self.offer("kind", [(kind.name, kind.label) for kind in kinds.every()])
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        if bool(given.get("begins")) != bool(given.get("ends")):
-            self.add_error("ends", "A blackout has a beginning and an end.")
+        given = super().clean()
         if any("=" not in line for line in _lines(given)):
             self.add_error("parameters", "Write each setting as name=value, one a line.")
         return given
 
     def wanted(self) -> dict[str, Any]:
-        """What `schedule.set` takes."""
-        data = dict(self.cleaned_data)
-        data.pop("reason")
-        begins, ends = data.pop("begins"), data.pop("ends")
-        window = {"days": list(range(7)), "from": f"{begins:%H:%M}", "to": f"{ends:%H:%M}"} if begins else None
+        data = {name: value for name, value in self.cleaned_data.items() if name not in ("reason", "begins", "ends")}
         pairs = (line.partition("=") for line in _lines(data))
         data["parameters"] = {name.strip(): value.strip() for name, _, value in pairs}
-        return data | {"blackouts": [window] if window else []}
+        return data | {"blackouts": [self.window()] if self.cleaned_data["begins"] else []}
 
 
 @page("schedules/", name="schedules", permission="see")
@@ -149,35 +140,13 @@ def schedule_page(request: HttpRequest, schedule: str) -> HttpResponse:
 @page("schedule-form/", name="schedule-form", permission="request", methods=("GET", "POST"))
 def schedule_form(request: HttpRequest) -> HttpResponse:
     """Ask for a new schedule, or with `?schedule=` for a new version of one."""
-    known = request.GET.get("schedule", "")
-    form = _form(request, known)
-    if request.method == "POST" and form.is_valid():
-        try:
-            return ask(request, "schedule.set", form.wanted(), reason=form.cleaned_data["reason"])
-        except OpsError as error:
-            form.refuse(error)
-    return show(
-        request,
-        "console/schedules/form.html",
-        title=f"Change the schedule {known}" if known else "A new schedule",
-        crumbs=[("Schedules", "/schedules/")],
-        form=form,
-        known=known,
-    )
+    return PROPOSAL.page(request)
 
 
 @page("schedule-form/preview/", name="schedule-preview", permission="request", methods=("POST",), background=True)
 def schedule_preview(request: HttpRequest) -> HttpResponse:
     """What the form says so far: the sentence, the next times, and where."""
-    given = {**request.POST.dict(), "environments": request.POST.getlist("environments"), "reason": "-"}
-    form = ScheduleForm(given, known=bool(said(request, "known")))
-    if not form.is_valid():
-        return fragment(request, "console/schedules/_preview.html", incomplete=True)
-    try:
-        plan = get_change("schedule.set").plan(form.wanted(), account_of(request))
-    except OpsError as error:
-        return fragment(request, "console/schedules/_preview.html", error=error)
-    return fragment(request, "console/schedules/_preview.html", plan=plan, **_meaning(plan, request))
+    return PROPOSAL.preview(request)
 
 
 @page("schedules/<slug:schedule>/off/", name="schedule-off", permission="request", methods=("POST",))
@@ -204,16 +173,14 @@ def _slots(request: HttpRequest, row: Schedule) -> QuerySet[ScheduleSlot]:
     return rows.select_related("database__environment", "operation")
 
 
-def _meaning(plan: Plan, request: HttpRequest) -> dict[str, Any]:
+def _meaning(request: HttpRequest, plan: Plan) -> dict[str, Any]:
     row = Schedule(**{name: value for name, value in plan.parameters.items() if name != "action"})
     seen: QuerySet[Database] = visible_databases(account_of(request))
     return {"told": told_of(row, request), "databases": standing.databases_of(row, seen)}
 
 
-def _form(request: HttpRequest, known: str) -> ScheduleForm:
-    if request.method == "POST":
-        return ScheduleForm(request.POST, known=bool(known))
-    return ScheduleForm(initial=_initial(known) if known else None, known=bool(known))
+def _form(given: Mapping[str, Any] | None, known: str) -> ScheduleForm:
+    return ScheduleForm(given, initial=_initial(known) if known and given is None else None, known=bool(known))
 
 
 def _initial(name: str) -> Mapping[str, Any]:
@@ -234,3 +201,8 @@ def _initial(name: str) -> Mapping[str, Any]:
 
 def _lines(data: Mapping[str, Any]) -> list[str]:
     return [line for line in str(data.get("parameters") or "").splitlines() if line.strip()]
+
+
+PROPOSAL = Proposal(
+    noun="schedule", crumb=("Schedules", "/schedules/"), action="schedule.set", form=_form, meaning=_meaning
+)
