@@ -68,7 +68,7 @@ def test_a_setting_that_the_kind_does_not_have_is_refused(office: Office) -> Non
 
 
 def test_pages_tell_who_approved_the_runs_of_a_schedule_once_until_when_and_what_ended_it(office: Office) -> None:
-    propose(office, kind="scrub", cron="0 3 * * *", begins="", ends="", missed="run_late")
+    propose(office, kind="scrub", cron="0 3 * * *", begins="", ends="", missed="run_late", late_minutes="1440")
     change = Operation.objects.get(kind="change")
     asked = office.at("grace").get(change.get_absolute_url()).content.decode()
     assert "Whoever confirms it approves its runs on savings, for 90 days" in asked
