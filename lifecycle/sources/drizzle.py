@@ -44,6 +44,7 @@ class Drizzle(Source):
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
     foreign_keys: ClassVar[bool | None] = False  # libsql's client, which drizzle-kit prefers, switches them off
     together: ClassVar[bool] = True
+    in_order: ClassVar[bool] = True
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
         drizzle_ledger.require(drizzle_files.refused_on_d1(place))
@@ -57,8 +58,7 @@ class Drizzle(Source):
                     f"The journal names {path}, and the folder has no such file: Drizzle refuses to run any of them.",
                     "Bring the file back, or take its entry out of meta/_journal.json.",
                 )
-            key = str(when) if str(when) not in taken else f"{when}/{tag}"
-            taken.add(key)
+            key = drizzle_ledger.own_key(str(when), taken)
             text = text_of(folder, path)
             found.append(Migration(key=key, name=tag, path=path, text=text, facts={_WHEN: when}))
         return tuple(found)
@@ -100,13 +100,14 @@ class Drizzle(Source):
     def apply(
         self, pending: Sequence[Migration], ledger: Ledger, place: Place, options: Mapping[str, str]
     ) -> tuple[Unit, ...]:
-        """Raises Refused for a table of Drizzle 1.x, which would run again what a row without a name tells of."""
+        """Raises Refused for a table of Drizzle 1.x, and for a file that would end the transaction."""
         drizzle_ledger.require(_too_new(ledger))
+        drizzle_files.require_whole(pending, place)
         acts: list[Act] = []
         for migration in pending:
             acts += [*drizzle_files.acts(migration), _inserted(migration, place, options)]
         always = drizzle_ledger.created(ledger, place, options, _CREATE[place.engine])
-        return drizzle_ledger.together(pending, acts, always, place, options)
+        return drizzle_ledger.together(pending, acts, always)
 
     def mark(self, migration: Migration, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
         """Raises Refused for one that the ledger holds, and for a table of Drizzle 1.x."""

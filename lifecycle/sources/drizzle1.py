@@ -122,11 +122,13 @@ class Drizzle1(Source):
     def apply(
         self, pending: Sequence[Migration], ledger: Ledger, place: Place, options: Mapping[str, str]
     ) -> tuple[Unit, ...]:
+        """Raises Refused for a file that would end the transaction, and for old rows that fit no folder."""
+        drizzle_files.require_whole(pending, place)
         acts: list[Act] = []
         for migration in pending:
             acts += [*drizzle_files.acts(migration), _inserted(migration, place, options)]
         always = _prepared(pending[0], ledger, place, options) if pending else ()
-        return drizzle_ledger.together(pending, acts, always, place, options)
+        return drizzle_ledger.together(pending, acts, always)
 
     def mark(self, migration: Migration, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
         drizzle_ledger.require_absent(migration, migration.name in _named([migration], ledger))

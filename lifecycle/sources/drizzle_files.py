@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from lifecycle.sources import statements
 from lifecycle.sources.acts import Act
 from lifecycle.sources.base import Folder, Migration, Place, Refusal
+from opsconsole.exceptions import Refused
+from opsconsole.review import Dialect, Statement, split
 
 BREAKPOINT = "--> statement-breakpoint"
+_ENDING = re.compile(
+    r"(COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!\s+((WORK|TRANSACTION)\s+)?TO\b))\b", re.IGNORECASE
+)
 _CONFIG = re.compile(r"drizzle[\w.-]*\.config\.(ts|mts|js|mjs|cjs|json)|drizzle\.config\.json")
 _COMMENT = re.compile(r"(?<![:\w])//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TEXT = r"""\s*["']?\s*:\s*(["'`])(?P<value>[^"'`\n$]*)\1"""
@@ -30,16 +34,36 @@ def acts(migration: Migration) -> tuple[Act, ...]:
     )
 
 
+def require_whole(migrations: Sequence[Migration], place: Place) -> None:
+    """Raises Refused for a file that would end the transaction over all of them.
+
+    Drizzle lets it: on PostgreSQL what comes behind a COMMIT then stands alone, and the run counts as a success.
+    """
+    for migration in migrations:
+        for statement in _statements(migration.text, place) if _ENDING.search(migration.text) else ():
+            if _ENDING.match(statement.text):
+                raise Refused(
+                    "ends_transaction",
+                    f"{migration.path}, line {statement.line}: {statement.text.split(maxsplit=1)[0].upper()} would end"
+                    " the one transaction in which Drizzle runs all pending files; a later failure would leave half.",
+                    "Take the statement out: Drizzle brings the transaction.",
+                )
+
+
+def _statements(text: str, place: Place) -> Sequence[Statement]:
+    return split(text, Dialect.SQLITE if place.engine == "sqlite" else Dialect.POSTGRESQL)
+
+
 def remarks(migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
     """Where Drizzle's SQLite drivers do less than the file says; PostgreSQL takes any number of statements a piece."""
     if place.engine != "sqlite":
         return []
-    return [(migration.key, said) for migration in migrations for said in _stumbles(pieces(migration.text))]
+    return [(migration.key, said) for migration in migrations for said in _stumbles(pieces(migration.text), place)]
 
 
-def _stumbles(parts: Sequence[str]) -> Iterator[str]:
+def _stumbles(parts: Sequence[str], place: Place) -> Iterator[str]:
     for number, part in enumerate(parts, 1):
-        count = sum(1 for _ in statements.code(part))
+        count = len(_statements(part, place))
         if count > 1:
             yield (
                 f"Part {number} of {len(parts)} holds {count} statements: Drizzle would run only the first (libsql) or"

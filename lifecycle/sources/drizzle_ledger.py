@@ -86,32 +86,14 @@ def inserted(place: Place, options: Mapping[str, str], values: Mapping[str, Give
     return Act(sql=sql, values=tuple(values.values()))
 
 
-def together(
-    pending: Sequence[Migration],
-    acts: Sequence[Act],
-    always: tuple[Phase, ...],
-    place: Place,
-    options: Mapping[str, str],
-) -> tuple[Unit, ...]:
-    """One transaction over everything, as both ages do.
-
-    On PostgreSQL the ledger is locked first, which Drizzle does not do: a run of Drizzle's own has to wait.
-    """
+def together(pending: Sequence[Migration], acts: Sequence[Act], always: tuple[Phase, ...]) -> tuple[Unit, ...]:
+    """One transaction over everything, as both ages do."""
     if not pending:
         return ()
-    name = reading.quoted(table(place, options))
-    lock = Act(sql=f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
     first, last = pending[0].name, pending[-1].name
     title = f"Apply {first}" if len(pending) == 1 else f"Apply {len(pending)} in one transaction, {first} to {last}"
-    locked = (lock,) if place.engine == "postgresql" else ()
-    return (
-        Unit(
-            title=title,
-            migrations=tuple(migration.key for migration in pending),
-            always=always,
-            phases=(Phase(transaction=True, acts=(*locked, *acts)),),
-        ),
-    )
+    keys = tuple(migration.key for migration in pending)
+    return (Unit(title=title, migrations=keys, always=always, phases=(Phase(transaction=True, acts=tuple(acts)),)),)
 
 
 def marked(migration: Migration, act: Act, always: tuple[Phase, ...]) -> Unit:
@@ -158,24 +140,26 @@ def require(refusals: Sequence[Refusal]) -> None:
         raise Refused(*refusal)
 
 
+def own_key(wanted: str, taken: set[str]) -> str:
+    """`wanted`, or `wanted/2` and so on where it is taken; it is taken then."""
+    key, number = wanted, 1
+    while key in taken:
+        number += 1
+        key = f"{wanted}/{number}"
+    taken.add(key)
+    return key
+
+
 def _keyed(found: Sequence[dict[str, Any]]) -> tuple[Row, ...]:
     """Rows with a key of their own each: their name in 1.x, otherwise their time, counted on where it stands twice."""
-    rows: list[Row] = []
     taken: set[str] = set()
-    for raw in found:
-        first = str(raw.get("name") or raw["created_at"])
-        key, number = first, 1
-        while key in taken:
-            number += 1
-            key = f"{first}/{number}"
-        taken.add(key)
-        rows.append(
-            Row(
-                key=key,
-                name=raw.get("name") or "",
-                applied_at=reading.moment(raw["applied_at"]) if raw.get("applied_at") else None,
-                checksum=str(raw["hash"]),
-                raw=raw,
-            )
+    return tuple(
+        Row(
+            key=own_key(str(raw.get("name") or raw["created_at"]), taken),
+            name=raw.get("name") or "",
+            applied_at=reading.moment(raw["applied_at"]) if raw.get("applied_at") else None,
+            checksum=str(raw["hash"]),
+            raw=raw,
         )
-    return tuple(rows)
+        for raw in found
+    )

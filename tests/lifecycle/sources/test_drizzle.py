@@ -137,6 +137,14 @@ class TestDrizzle(SourceContract):
         assert target.tables() == {"notes", "tags"}
         assert target.raw(folder)[0]["hash"] == sha256(text)
 
+    def test_a_file_that_would_end_the_transaction_is_refused(self, target: Target) -> None:
+        folder = self.folder(ONE, f"{TWO}{BREAK}/* so */ Commit;")
+        with pytest.raises(Refused, match="line 5: COMMIT would end"):
+            target.apply(folder)
+        assert not target.ledger(folder).exists
+        kept = "SAVEPOINT a; ROLLBACK TO a; -- COMMIT;\nINSERT INTO notes VALUES (1, 'COMMIT;'); RELEASE a;"
+        target.apply(self.folder(ONE, kept))
+
     def test_a_trigger_is_one_statement_of_a_piece(self, target: Target) -> None:
         text = "CREATE TRIGGER t AFTER INSERT ON notes BEGIN SELECT 1; SELECT 2; END;\n-- done; really"
         folder = folder_of({"0000_a": (1, text)}, self.dialect)
@@ -164,7 +172,7 @@ def test_the_journal_decides_which_files_there_are_and_their_order() -> None:
         ("0001_b", "2", sha256("b\r\n")),
         ("0000_a", "1", sha256("\ufeffa")),
     ]
-    assert [each.key for each in Drizzle().migrations(folder_of({"a": (1, ""), "b": (1, "")}), SQLITE)] == ["1", "1/b"]
+    assert [each.key for each in Drizzle().migrations(folder_of({"a": (1, ""), "b": (1, "")}), SQLITE)] == ["1", "1/2"]
 
 
 def test_an_older_journal_of_pg_is_taken() -> None:
@@ -239,6 +247,13 @@ def test_a_ledger_in_another_place_is_used_and_an_unsafe_name_refused() -> None:
     assert 'INSERT INTO "public"."applied" ("hash", "created_at")' in unit.phases[0].acts[-1].sql
     with pytest.raises(Usage):
         Drizzle().apply(migrations, none, PG, {"table": 'x"; DROP TABLE y'})
+
+
+def test_what_cannot_run_in_a_transaction_never_runs(postgres: Any) -> None:
+    target = Target(url=postgres.url(postgres.create_database()), source=Drizzle(), place=PG)
+    with pytest.raises(ScriptFailed, match="cannot run inside a transaction"):
+        target.apply(folder_of({"a": (1, ONE), "b": (2, "CREATE INDEX CONCURRENTLY i ON notes (body)")}, "postgresql"))
+    assert target.tables() == set()
 
 
 def test_broken_text_leaves_the_ledger_and_nothing_else(postgres: Any) -> None:

@@ -191,6 +191,19 @@ class TestPrisma(SourceContract):
         assert type(first["finished_at"]) is type(second["finished_at"]) and target.states(folder) == [APPLIED, APPLIED]
 
 
+def test_a_script_is_one_simple_query_on_postgresql(postgres: Any) -> None:
+    target = Target(url=postgres.url(postgres.create_database()), source=Prisma(), place=PG)
+    index = "CREATE INDEX CONCURRENTLY notes_body_idx ON notes (body);"
+    target.apply(folder_of({"1": ONE, "2": index}))
+    with pytest.raises(ScriptFailed, match="cannot run inside a transaction"):
+        target.apply(folder_of({"1": ONE, "2": index, "3": f"{index.replace('notes_body', 'other')}SELECT 1;"}))
+    failed = target.status(folder_of({"3": ""}))[-1]
+    target.do(Prisma().forget(failed, target.ledger(folder_of({})), PG, {}))
+    with pytest.raises(ScriptFailed, match="nowhere"):
+        target.apply(folder_of({"1": ONE, "2": index, "3": f"BEGIN;{TWO}COMMIT;INSERT INTO nowhere VALUES (1);"}))
+    assert target.tables() == {"notes", "tags"}  # what it had committed itself stays
+
+
 def test_names_need_no_number_and_are_ordered_as_node_orders_them() -> None:
     folder = folder_of({"add_og_status": "", "B_up": "", "20250101000000_a": "", "20250101000000-b": "", "_u": ""})
     assert [each.name for each in Prisma().migrations(folder, PG)] == [
