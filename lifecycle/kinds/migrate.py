@@ -49,7 +49,7 @@ class MigrateKind(Kind):
         planning.refuse(subject, seen)
         chosen = selecting.pending(seen.entries, to=request.parameters["to"], only=request.parameters["only"])
         source, options = subject.source, subject.folder.options
-        selecting.refuse_gap(seen.entries, chosen, in_order=source.in_order, label=source.label)
+        selecting.refuse_gap(source, seen.entries, chosen)
         units = source.apply(chosen, seen.ledger, seen.place, options)
         return planning.compose(self.name, request, subject, seen, units, chosen)
 

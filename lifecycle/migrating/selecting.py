@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lifecycle.sources.base import Entry, Migration, State
+from lifecycle.sources.base import Entry, Migration, Source, State
 from opsconsole.exceptions import Refused, Usage
 
 RUNNABLE = (State.PENDING, State.UNDONE)
@@ -30,18 +30,13 @@ def pending(entries: Sequence[Entry], *, to: str = "", only: str = "") -> list[M
     return waiting
 
 
-def refuse_gap(entries: Sequence[Entry], chosen: Sequence[Migration], *, in_order: bool, label: str) -> None:
-    """Raise Refused where a tool would never look again at what is left out before the chosen ones."""
-    before = []
-    for entry in entries:
-        if entry.migration in chosen:
-            break
-        if entry.state in RUNNABLE:
-            before.append(entry.name)
-    if in_order and before:
+def refuse_gap(source: Source, entries: Sequence[Entry], chosen: Sequence[Migration]) -> None:
+    """Raise Refused where a tool would never look again at what is left out for the chosen ones."""
+    if left := source.passed_over(chosen, entries):
         raise Refused(
             "would_skip",
-            f"{label} looks only at what comes after the newest applied one, so {before[0]} would be skipped for ever.",
+            f"{source.label} looks only at what comes after the newest applied one, so {left[0].name} would be skipped"
+            " for ever.",
             "Use to= instead of only=, so that what comes before is applied as well.",
         )
 

@@ -148,7 +148,6 @@ class Source(ABC):
     foreign_keys: ClassVar[bool | None] = None  # on SQLite; None: on where the database is D1's, as it is otherwise
     together: ClassVar[bool] = False  # all pending migrations in one transaction
     transactional: ClassVar[bool] = True  # a failing migration leaves nothing of itself
-    in_order: ClassVar[bool] = False  # what is passed over for a later one is never looked at again
 
     @abstractmethod
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:

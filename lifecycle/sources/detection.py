@@ -119,7 +119,7 @@ class _Case:
         return [each for each in tools if self.place.engine in _engines_of(each)]
 
     def ledger_of(self, tool: str) -> FoundLedger | None:
-        """The one ledger of that tool which does not bear its usual name; None where there is a usual one."""
+        """The one ledger of that tool, where it is not where the tool looks by itself."""
         own = [ledger for ledger in self.found if ledger.tool == tool]
         return own[0] if len(own) == 1 and not own[0].usual else None
 

@@ -40,7 +40,6 @@ class Drizzle(Source):
 
     name: ClassVar[str] = "drizzle"
     label: ClassVar[str] = "Drizzle 0.x"
-    in_order: ClassVar[bool] = True
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
     foreign_keys: ClassVar[bool | None] = False  # libsql's client, which drizzle-kit prefers, switches them off
     together: ClassVar[bool] = True

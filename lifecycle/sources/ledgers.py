@@ -23,7 +23,7 @@ WHERE m.type = 'table' ORDER BY m.name, c.cid
 
 @dataclass(frozen=True, kw_only=True)
 class FoundLedger:
-    """A table that is a tool's ledger. `usual` is whether it bears the tool's own default name."""
+    """A table that is a tool's ledger. `usual` is whether it is where the tool looks unless it is told otherwise."""
 
     tool: str
     schema: str  # "" on SQLite
@@ -43,23 +43,29 @@ class _Look:
     columns: frozenset[str]
     alone: bool = False
     exactly: bool = False
+    schema: str = "public"  # on PostgreSQL, unless the tool is told otherwise
 
     def fits(self, table: str, columns: frozenset[str]) -> bool:
         if not self.columns <= columns or (self.exactly and columns != self.columns):
             return False
         return self.alone or table == self.table
 
+    def is_at(self, schema: str, table: str) -> bool:
+        return table == self.table and schema in ("", self.schema)
 
-def _look(tool: str, table: str, columns: str, *, alone: bool = False, exactly: bool = False) -> _Look:
-    return _Look(tool, table, frozenset(columns.split()), alone=alone, exactly=exactly)
+
+def _look(
+    tool: str, table: str, columns: str, *, alone: bool = False, exactly: bool = False, schema: str = "public"
+) -> _Look:
+    return _Look(tool, table, frozenset(columns.split()), alone=alone, exactly=exactly, schema=schema)
 
 
 LOOKS = (
     _look("wrangler", "d1_migrations", "id name applied_at"),
     _look("wrangler", "", "id name applied_at", alone=True, exactly=True),
-    _look("drizzle1", "__drizzle_migrations", "id hash created_at name", alone=True, exactly=True),
-    _look("drizzle1", "__drizzle_migrations", "id hash created_at name applied_at", alone=True),
-    _look("drizzle", "__drizzle_migrations", "id hash created_at", alone=True, exactly=True),
+    _look("drizzle1", "__drizzle_migrations", "id hash created_at name", alone=True, exactly=True, schema="drizzle"),
+    _look("drizzle1", "__drizzle_migrations", "id hash created_at name applied_at", alone=True, schema="drizzle"),
+    _look("drizzle", "__drizzle_migrations", "id hash created_at", alone=True, exactly=True, schema="drizzle"),
     _look("prisma", "_prisma_migrations", "checksum migration_name finished_at rolled_back_at", alone=True),
     _look("sqlx", "_sqlx_migrations", "version description success checksum execution_time", alone=True),
     _look("golang-migrate", "schema_migrations", "version dirty", alone=True, exactly=True),
@@ -82,7 +88,7 @@ def ledgers_in(script: Script) -> tuple[FoundLedger, ...]:
     for (schema, table), columns in tables.items():
         look = next((look for look in LOOKS if look.fits(table, columns)), None)
         if look and not (rails and look.tool == "dbmate"):
-            usual = any(table == other.table for other in LOOKS if other.tool == look.tool)
+            usual = any(other.is_at(schema, table) for other in LOOKS if other.tool == look.tool)
             found.append(FoundLedger(tool=look.tool, schema=schema, table=table, usual=usual))
     return tuple(found)
 

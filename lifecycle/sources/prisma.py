@@ -135,11 +135,11 @@ class Prisma(Source):
         )
 
     def locks(self, place: Place, options: Mapping[str, str]) -> tuple[Act, ...]:
-        """Prisma's advisory lock; and where its URL names a schema, that schema as the whole search path."""
+        """Prisma's advisory lock; and where its URL names another schema, that as the whole search path."""
         if place.engine != "postgresql":
             return ()
         lock = Act(sql=f"SELECT pg_advisory_lock({ADVISORY_LOCK})")
-        if not options.get("schema"):
+        if prisma_ledger.schema(options) == prisma_ledger.SCHEMA:
             return (lock,)
         return (Act(sql=f"SET search_path = {reading.quoted(prisma_ledger.schema(options))}"), lock)
 
