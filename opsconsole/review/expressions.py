@@ -9,6 +9,20 @@ from opsconsole.review.context import Context
 from opsconsole.review.lexing import Kind, Token
 from opsconsole.review.reading import Reader
 
+# Where an expression inside a definition ends.
+STOPS = (
+    "NOT",
+    "NULL",
+    "DEFAULT",
+    "PRIMARY",
+    "UNIQUE",
+    "REFERENCES",
+    "CHECK",
+    "CONSTRAINT",
+    "GENERATED",
+    "COLLATE",
+    "AS",
+)
 _NO_CALL_AFTER = ("AS", ")", "INTO", ":")  # an alias with columns, a table, a type
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE"}) | _WRITES
@@ -38,6 +52,21 @@ def check_calls(context: Context, reader: Reader) -> None:
         elif name not in told and not _is_harmless(context, name):
             told.add(name)
             context.add(*_judged(name), token)
+
+
+def check_definition(context: Context, definition: Reader) -> None:
+    """The expressions of a definition (checks, defaults, generated columns), which every later write works out."""
+    while not definition.done:
+        if definition.take_one("CHECK", "AS"):
+            if definition.next == "(":
+                check_calls(context, definition.group())
+        elif definition.take("DEFAULT"):
+            check_calls(context, definition.until(*STOPS, ","))
+        elif definition.take("USING") and not definition.take("INDEX"):
+            definition.skip()
+            check_calls(context, definition.group())
+        else:
+            definition.skip()
 
 
 def _called_as_columns(context: Context, reader: Reader) -> list[tuple[str, Token]]:

@@ -54,17 +54,20 @@ class Live:
         rows, size = self.rows_of(name), self.bytes_of(name)
         return rows is not None and rows <= SMALL_ROWS and (size or 0) <= SMALL_BYTES
 
-    def emptied_with(self, name: str) -> list[ForeignKey]:
-        """References through which rows of other tables go, or lose a value, when rows of `name` are deleted."""
+    def emptied_with(self, name: str, *, truncated: bool = False) -> list[ForeignKey]:
+        """References through which rows of other tables go, or lose a value, when rows of `name` are deleted.
+
+        TRUNCATE ... CASCADE empties whatever refers to the table, whatever the reference says.
+        """
         found: dict[tuple[str, str], ForeignKey] = {}
         waiting, seen = self.full_names(name), set[str]()
         while self.structure and waiting:
             parent = waiting.pop()
             seen.add(parent)
             for key in self.structure.foreign_keys:
-                if key.parent == parent and key.table not in seen and key.on_delete in _EMPTIED_BY:
+                if key.parent == parent and key.table not in seen and (truncated or key.on_delete in _EMPTIED_BY):
                     found.setdefault((key.table, key.name), key)
-                    if key.on_delete == "CASCADE":
+                    if truncated or key.on_delete == "CASCADE":
                         waiting.append(key.table)
         return sorted(found.values(), key=lambda key: key.table)
 

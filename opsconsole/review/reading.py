@@ -78,6 +78,8 @@ class Reader:
         parts = [self._part()]
         while self.take("."):
             parts.append(self._part())
+        if self.dialect.is_sqlite and parts[0] == "main":
+            del parts[0]  # where names without a schema are looked for anyway
         return ".".join(parts)
 
     def names(self) -> list[str]:

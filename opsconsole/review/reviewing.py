@@ -14,6 +14,7 @@ from opsconsole.review.splitting import Piece, pieces
 
 LONGEST = 1 << 20  # characters
 MOST_STATEMENTS = 5_000
+LONGEST_SHOWN = 60  # characters of a statement that nobody knows
 DEEPEST = 60  # parentheses in one another; whoever reads them descends by recursion
 _DESTROYING = frozenset({"DROP", "TRUNCATE", "DELETE", "DETACH", "REPLACE"})
 
@@ -64,8 +65,9 @@ def _by_rules(context: Context, reader: Reader) -> None:
             raise Unreadable
         rule(context, reader)
     except Unreadable:
-        words = " ".join(word for word in reader.words[:3] if word.isalpha())
+        begins = " ".join(context.piece.statement.text.split())
+        begins = begins if len(begins) <= LONGEST_SHOWN else begins[:LONGEST_SHOWN] + "…"
         grave = sorted(_DESTROYING & set(reader.words))
         holds = f" It holds {', '.join(grave)}." if grave else ""
         severity = Severity.DESTRUCTIVE if grave else None
-        context.add("unrecognised", "", f"Nobody here knows what {words or 'this'} does.{holds}", severity=severity)
+        context.add("unrecognised", "", f"No rule knows what this does: {begins}.{holds}", severity=severity)

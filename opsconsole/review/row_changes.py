@@ -13,8 +13,8 @@ from opsconsole.review.reading import NUMBER, STRING, Reader, Unreadable
 FEW_ROWS = 10  # so many may always be named in a WHERE
 SHARE = 10  # per cent of a table's rows, above which a statement is destructive
 _DOES = {"update": "Changes", "delete": "Deletes"}
-_CATALOGUES = ("pg_catalog.", "information_schema.", "pg_", "sqlite_", "main.sqlite_", "temp.sqlite_")
-_NUMBERS = ("sqlite_sequence", "main.sqlite_sequence")
+_CATALOGUES = ("pg_catalog.", "information_schema.", "pg_", "sqlite_", "temp.sqlite_")
+_NUMBERS = ("sqlite_sequence",)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opsconsole.review.context import Context
-from opsconsole.review.expressions import check_calls
+from opsconsole.review.expressions import check_calls, check_definition
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import columns
 from opsconsole.review.postgresql.creating import in_transaction
@@ -196,7 +196,7 @@ def _type(context: Context, reader: Reader, first: Token) -> None:
     elif reader.take_one("SET", "DROP") and reader.take_one("DEFAULT", "NOT"):
         context.add("table-option", name, f"The domain {name} takes other values from now on.", first)
     elif reader.take("ADD"):
-        columns.check_definition(context, reader.rest())
+        check_definition(context, reader.rest())
         context.lock("constraint-not-valid", name, f"Every column of the domain {name} is checked.", first)
     else:
         raise Unreadable

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 from opsconsole.review.context import Context
-from opsconsole.review.expressions import check_calls, is_volatile
+from opsconsole.review.expressions import STOPS, check_calls, check_definition, is_volatile
 from opsconsole.review.findings import Severity
 from opsconsole.review.lexing import Token
 from opsconsole.review.reading import Reader, Unreadable
 
 _CONSTRAINTS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK", "EXCLUDE", "NOT")
 _NUMBERED = frozenset({"SERIAL", "BIGSERIAL", "SMALLSERIAL", "SERIAL4", "SERIAL8", "SERIAL2"})
-_STOPS = ("NOT", "NULL", "DEFAULT", "PRIMARY", "UNIQUE", "REFERENCES", "CHECK", "CONSTRAINT", "GENERATED", "COLLATE")
 # Whole numbers and texts, each with those that hold all of its values.
 _WIDER = {
     "smallint": {"integer", "bigint", "numeric", "double precision", "text"},
@@ -41,27 +40,12 @@ def add(context: Context, table: str, action: Reader, first: Token) -> None:
     maybe_there = action.take("IF", "NOT", "EXISTS")
     column = action.name()
     context.made_column(table, column, maybe_there=maybe_there)
-    kind = action.until(*_STOPS)
+    kind = action.until(*STOPS)
     if not kind.words:
         raise Unreadable
     if kind.words[0] in _NUMBERED:
         context.lock("stored-column", table, f"{table} is written anew to number {column}.", first)
     _properties(context, table, column, action, first)
-
-
-def check_definition(context: Context, definition: Reader) -> None:
-    """The expressions of a definition (checks, defaults, generated columns), which every later write works out."""
-    while not definition.done:
-        if definition.take("CHECK") or definition.take("GENERATED", "ALWAYS", "AS"):
-            if definition.next == "(":
-                check_calls(context, definition.group())
-        elif definition.take("DEFAULT"):
-            check_calls(context, definition.until(*_STOPS, ","))
-        elif definition.take("USING") and not definition.take("INDEX"):
-            definition.skip()
-            check_calls(context, definition.group())
-        else:
-            definition.skip()
 
 
 def _properties(context: Context, table: str, column: str, action: Reader, first: Token) -> None:
@@ -73,7 +57,7 @@ def _properties(context: Context, table: str, column: str, action: Reader, first
         elif action.take("DEFAULT", "NULL"):
             continue
         elif action.take("DEFAULT"):
-            value = action.until(*_STOPS)
+            value = action.until(*STOPS)
             default = True
             check_calls(context, value)
             if is_volatile(context, value):

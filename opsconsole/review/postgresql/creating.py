@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from opsconsole.review import functions, naming
 from opsconsole.review.context import Context
-from opsconsole.review.expressions import check_calls
+from opsconsole.review.expressions import check_calls, check_definition
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import routines
-from opsconsole.review.postgresql.columns import check_definition
 from opsconsole.review.reading import Reader, Unreadable
 from opsconsole.review.writing import query, with_
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsconsole.review.context import Context
+from opsconsole.review.context import Context, listed
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql.creating import in_transaction
 from opsconsole.review.reading import Reader, Unreadable
@@ -69,8 +69,9 @@ def truncate(context: Context, reader: Reader) -> None:
         if table not in context.own:
             more = " Its sequences start anew." if restart else ""
             context.add("truncate", table, f"Empties the table {table} {context.its_rows(table)}.{more}", first)
-        if reader.next == "CASCADE" and (children := context.children(table)):
-            context.add("cascade", table, f"Tables that refer to {table} are emptied, too: {children}.", first)
+        children = sorted({key.table for key in context.live.emptied_with(table, truncated=True)})
+        if reader.next == "CASCADE" and children:
+            context.add("cascade", table, f"Tables that refer to {table} are emptied, too: {listed(children)}.", first)
     _cascade(context, reader, first)
 
 

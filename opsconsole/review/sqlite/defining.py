@@ -6,26 +6,13 @@ from itertools import pairwise
 
 from opsconsole.review import naming
 from opsconsole.review.context import Context
-from opsconsole.review.expressions import check_calls, is_volatile
+from opsconsole.review.expressions import STOPS, check_calls, check_definition, is_volatile
 from opsconsole.review.findings import Severity
 from opsconsole.review.lexing import Token
 from opsconsole.review.reading import Reader, Unreadable
 from opsconsole.review.writing import query, with_
 
 _MODULES = frozenset({"fts3", "fts4", "fts5", "rtree", "geopoly"})
-_STOPS = (
-    "NOT",
-    "NULL",
-    "DEFAULT",
-    "PRIMARY",
-    "UNIQUE",
-    "REFERENCES",
-    "CHECK",
-    "CONSTRAINT",
-    "GENERATED",
-    "COLLATE",
-    "AS",
-)
 _NOW = frozenset({"CURRENT_TIME", "CURRENT_DATE", "CURRENT_TIMESTAMP"})
 _TABLE_PARTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 
@@ -67,9 +54,9 @@ def _table(context: Context, reader: Reader, table: str, maybe_there: bool) -> N
         (with_ if reader.next == "WITH" else query)(context, reader)
         reader.rest()
     else:
-        columns = tuple(
-            part.name() for part in reader.group().listed() if not part.done and part.next not in _TABLE_PARTS
-        )
+        defined = reader.group()
+        check_definition(context, defined.part(0, len(defined.words)))
+        columns = tuple(part.name() for part in defined.listed() if not part.done and part.next not in _TABLE_PARTS)
         while not reader.done:
             if not (reader.take("STRICT") or reader.take("WITHOUT", "ROWID") or reader.take(",")):
                 raise Unreadable
@@ -159,7 +146,7 @@ def _dropped_column(context: Context, table: str, column: str, first: Token) -> 
 def _added_column(context: Context, table: str, reader: Reader, first: Token) -> None:
     column = reader.name()
     context.made_column(table, column, maybe_there=False)
-    reader.until(*_STOPS)
+    reader.until(*STOPS)
     required = default = False
     while not reader.done:
         if reader.take("NOT", "NULL"):
@@ -167,15 +154,16 @@ def _added_column(context: Context, table: str, reader: Reader, first: Token) ->
         elif reader.take("DEFAULT", "NULL"):
             continue
         elif reader.take("DEFAULT"):
-            value = reader.until(*_STOPS)
+            value = reader.until(*STOPS)
             default = True
             check_calls(context, value)
             if is_volatile(context, value) or _NOW & set(value.words):
                 context.add(
                     "volatile-default", table, f"SQLite refuses a default of {column} that is worked out.", first
                 )
+        elif reader.take_one("CHECK", "AS"):
+            check_calls(context, reader.group())
         else:
-            check_calls(context, reader.part(reader.place, reader.place + 1))
             reader.skip()
     if required and not default and table not in context.own:
         reason = f"{column} has no value for the rows that are there: SQLite refuses it unless {table} is empty."
