@@ -20,6 +20,7 @@ from lifecycle.loading.base import (
     STOP,
     Covered,
     Group,
+    Ledger,
     Options,
     Pair,
     Question,
@@ -31,8 +32,8 @@ from lifecycle.loss.sides import Deadline
 from opsconsole.engines.base import Engine, TargetLock
 
 __all__ = [
-    "FILE", "MERGE", "REPLACE", "STOP", "Covered", "Group", "Options", "Pair", "Question", "RejectObject", "Survey",
-    "Uncovered", "landed", "load", "preview", "survey",
+    "FILE", "MERGE", "REPLACE", "STOP", "Covered", "Group", "Ledger", "Options", "Pair", "Question", "RejectObject",
+    "Survey", "Uncovered", "landed", "load", "preview", "survey",
 ]  # fmt: skip
 
 _VENDORS = {"postgresql": postgresql, "sqlite": sqlite}

@@ -72,6 +72,23 @@ class Uncovered:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """The record that a migration tool keeps in the target. It goes with the schema, so that only a yes replaces it.
+
+    `rows` are those that the document has of it, None when it has none.
+    """
+
+    table: str
+    tool: str
+    rows: int | None = None
+    replaced: bool = False
+
+    @property
+    def words(self) -> str:
+        return f"the record of {self.tool}'s migrations"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """Tables that are loaded together. `knotted`: their rows refer to one another, or to others of the same table."""
 
@@ -83,7 +100,7 @@ class Group:
 class Question:
     """Something that is only done when somebody said yes to it."""
 
-    code: str  # uncovered, clear, document_column, target_column, absent, emptied
+    code: str  # uncovered, clear, document_column, target_column, absent, emptied, ledger
     subject: str
     text: str
     accepted: bool
@@ -106,6 +123,7 @@ class Survey:
     questions: tuple[Question, ...]
     refusals: tuple[Refusal, ...]
     structure: Structure = field(repr=False)
+    ledgers: tuple[Ledger, ...] = ()
 
     @property
     def cleared(self) -> tuple[str, ...]:
@@ -117,6 +135,11 @@ class Survey:
     @property
     def open_questions(self) -> tuple[Question, ...]:
         return tuple(question for question in self.questions if not question.accepted)
+
+    @property
+    def kept_ledgers(self) -> dict[str, Ledger]:
+        """By table, those that stay as they are."""
+        return {ledger.table: ledger for ledger in self.ledgers if not ledger.replaced}
 
     def table(self, name: str) -> Covered:
         """The covered table of that full name. Raises KeyError."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from lifecycle.loading.base import REPLACE, Covered, Options, Question, Uncovered
+from lifecycle.loading.base import REPLACE, Covered, Ledger, Options, Question, Uncovered
 
 
 def is_accepted(code: str, subject: str, options: Options) -> bool:
@@ -12,18 +12,30 @@ def is_accepted(code: str, subject: str, options: Options) -> bool:
     return code in options.accept or f"{code}:{subject}" in options.accept
 
 
+LEDGER = "ledger"
+
+
 def of(
-    tables: Sequence[Covered], absent: Mapping[str, int], uncovered: Sequence[Uncovered], options: Options
-) -> tuple[Question, ...]:
-    """Every question, those first that cost rows."""
-    asked = [*_of_uncovered(uncovered, options), *_of_absent(absent), *_of_tables(tables, options)]
+    tables: Sequence[Covered], absent: Mapping[str, int], uncovered: Sequence[Uncovered], ledgers: Sequence[Ledger],
+    options: Options,
+) -> tuple[Question, ...]:  # fmt: skip
+    """Every question, those first that cost rows. That a ledger stays is none: only that one is replaced."""
+    kept = {ledger.table for ledger in ledgers if not ledger.replaced}
+    replaced = [
+        (LEDGER, ledger.table, f"{ledger.table}, {ledger.words}, is replaced as well")
+        for ledger in ledgers
+        if ledger.replaced
+    ]
+    asked = [*_of_uncovered(uncovered, kept, options), *replaced, *_of_absent(absent), *_of_tables(tables, options)]
     return tuple(
         Question(code=code, subject=subject, text=text, accepted=is_accepted(code, subject, options))
         for code, subject, text in asked
     )
 
 
-def _of_uncovered(uncovered: Sequence[Uncovered], options: Options) -> Iterator[tuple[str, str, str]]:
+def _of_uncovered(
+    uncovered: Sequence[Uncovered], kept: Collection[str], options: Options
+) -> Iterator[tuple[str, str, str]]:
     if options.mode != REPLACE:
         return
     for item in uncovered:
@@ -31,7 +43,7 @@ def _of_uncovered(uncovered: Sequence[Uncovered], options: Options) -> Iterator[
             of = f"{_rows(item.referring)} of {item.table} refer to {', '.join(item.refers_to)}"
             yield "clear", item.table, f"{of}, so {item.table} is cleared as well ({_rows(item.live)} are lost)"
     for item in uncovered:
-        if not item.referring:
+        if not item.referring and item.table not in kept:
             yield "uncovered", item.table, f"{item.table} is not in the document and keeps its {_rows(item.live)}"
 
 

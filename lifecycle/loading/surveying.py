@@ -7,7 +7,19 @@ from typing import Protocol
 
 from lifecycle.documents.base import DocumentTable, Summary, refusing
 from lifecycle.loading import ordering, pairing, questions
-from lifecycle.loading.base import FILE, MERGE, REPLACE, STOP, Covered, Options, Refusal, Survey, Uncovered
+from lifecycle.loading.base import (
+    FILE,
+    MERGE,
+    REPLACE,
+    STOP,
+    Covered,
+    Ledger,
+    Options,
+    Refusal,
+    Survey,
+    Uncovered,
+)
+from lifecycle.sources.ledgers import tool_of
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import OperationFailed, Usage
 from opsconsole.masking import sensitive_columns
@@ -34,7 +46,10 @@ def survey(live: Live, summary: Summary, options: Options) -> Survey:
     if options.mode not in (REPLACE, MERGE) or options.on_reject not in (STOP, FILE):
         raise Usage("bad_option", "A load is replace or merge, and rejects stop it or go to a file.", "Choose one.")
     structure = live.structure()
-    pairs = pairing.tables(summary, structure, options.renames)
+    every = pairing.tables(summary, structure, options.renames)
+    ledgers = tuple(_ledgers(summary, structure, every, options))
+    kept = {ledger.table for ledger in ledgers if not ledger.replaced}
+    pairs = {source: found for source, found in every.items() if found not in kept}
     counts = live.counts([relation for relation in structure.relations.values() if not relation.partitioned])
     rows = {name: _live_rows(structure, counts, name) for name in structure.relations}
     covered = {
@@ -47,7 +62,7 @@ def survey(live: Live, summary: Summary, options: Options) -> Survey:
     touched = {*covered, *(item.table for item in uncovered if item.cleared)}
     truncates = options.mode == REPLACE and can_truncate(structure, touched)
     tables = tuple(_with_triggers(table, structure, options.mode, truncates) for table in tables)
-    absent = {t.name: t.rows for t in summary.tables if t.name not in pairs and not pairing.is_of_consoles(t.name)}
+    absent = {t.name: t.rows for t in summary.tables if t.name not in every and not pairing.is_of_consoles(t.name)}
     return Survey(
         mode=options.mode,
         tables=tables,
@@ -55,10 +70,21 @@ def survey(live: Live, summary: Summary, options: Options) -> Survey:
         absent=absent,
         uncovered=uncovered,
         truncates=truncates,
-        questions=questions.of(tables, absent, uncovered, options),
+        questions=questions.of(tables, absent, uncovered, ledgers, options),
         refusals=tuple(_refusals(live, summary, structure, tables, touched, truncates, options)),
         structure=structure,
+        ledgers=ledgers,
     )
+
+
+def _ledgers(summary: Summary, structure: Structure, pairs: Mapping[str, str], options: Options) -> Iterator[Ledger]:
+    """Records of migration tools among the target's tables, whether or not the document has rows of them."""
+    sources = {found: source for source, found in pairs.items()}
+    for name, relation in structure.relations.items():
+        if tool := tool_of(relation.name, frozenset(field.name for field in relation.fields)):
+            rows = summary.table(sources[name]).rows if name in sources else None
+            replaced = rows is not None and questions.is_accepted(questions.LEDGER, name, options)
+            yield Ledger(table=name, tool=tool, rows=rows, replaced=replaced)
 
 
 def can_truncate(structure: Structure, tables: set[str]) -> bool:

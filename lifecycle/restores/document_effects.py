@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lifecycle.loading import MERGE, Covered, Survey
+from lifecycle.loading import MERGE, Covered, Ledger, Survey
 from lifecycle.loss import LossPreview
 from opsconsole.plans import Effect
 
@@ -18,12 +18,19 @@ def told(survey: Survey, found: LossPreview) -> tuple[Effect, ...]:
     kept = [
         Effect(
             object=item.table, action=KEPT, rows_before=item.live, rows_after=item.live, lost=0, changed=0,
-            note="the document does not hold it",
+            note=_why_kept(survey.kept_ledgers.get(item.table)),
         )
         for item in survey.uncovered
         if not item.cleared
     ]  # fmt: skip
     return (*touched, *kept)
+
+
+def _why_kept(ledger: Ledger | None) -> str:
+    if ledger is None:
+        return "the document does not hold it"
+    left = "" if ledger.rows is None else f"; the document's {ledger.rows} rows of it are left out"
+    return f"{ledger.words}, which goes with the schema{left}"
 
 
 def _told(effect: Effect, table: Covered | None, mode: str) -> Effect:

@@ -17,6 +17,7 @@ WORDS = {  # what is typed or ticked -> the codes of questions that it answers, 
     "columns": (("document_column", "target_column"), "columns without a partner are left out, or get their default"),
     "absent": (("absent",), "tables that only the document has are left out"),
     "emptied": (("emptied",), "tables that are empty in the document are emptied"),
+    "ledgers": (("ledger",), "records of migration tools, which otherwise stay as they are, are replaced as well"),
     "incomplete": ((), "the document is known to be incomplete"),
 }
 ACCEPT = Parameter(

@@ -129,6 +129,11 @@ def moved(plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Mov
         Moved(question.subject, "kept as it is", "not agreed to", said=f"nobody has agreed to this: {question.text}")
         for question in survey.open_questions
     ]
+    found += [
+        Moved(effect.object, "replaced", "kept as it is", said=f"{effect.object} is a record of migrations, and stays")
+        for effect in plan.effects
+        if effect.object in survey.kept_ledgers and effect.action != document_effects.KEPT
+    ]
     return found or loss.moved(plan, loading.preview(engine, document, survey, loss.unhurried()), growth)
 
 
@@ -207,7 +212,11 @@ def _risks(survey: Survey, document: UpgradedDocument, destination: Database) ->
         if survey.mode == loading.REPLACE
         else f"Rows of {destination.name} with a key of the document take the document's values."
     )
-    return (first, *told(survey, document.summary.problems))
+    left = [f"{name} ({ledger.words})" for name, ledger in survey.kept_ledgers.items() if ledger.rows is not None]
+    ledgers = (
+        f"Kept as they are, though the document has rows of them: {', '.join(left)}; accept=ledgers replaces them."
+    )
+    return (first, *([ledgers] if left else []), *told(survey, document.summary.problems))
 
 
 def _evidence(source: Source, document: UpgradedDocument, stated: Declared, engine: Engine) -> dict[str, Any]:

@@ -80,6 +80,17 @@ LOOKS = (
 _RAILS = "ar_internal_metadata"  # beside it, schema_migrations is Rails'
 
 
+_DISTINCT = 4  # columns that together are no other table's
+
+
+def tool_of(table: str, columns: frozenset[str]) -> str:
+    """Whose ledger a table is, "" when nobody's: it bears a tool's own name, or has columns like no other table."""
+    named = [look for look in LOOKS if look.table == table]
+    alike = [look for look in LOOKS if look.alone and len(look.columns) >= _DISTINCT and look.fits(table, columns)]
+    found = [look for look in named if look.fits(table, columns)] or alike or named
+    return found[0].tool if found else ""
+
+
 def ledgers_in(script: Script) -> tuple[FoundLedger, ...]:
     """The ledgers in a database, by schema and table. Reads the catalogue only."""
     tables = dict(_tables(script))

@@ -70,6 +70,28 @@ def test_rows_that_came_to_refer_to_what_is_emptied_are_not_lost_without_a_word(
     assert files.rows(live, "SELECT counter FROM notes") == [(1,)]
 
 
+@pytest.mark.parametrize("mode", ["replace", "merge"])
+def test_the_record_of_a_migration_tool_stays_unless_somebody_says_yes(live: Path, load: Any, mode: str) -> None:
+    files.run_sql(live, "CREATE TABLE _prisma_migrations (id TEXT PRIMARY KEY, checksum, migration_name, finished_at)")
+    before = files.rows(live, "SELECT * FROM d1_migrations")
+    assert before
+    ledger = {"id": 7, "name": "0009_of_elsewhere.sql", "applied_at": "2026-01-01"}
+    document = MemoryDocument({"counters": [{"id": 2, "name": "new"}], "d1_migrations": [ledger]})
+    engine = files.engine(live, label="opsconsole/7/1")
+    found = loading.survey(engine, document, Options(accept=frozenset(), mode=mode))
+    assert {table: kept.rows for table, kept in found.kept_ledgers.items()} == {
+        "d1_migrations": 1, "_prisma_migrations": None,
+    }  # fmt: skip
+    asked = {question.subject for question in found.questions}
+    assert not asked & {"d1_migrations", "_prisma_migrations"} and [each.table for each in found.tables] == ["counters"]
+    load(document, mode=mode)
+    assert files.rows(live, "SELECT * FROM d1_migrations") == before
+    facts = load(document, mode=mode, accept=ACCEPT | {"ledger"})
+    assert set(facts["tables"]) == {"counters", "d1_migrations"}
+    after = files.rows(live, "SELECT name FROM d1_migrations ORDER BY id")
+    assert after[-1] == ("0009_of_elsewhere.sql",) and len(after) == 1 + (len(before) if mode == "merge" else 0)
+
+
 def test_a_merge_of_a_parent_keeps_its_children_where_insert_or_replace_lost_them(live: Path, load: Any) -> None:
     lost = live.with_name("lost.db")
     lost.write_bytes(live.read_bytes())

@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.sources.base import Folder, Place
 from lifecycle.sources.detection import Detected, Unclear, detect
-from lifecycle.sources.ledgers import FoundLedger, ledgers_in
+from lifecycle.sources.ledgers import FoundLedger, ledgers_in, tool_of
 from lifecycle.sources.looking import Tree, candidates
 from opsconsole.engines import engine_class_for, open_engine
 from opsconsole.exceptions import Refused, Usage
@@ -167,6 +167,22 @@ EXPECTED = {
     ("drizzle1", "newer", False), ("prisma", "_prisma_migrations", True), ("sqlx", "_sqlx_migrations", True),
     ("golang-migrate", "schema_migrations", True), ("alembic", "alembic_version", True),
 }  # fmt: skip
+
+
+def test_a_restore_of_data_takes_no_table_of_people_for_a_ledger() -> None:
+    """There a wrong guess would leave rows out: the name tells, or columns that no other table has."""
+    named = {
+        "d1_migrations": "wrangler", "_prisma_migrations": "prisma", "__drizzle_migrations": "drizzle1",
+        "_sqlx_migrations": "sqlx", "schema_migrations": "golang-migrate",
+    }  # fmt: skip
+    assert {name: tool_of(name, frozenset({"x"})) for name in named} == named
+    assert tool_of("schema_migrations", frozenset({"version"})) == "dbmate"
+    moved = frozenset(["version", "description", "installed_on", "success", "checksum", "execution_time"])
+    assert tool_of("my_history", moved) == "sqlx"
+    assert [tool_of("coupons", frozenset(columns.split())) for columns in ("id name applied_at", "version dirty")] == [
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("vendor", ["sqlite", "postgresql"])

@@ -82,6 +82,7 @@ def tasklets(console: Console, cast: Cast, postgres: Any) -> tuple[Desk, str]:
         db.execute((SCHEMAS / "tasklets.sql").read_text())
         db.execute("INSERT INTO tenants (id, name) VALUES (1, 'Old'), (2, 'Gone')")
         db.execute("INSERT INTO comments (body) VALUES ('mine')")
+        db.execute("CREATE TABLE _prisma_migrations (id text PRIMARY KEY, checksum text, migration_name text)")
     return Desk(console, cast, register("tasklets", postgres.url(name), environment="development")), postgres.url(name)
 
 
@@ -99,6 +100,9 @@ def test_a_tasklets_backup_replaces_what_it_holds_and_nothing_else(tasklets: tup
     effects = {effect.object: effect for effect in plan.effects}
     assert (effects["public.tenants"].rows_before, effects["public.tenants"].rows_after) == (2, 1)
     assert effects["public.comments"].action == "kept"
+    ledger = effects["public._prisma_migrations"]
+    assert (ledger.action, ledger.note) == ("kept", "the record of prisma's migrations, which goes with the schema")
+    assert "_prisma_migrations" not in refusal.why  # nobody has to say yes to that
     assert plan.confirmation.number == 1
     done = desk.restore(**given, accept=accept)
     with psycopg.connect(url) as db:
