@@ -5,6 +5,8 @@ Seen with wrangler 4.86 and its local D1, statement by statement.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lifecycle.sources import statements
 from lifecycle.sources.base import Migration
 from opsconsole.exceptions import Refused
@@ -37,7 +39,9 @@ def remarks(migration: Migration) -> list[str]:
     said = [f"Wrangler refuses it: {why}"] if (why := _refused(migration.text)) else []
     if _BEGIN in migration.text and not said:
         said.append("Wrangler takes its BEGIN TRANSACTION; and COMMIT; out: D1 runs a file as one transaction anyway.")
-    if any(found.words[:2] == ["PRAGMA", "FOREIGN_KEYS"] for found in statements.code(migration.text)):
+    if migration.name.endswith(".down.sql"):
+        said.append("To wrangler a .down.sql is a migration like any other: it applies it.")
+    if any(found.words[:2] == ("PRAGMA", "FOREIGN_KEYS") for found in statements.code(migration.text)):
         said.append(
             "PRAGMA foreign_keys has no effect inside D1's transaction; PRAGMA defer_foreign_keys = true is what works."
         )
@@ -60,15 +64,15 @@ def _refused(text: str) -> str:
     return ""
 
 
-def forbidden(words: list[str]) -> str:
+def forbidden(words: Sequence[str]) -> str:
     """What D1 refuses about a statement that begins with these words, as in "line 3 has ..."; "" when it takes it."""
-    first = words[0] if words else ""
+    first, second = (*words[:2], "", "")[:2]
     if first in _OF_TRANSACTIONS:
         return f"{first}, and D1 takes no transactions of others"
     if first == "VACUUM":
         return "VACUUM, which no transaction can hold"
-    if first in _NOT_AUTHORIZED or (first == "PRAGMA" and words[1:2] and words[1] in _PRAGMAS):
-        return f"{' '.join(words[:2]) if first == 'PRAGMA' else first}, which D1 does not allow"
-    if words[:2] in (["CREATE", "TEMP"], ["CREATE", "TEMPORARY"]):
+    if first in _NOT_AUTHORIZED or (first == "PRAGMA" and second in _PRAGMAS):
+        return f"{f'PRAGMA {second}' if first == 'PRAGMA' else first}, which D1 does not allow"
+    if first == "CREATE" and second in ("TEMP", "TEMPORARY"):
         return "a temporary table, which D1 does not allow"
     return ""

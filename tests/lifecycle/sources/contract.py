@@ -27,7 +27,7 @@ import pytest
 
 from lifecycle.migrating.running import Watch, execute, execute_all
 from lifecycle.sources import reading
-from lifecycle.sources.acts import Unit, unit_from
+from lifecycle.sources.acts import Act, Unit, unit_from
 from lifecycle.sources.base import Entry, Folder, Ledger, Place, Source, State
 from opsconsole.engines import engine_class_for, open_engine
 from opsconsole.engines.base import Engine
@@ -216,11 +216,25 @@ class SourceContract:
 def killed(target: Target, folder: Folder, key: str) -> int | None:
     """The exit code of a process that applies the folder and is killed when the script of `key` has run."""
 
-    def die(unit: Unit, act: Any, seconds: float) -> None:
+    def die(unit: Unit, act: Act, seconds: float) -> None:
         if act.script and act.migration == key:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    process = multiprocessing.get_context("fork").Process(target=target.apply, args=(folder, Watch(after=die)))
+    return _exit_code(target, folder, Watch(after=die))
+
+
+def killed_before(target: Target, folder: Folder, sql: str) -> int | None:
+    """The same, killed before the first statement that begins so."""
+
+    def die(unit: Unit, act: Act) -> None:
+        if act.sql.startswith(sql):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return _exit_code(target, folder, Watch(before=die))
+
+
+def _exit_code(target: Target, folder: Folder, watch: Watch) -> int | None:
+    process = multiprocessing.get_context("fork").Process(target=target.apply, args=(folder, watch))
     process.start()
     process.join(30)
     return process.exitcode

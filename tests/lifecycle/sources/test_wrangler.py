@@ -127,7 +127,7 @@ class TestWrangler(SourceContract):
             (f"/* a */ begin;\n{ONE}", "BEGIN"),
             ("SAVEPOINT x;", "SAVEPOINT"),
             (f"{ONE}\ncommit;", "COMMIT"),
-            (f"{ONE}\n\n-- why\nVACUUM;", "line 4 has VACUUM"),
+            (f"{ONE}\n\n-- why\nVACUUM;", "line 5 has VACUUM"),
             ("PRAGMA journal_mode=WAL;", "PRAGMA JOURNAL_MODE"),
             ("CREATE TEMP TABLE x (a);", "temporary"),
         ],
@@ -166,6 +166,8 @@ def test_a_pattern_reaches_into_folders() -> None:
 
 def test_a_down_file_is_a_migration_to_wrangler() -> None:
     assert names("0001_x.sql", "0001_x.down.sql") == ["0001_x.down.sql", "0001_x.sql"]
+    found = Wrangler().migrations(Folder(name="m", files={"0001_x.down.sql": b"SELECT 1;"}), D1)
+    assert "like any other" in Wrangler().remarks(found, D1)[0][1]
 
 
 CONFIGURED = {
