@@ -23,7 +23,7 @@ STOPS = (
     "COLLATE",
     "AS",
 )
-_NO_CALL_AFTER = ("AS", ")", "INTO", ":")  # an alias with columns, a table, a type
+_NO_CALL_AFTER = ("AS", ")", "INTO", ":", "TABLESAMPLE")  # an alias with columns, a table, a type
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
 _QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE"}) | _WRITES
 

@@ -63,8 +63,12 @@ def insert(context: Context, reader: Reader, whole: Reader | None = None) -> Non
     if _has(body.words, "DO", "UPDATE") and table not in context.own:
         context.add("upsert", table, f"Changes rows of {table} that have the same key.", first)
     written(context, table, "INSERT", first)
-    # To sqlglot, REPLACE is a command that it does not read.
-    _ask_again(context, whole, expected=_nested_kinds(whole) | {"insert", "command" if replaces else "insert"})
+    # To sqlglot, REPLACE is a command that it does not read, and OVERRIDING ... VALUE nothing at all.
+    _ask_again(
+        context,
+        _without(whole, "OVERRIDING", 3),
+        expected=_nested_kinds(whole) | {"insert", "command" if replaces else "insert"},
+    )
     if "SELECT" in body.words or whole.words[0] == "WITH":
         context.event("copy", table, first, copy=whole)
     _nested(context, body)
@@ -204,6 +208,14 @@ def _ask_again(context: Context, whole: Reader, expected: frozenset[str]) -> Non
 
 def _whole(reader: Reader) -> Reader:
     return reader.part(reader.place, len(reader.words))
+
+
+def _without(reader: Reader, word: str, length: int) -> Reader:
+    """The same without so many words from this one on."""
+    if word not in reader.words:
+        return reader
+    place = reader.words.index(word)
+    return Reader([*reader.tokens[:place], *reader.tokens[place + length :]], reader.dialect)
 
 
 def _has(words: list[str], *pair: str) -> bool:

@@ -7,7 +7,7 @@ import re
 from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls
 from opsconsole.review.lexing import Dialect, Kind, Token, tokens
-from opsconsole.review.reading import Reader, Unreadable
+from opsconsole.review.reading import STRING, Reader, Unreadable
 from opsconsole.review.writing import WRITES, query, with_
 
 _TRUSTED = frozenset({"sql", "plpgsql"})
@@ -41,6 +41,9 @@ def do(context: Context, reader: Reader) -> None:
     """DO: its body is run at once, and may make statements that nobody sees."""
     first = reader.skip()
     bodies = [token for token in reader.tokens if token.kind is Kind.STRING]
+    while reader.take("LANGUAGE") or reader.next == STRING:
+        reader.skip()
+    reader.end()
     found = sorted({word for token in bodies for word in _words(token.text) if word in _DESTROYING})
     if found:
         context.add("do-destroys", "", f"Runs a block of code that holds {', '.join(found)}.", first)

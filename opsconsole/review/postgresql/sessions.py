@@ -12,6 +12,7 @@ def set_(context: Context, reader: Reader) -> None:
     if reader.next in ("TRANSACTION", "CONSTRAINTS") or reader.at("SESSION", "CHARACTERISTICS"):
         return
     reader.take_one("LOCAL", "SESSION")
+    reader.take("SESSION")  # SET SESSION SESSION AUTHORIZATION
     if reader.take("TIME", "ZONE") or reader.take("NAMES"):
         return
     if reader.next in ("ROLE", "AUTHORIZATION"):
