@@ -9,8 +9,10 @@ from opsconsole.review.authorizer import MISSING_HERE, Report, reports
 from opsconsole.review.context import Context
 from opsconsole.review.findings import Severity
 from opsconsole.review.lexing import Dialect
+from opsconsole.review.reading import Reader, Unreadable
 from opsconsole.review.splitting import Piece
 
+_QUERIES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "VALUES"})
 _DOES = {"delete": "Deletes rows of", "update": "Changes rows of", "drop": "Drops"}
 
 
@@ -18,7 +20,7 @@ def ask_sqlite(context: Context, pieces: Sequence[Piece]) -> None:
     """Give the statements to SQLite, when the texts that make the schema are known."""
     if context.live.ddl is None or not context.dialect.is_sqlite:
         return
-    given = [(piece.tokens[0].text.upper(), piece.statement.text) for piece in pieces]
+    given = [_compiled_only(context.dialect, piece) for piece in pieces]
     switch = context.dialect is Dialect.SQLITE and context.transaction is False
     found = reports(context.live.ddl, given, switch=switch)
     if found is None:
@@ -30,6 +32,24 @@ def ask_sqlite(context: Context, pieces: Sequence[Piece]) -> None:
         for kind, table, by in sorted(report.effects):
             if table not in told[piece.statement.number] and table not in context.ever_own:
                 _effect(context, piece, kind, table, by)
+
+
+def _compiled_only(dialect: Dialect, piece: Piece) -> str:
+    """The statement so that it defines what it defines, and reads and writes no row."""
+    text, reader = piece.statement.text, Reader(piece.tokens, dialect)
+    if reader.next in _QUERIES:
+        return f"EXPLAIN {text}"
+    try:
+        reader.need("CREATE")
+        reader.take_one("TEMP", "TEMPORARY")
+        reader.need("TABLE")
+        reader.take("IF", "NOT", "EXISTS")
+        reader.name()
+        reader.need("AS")
+        query = reader.skip().start - piece.statement.start
+    except Unreadable:
+        return text
+    return f"{text[:query]} SELECT * FROM ({text[query:]}\n) LIMIT 0"
 
 
 def _told(context: Context) -> dict[int, set[str]]:

@@ -1,8 +1,8 @@
 """What SQLite itself reports of each statement, on an empty copy of the schema in memory.
 
 The only module beside the engines that opens SQLite: no file is read or written, ATTACH, VACUUM INTO and
-load_extension are denied, and work and memory are bounded. Queries are compiled and not run; SQLite reports what they
-would do all the same (https://www.sqlite.org/c3ref/set_authorizer.html).
+load_extension are denied, and work and memory are bounded. SQLite reports what a statement would do when it compiles
+it (https://www.sqlite.org/c3ref/set_authorizer.html), so queries need not be run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ MISSING_HERE = ("no such function", "no such module", "no such collation", "no s
 _PRAGMAS = frozenset({"defer_foreign_keys", "user_version", "application_id", "legacy_alter_table"})
 _SHOWING = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"})
 _FUNCTIONS = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
-_QUERIES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE", "WITH", "VALUES"})
 _OURS = ("sqlite_", "_cf_")
 _KINDS = {
     sqlite3.SQLITE_DELETE: "delete",
@@ -41,8 +40,8 @@ class Report:
     denied: bool = False  # by us, so that the error says nothing of the statement
 
 
-def reports(schema: Iterable[str], statements: Sequence[tuple[str, str]], *, switch: bool) -> list[Report] | None:
-    """A report for each statement (its first word, its text), up to the first that fails.
+def reports(schema: Iterable[str], statements: Sequence[str], *, switch: bool) -> list[Report] | None:
+    """A report for each statement, up to the first that fails.
 
     Foreign keys are on; `switch` says whether PRAGMA foreign_keys has an effect. None when this SQLite cannot build
     the schema itself.
@@ -53,7 +52,8 @@ def reports(schema: Iterable[str], statements: Sequence[tuple[str, str]], *, swi
         until = time.thread_time() + MOST_SECONDS
         connection.set_progress_handler(lambda: time.thread_time() > until, CHECK_EVERY)
         try:
-            connection.execute(f"PRAGMA max_page_count={MOST_PAGES}")
+            for setting in (f"max_page_count={MOST_PAGES}", "temp_store=MEMORY"):
+                connection.execute(f"PRAGMA {setting}")
             for text in schema:
                 connection.execute(text)
             connection.execute("PRAGMA foreign_keys=ON")
@@ -62,7 +62,7 @@ def reports(schema: Iterable[str], statements: Sequence[tuple[str, str]], *, swi
         return _run(connection, statements, switch)
 
 
-def _run(connection: sqlite3.Connection, statements: Sequence[tuple[str, str]], switch: bool) -> list[Report]:
+def _run(connection: sqlite3.Connection, statements: Sequence[str], switch: bool) -> list[Report]:
     found: list[Report] = []
 
     def authorize(action: int, first: str | None, second: str | None, _schema: str | None, by: str | None) -> int:
@@ -77,10 +77,10 @@ def _run(connection: sqlite3.Connection, statements: Sequence[tuple[str, str]], 
         return sqlite3.SQLITE_OK
 
     connection.set_authorizer(authorize)
-    for first, text in statements:
+    for text in statements:
         found.append(Report())
         try:
-            connection.execute(f"EXPLAIN {text}" if first in _QUERIES else text).close()
+            connection.execute(text).close()
         except _FAILURES as error:
             found[-1].error = str(error)
             if not found[-1].denied:
