@@ -41,12 +41,11 @@ class Drizzle(Source):
     name: ClassVar[str] = "drizzle"
     label: ClassVar[str] = "Drizzle 0.x"
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
-    foreign_keys: ClassVar[bool | None] = False  # libsql's client, which drizzle-kit prefers, switches them off
+    foreign_keys: ClassVar[bool | None] = None  # libsql's client, which drizzle-kit prefers, switches them off
     together: ClassVar[bool] = True
     in_order: ClassVar[bool] = True
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
-        drizzle_ledger.require(drizzle_files.refused_on_d1(place))
         found: list[Migration] = []
         taken: set[str] = set()
         for tag, when in _journal(folder, place):

@@ -65,11 +65,10 @@ class Drizzle1(Source):
     name: ClassVar[str] = "drizzle1"
     label: ClassVar[str] = "Drizzle 1.x"
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
-    foreign_keys: ClassVar[bool | None] = False  # libsql's client, which drizzle-kit prefers, switches them off
+    foreign_keys: ClassVar[bool | None] = None  # libsql's client, which drizzle-kit prefers, switches them off
     together: ClassVar[bool] = True
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
-        drizzle_ledger.require(drizzle_files.refused_on_d1(place))
         if "meta/_journal.json" in folder.files:
             raise Refused(
                 "folder_of_drizzle_0",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from lifecycle.sources.acts import Act
-from lifecycle.sources.base import Folder, Migration, Place, Refusal
+from lifecycle.sources.base import Folder, Migration, Place
 from opsconsole.exceptions import Refused
 from opsconsole.review import Dialect, Statement, split
 
@@ -74,19 +74,6 @@ def _stumbles(parts: Sequence[str], place: Place) -> Iterator[str]:
                 f"Part {number} of {len(parts)} holds no statement, and Drizzle would fail at it on SQLite; here it is"
                 f" passed over. Take out the `{BREAKPOINT}` that makes it."
             )
-
-
-def refused_on_d1(place: Place) -> list[Refusal]:
-    """Why Drizzle's own ledger is not for D1."""
-    if not place.d1:
-        return []
-    return [
-        (
-            "drizzle_on_d1",
-            "On D1, files of Drizzle are applied by wrangler, in whose ledger they are.",
-            "Use tool=wrangler for this folder.",
-        )
-    ]
 
 
 def configured(project: Folder) -> list[Mapping[str, str]]:

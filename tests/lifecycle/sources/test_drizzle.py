@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,7 +193,6 @@ def test_an_older_journal_of_pg_is_taken() -> None:
         ({"meta/_journal.json": b'{"dialect": "sqlite", "entries": []}'}, PG, "for sqlite databases"),
         ({"meta/_journal.json": b'{"dialect": "sqlite", "entries": [{"tag": "a", "when": 1}]}'}, SQLITE, "a.sql"),
         ({"meta/_journal.json": b'{"dialect": "sqlite", "entries": [{"tag": "a", "when": "x"}]}'}, SQLITE, "'x'"),
-        ({}, Place(engine="sqlite", database="shop", d1=True), "wrangler"),
     ],
 )  # fmt: skip
 def test_a_folder_that_drizzle_would_not_take_is_refused(files: dict[str, bytes], place: Place, why: str) -> None:
@@ -247,6 +248,15 @@ def test_a_ledger_in_another_place_is_used_and_an_unsafe_name_refused() -> None:
     assert 'INSERT INTO "public"."applied" ("hash", "created_at")' in unit.phases[0].acts[-1].sql
     with pytest.raises(Usage):
         Drizzle().apply(migrations, none, PG, {"table": 'x"; DROP TABLE y'})
+
+
+def test_on_d1_foreign_keys_stay_on_as_drizzles_driver_for_it_has_them(tmp_path: Path) -> None:
+    place = Place(engine="sqlite", database="shop", d1=True)
+    sqlite3.connect(tmp_path / "shop.sqlite").close()
+    target = Target(url=f"sqlite:///{tmp_path}/shop.sqlite?flavour=d1", source=Drizzle(), place=place)
+    with pytest.raises(ScriptFailed, match="FOREIGN KEY"):
+        target.apply(folder_of({"a": (1, f"{ONE}{BREAK}{TWO}{BREAK}INSERT INTO tags VALUES (1, 7)")}))
+    assert target.tables() == set()
 
 
 def test_what_cannot_run_in_a_transaction_never_runs(postgres: Any) -> None:

@@ -23,7 +23,7 @@ from tests.lifecycle.sources.test_drizzle1 import FIRST
 from tests.support.tools import Tools, lay
 
 TAGS = "CREATE TABLE tags (id integer PRIMARY KEY, note integer REFERENCES notes(id) ON DELETE CASCADE);"
-FILL = f"INSERT INTO notes VALUES (1, 'a');{BREAK}INSERT INTO tags VALUES (1, 1);"
+FILL = f"INSERT INTO notes (id, body) VALUES (1, 'a');{BREAK}INSERT INTO tags VALUES (1, 1);"
 REBUILD = {
     "sqlite": f"PRAGMA foreign_keys=OFF;{BREAK}CREATE TABLE new (id integer PRIMARY KEY, body text);{BREAK}"
     f"INSERT INTO new SELECT * FROM notes;{BREAK}DROP TABLE notes;{BREAK}ALTER TABLE new RENAME TO notes;{BREAK}"
@@ -139,12 +139,14 @@ class TestPrisma:
         for each in (target, twin):
             assert self.entry(each, broken, 1).state == State.HALF
             self.forget(each, broken, 1)
-        mended, laid = self.laid(target, tmp_path / "out", ONE, TWO, THREE)
+        cascade = f"{THREE}{FILL}DELETE FROM notes;"
+        mended, laid = self.laid(target, tmp_path / "out", ONE, TAGS, cascade)
         ran = tools.prisma(laid, url_of(target), "deploy")
         assert (ran.code, "All migrations have been successfully applied" in ran.text) == (0, True), ran.text
         twin.apply(mended)
         assert alike(target, twin, mended, but=OF_THE_MOMENT)
-        added, laid = self.laid(target, tmp_path / "out", ONE, TWO, THREE, "SELECT 1;")
+        assert rows_of(target) == rows_of(twin) == []  # foreign keys are on
+        added, laid = self.laid(target, tmp_path / "out", ONE, TAGS, cascade, "SELECT 1;")
         assert tools.prisma(laid, url_of(target), "resolve", "--applied", NAMES[3]).code == 0
         self.mark(twin, added, 3)
         assert alike(target, twin, added, but=OF_THE_MOMENT)
