@@ -94,6 +94,7 @@ def _declare_pages() -> None:
         backups,
         drills,
         keeping,
+        migrations,
         patches,
         recipients,
         retention,

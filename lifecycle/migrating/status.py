@@ -53,6 +53,11 @@ class Line:
         return self.entry.migration.path if self.entry.migration else ""
 
     @property
+    def place(self) -> str:
+        """Its path, where that says more than its name does."""
+        return "" if self.path.startswith(self.name) and "/" not in self.path else self.path
+
+    @property
     def applied_at(self) -> datetime | None:
         """By the ledger, or else by the console's own run."""
         row = self.entry.row

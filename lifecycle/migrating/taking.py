@@ -109,7 +109,7 @@ def _from_zip(gathering: Gathering, stream: IO[bytes]) -> None:
 def _from_tar(gathering: Gathering, stream: IO[bytes]) -> None:
     packed = stream.read(2) == _GZIP
     stream.seek(0)
-    unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=stream)) if packed else stream
+    unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=stream, mode="rb")) if packed else stream
     plain = _Counted(unpacked, gathering.name)
     with tarfile.open(fileobj=plain, mode="r:") as archive:  # type: ignore[call-overload]
         for member in archive:

@@ -1,4 +1,4 @@
-"""The files of a form on their way into the store, without passing through memory or a temporary file.
+"""The files of a form on their way: into the store without a temporary file, or a few kept until the view ends.
 
 Django parses a form before the view that it is for: for the CSRF token already. So who may bring files, and where to,
 is decided before a byte of the body is read; files that are sent elsewhere go nowhere.
@@ -7,7 +7,8 @@ is decided before a byte of the body is read; files that are sent elsewhere go n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import Any, ClassVar, TypeVar
 
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from opsconsole.exceptions import OpsError, Refused
 from opsconsole.pages.base import SCOPES
 
 PAGE = "upload-new"  # the one page whose form brings files into the store
+FOLDER_PAGE = "folder-new"  # the one whose form brings a folder of migrations
 CHUNK = 64 << 10
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -34,15 +36,16 @@ class Uploads:
             return self.get_response(request)
         finally:
             for handler in getattr(request, "_upload_handlers", []):
-                if isinstance(handler, IntoTheStore):
-                    handler.receiving.discard()
+                if isinstance(handler, Taker):
+                    handler.discard()
 
     def process_view(self, request: HttpRequest, view: Any, _: Any, arguments: dict[str, Any]) -> None:
         page = getattr(view, "page", None)
         if request.method != "POST" or (page is None and request.user.is_authenticated):
             return  # the admin's own pages import tables, which Django keeps in temporary files
-        wanted = page is not None and page.name == PAGE and _may(request, arguments)
-        request.upload_handlers = [IntoTheStore(request) if wanted else Nowhere(request)]
+        taker = TAKERS.get(page.name) if page is not None else None
+        wanted = taker if taker and _may(request, arguments) else Nowhere
+        request.upload_handlers = [wanted(request)]
 
 
 class Nowhere(FileUploadHandler):
@@ -58,15 +61,28 @@ class Nowhere(FileUploadHandler):
         return None
 
 
-class IntoTheStore(FileUploadHandler):
-    """Gives every file to one `Receiving`. What went wrong is kept for the view, which tells it as any refusal."""
+class Taker(FileUploadHandler):
+    """One that takes files. What went wrong is kept for the view, which tells it as any refusal."""
 
     chunk_size = CHUNK
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request)
-        self.receiving = Receiving()
         self.problem: OpsError | None = None
+
+    def upload_interrupted(self) -> None:
+        self.problem = Refused("cut_upload", "The upload ended in the middle of a file.", "Bring the files again.")
+
+    def discard(self) -> None:
+        """Forget what the view did not keep."""
+
+
+class IntoTheStore(Taker):
+    """Gives every file to one `Receiving`."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request)
+        self.receiving = Receiving()
 
     def handle_raw_input(
         self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
@@ -91,8 +107,8 @@ class IntoTheStore(FileUploadHandler):
     def file_complete(self, file_size: int) -> None:
         return None  # the view asks `received`, not the form's files
 
-    def upload_interrupted(self) -> None:
-        self.problem = Refused("cut_upload", "The upload ended in the middle of a file.", "Bring the files again.")
+    def discard(self) -> None:
+        self.receiving.discard()
 
     def _try(self, act: Callable[[], object]) -> None:
         try:
@@ -101,16 +117,61 @@ class IntoTheStore(FileUploadHandler):
             self.problem = error
 
 
+class IntoPieces(Taker):
+    """Keeps a few files of a folder, or one archive, in temporary files without names, up to so many bytes."""
+
+    most: ClassVar[int] = 256 << 20
+
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request)
+        self.files: list[tuple[str, SpooledTemporaryFile[bytes]]] = []
+        self._size = 0
+
+    def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
+        super().new_file(field_name, file_name, *args, **kwargs)
+        if self.problem is not None:
+            raise StopUpload(connection_reset=False)
+        self.files.append((file_name, SpooledTemporaryFile(max_size=1 << 20)))  # noqa: SIM115 - `discard` closes it
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
+        self._size += len(raw_data)
+        if self._size > self.most:
+            why = f"That is more than {self.most >> 20} MiB."
+            self.problem = Refused("too_large", why, "Bring only the folder of the migrations.")
+            raise StopUpload(connection_reset=False)
+        self.files[-1][1].write(raw_data)
+
+    def file_complete(self, file_size: int) -> None:
+        self.files[-1][1].seek(0)
+
+    def discard(self) -> None:
+        for _, file in self.files:
+            file.close()
+
+
+Taking = TypeVar("Taking", bound=Taker)
+TAKERS: dict[str, type[Taker]] = {PAGE: IntoTheStore, FOLDER_PAGE: IntoPieces}
+
+
 def received(request: HttpRequest) -> Receiving:
-    """What the form of this request brought. Raises what went wrong on the way."""
-    found = [handler for handler in request.upload_handlers if isinstance(handler, IntoTheStore)]
+    """What the form of this request brought into the store. Raises what went wrong on the way."""
+    return _taken(request, IntoTheStore).receiving
+
+
+def received_pieces(request: HttpRequest) -> list[tuple[str, SpooledTemporaryFile[bytes]]]:
+    """The files that the form of this request brought, by name. Raises what went wrong on the way."""
+    return _taken(request, IntoPieces).files
+
+
+def _taken(request: HttpRequest, kind: type[Taking]) -> Taking:
+    found = [handler for handler in request.upload_handlers if isinstance(handler, kind)]
     if not found:
         raise Refused(
             "not_allowed", "Your role does not let you bring files there.", "Ask an engineer of its owner group."
         )
     if found[0].problem is not None:
         raise found[0].problem
-    return found[0].receiving
+    return found[0]
 
 
 def _may(request: HttpRequest, arguments: dict[str, Any]) -> bool:

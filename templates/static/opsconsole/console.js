@@ -66,7 +66,16 @@
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   }
 
+  // A browser sends the names of a folder's files without their paths, so the paths go along in a field of their own.
+  function tellPaths(event) {
+    const field = event.target.dataset && event.target.dataset.paths;
+    if (!field) return;
+    const paths = Array.from(event.target.files, (file) => file.webkitRelativePath || file.name);
+    document.querySelector(field).value = JSON.stringify(paths);
+  }
+
   document.addEventListener("click", copy);
+  document.addEventListener("change", tellPaths);
   document.addEventListener("submit", onceOnly);
   document.addEventListener("htmx:beforeSwap", followLog);
   document.addEventListener("htmx:afterSettle", (event) => { followLog(event); keepTimesTrue(); });
