@@ -95,7 +95,9 @@ class _Case:
         self.candidate, self.options, self.found, self.place = candidate, options, found, place
         self.path = candidate.path
         fits = place.engine in candidate.engines
-        named = dict.fromkeys([*options, *candidate.tools])
+        able = {*candidate.tools, *candidate.also, "wrangler"}  # a configuration speaks for what can read the folder
+        self.said = [each for each in options if each in able and place.engine in _engines_of(each)]
+        named = dict.fromkeys([*self.said, *candidate.tools])
         self.tools = [each for each in named if fits and place.engine in _engines_of(each)]
         self.possible = list(dict.fromkeys([*self.tools, *self._taking(candidate.also)]))
         present = {ledger.tool for ledger in found}
@@ -107,13 +109,10 @@ class _Case:
         seen = self.candidate
         if self.confirmed or self.found:
             return self.confirmed
-        # a folder of numbered files on D1 is wrangler's, unless files of its own kind tell of another tool
-        if self.place.d1 and ("wrangler" in self.options or ("wrangler" in seen.tools and seen.also)):
-            return ["wrangler"]
+        if self.place.d1 and ("wrangler" in (*self.said, *seen.also) or ("wrangler" in seen.tools and seen.also)):
+            return ["wrangler"]  # whoever wrote the files
         first = list(seen.tools[:1]) if seen.sure else []
-        if self.place.d1 and first and "wrangler" in seen.also:
-            return [*first, "wrangler"]  # either applies it, each into a ledger of its own
-        return list(dict.fromkeys([*self._taking(self.options), *self._taking(first)])) or self.possible
+        return list(dict.fromkeys([*self.said, *self._taking(first)])) or self.possible
 
     def _taking(self, tools: Iterable[str]) -> list[str]:
         return [each for each in tools if self.place.engine in _engines_of(each)]

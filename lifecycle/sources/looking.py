@@ -105,7 +105,7 @@ def _prisma(tree: Tree, folder: str, names: set[str]) -> Candidate | None:
         return None
     provider = re.search(rb'^\s*provider\s*=\s*"(\w+)"', tree.read(folder, "migration_lock.toml"), re.MULTILINE)
     return Candidate(
-        path=folder, tools=("prisma",), also=("wrangler",), sure=True, seen="migration_lock.toml",
+        path=folder, tools=("prisma",), sure=True, seen="migration_lock.toml",
         engines=_written_for(provider),
     )  # fmt: skip
 
@@ -116,9 +116,9 @@ def _stamped(tree: Tree, folder: str, names: set[str]) -> Candidate | None:
         return None
     if any("snapshot.json" in kept for kept in inside):
         seen = "folders with migration.sql and snapshot.json"
-        return Candidate(path=folder, tools=("drizzle1",), also=("wrangler",), sure=True, seen=seen)
+        return Candidate(path=folder, tools=("drizzle1",), sure=True, seen=seen)
     seen = "folders with migration.sql, but neither migration_lock.toml nor snapshot.json"
-    return Candidate(path=folder, tools=("prisma", "drizzle1"), also=("wrangler",), seen=seen)
+    return Candidate(path=folder, tools=("prisma", "drizzle1"), seen=seen)
 
 
 def _of_python(tree: Tree, folder: str, names: set[str]) -> Candidate | None:

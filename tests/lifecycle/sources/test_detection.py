@@ -71,8 +71,7 @@ def test_a_ledger_decides_what_a_shape_leaves_open() -> None:
     journal = Folder(name="r", files={"meta/_journal.json": b'{"dialect":"sqlite"}', "0000_a.sql": b""})
     assert (found(journal, D1, "drizzle").tool, found(journal, D1, "wrangler").tool) == ("drizzle", "wrangler")
     assert found(journal, SQLITE).tool == "drizzle"
-    with pytest.raises(Unclear, match=r"tool=wrangler"):
-        found(journal, D1)
+    assert found(journal, D1).tool == "wrangler"  # which alone applies files to D1, whoever wrote them
 
 
 def test_what_is_unclear_is_asked_with_the_choices() -> None:
@@ -115,6 +114,34 @@ def test_d1_and_a_configuration_say_that_it_is_wranglers() -> None:
     assert (one.tool, dict(one.folder.options)) == ("wrangler", {"table": "done"})
     other = found(repo, D1, path="api/orm")
     assert (other.tool, dict(other.folder.options)) == ("wrangler", {"pattern": "*/migration.sql"})
+
+
+def test_a_configuration_around_it_gives_the_options_of_the_tool_that_fits() -> None:
+    config = "export default defineConfig({ out: './db/out', dialect: 'postgresql', migrations: { table: 'done' } })"
+    project = repo(**{"drizzle.config.ts": config, "db|out|meta|_journal.json": '{"dialect":"pg"}', "db|x|1_a.sql": ""})
+    one = found(project, POSTGRESQL, path="db/out")
+    assert (one.tool, dict(one.folder.options)) == ("drizzle", {"table": "done"})
+    with pytest.raises(Unclear, match=r"path=db/out \(.*\); path=db/x"):
+        found(project, POSTGRESQL)
+
+
+def test_a_ledger_of_another_name_is_the_one_that_is_read() -> None:
+    named = [FoundLedger(tool="drizzle", schema="app", table="done", usual=False)]
+    journal = repo(**{"meta|_journal.json": '{"dialect":"pg"}'})
+    assert dict(detect(journal, named, POSTGRESQL).folder.options) == {"table": "done", "schema": "app"}
+
+
+def test_a_tool_that_is_not_taken_is_refused_with_the_reason_and_what_to_do() -> None:
+    for folder in (SHAPES[4][0], SHAPES[5][0], SHAPES[6][0], SHAPES[8][0], SHAPES[12][0]):
+        with pytest.raises(Refused) as refused:
+            found(folder, POSTGRESQL)
+        assert refused.value.code == "tool_refused" and refused.value.next_step
+    beside = repo(
+        **{"env.py": "", "versions|a.py": "", "sql|1_a.up.sql": "", "Cargo.toml": "[dependencies]\nsqlx = '1'"}
+    )
+    assert found(beside, POSTGRESQL).tool == "sqlx"
+    with pytest.raises(Refused, match="Alembic"):
+        found(beside, POSTGRESQL, "alembic")
 
 
 def test_a_rust_project_says_that_it_is_sqlxs() -> None:
