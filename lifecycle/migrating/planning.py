@@ -75,7 +75,7 @@ def compose(
     announced = effects.announce([each.review for each in found], live, rehearsed)
     identity = engine.identity()
     given = Given(tool=subject.source.name, options=subject.folder.options, place=seen.place, units=units)
-    remarks = subject.source.remarks(chosen, seen.place) if kind == "migrate" else []
+    remarks = _remarks(subject, seen, chosen) if kind == "migrate" else []
     risk, reasons = _risk(found, announced, rehearsed, remarks)
     return Plan(
         kind=kind,
@@ -147,8 +147,14 @@ def _summary(kind: str, subject: Subject, chosen: Sequence[Migration]) -> str:
     return f"{subject.database.name} has {what} applied, as {label} would apply it."
 
 
+def _remarks(subject: Subject, seen: Seen, chosen: Sequence[Migration]) -> list[str]:
+    """Where the real tool would stumble, each with its file's name."""
+    names = {each.key: each.name for each in chosen}
+    return [f"{names[key]}: {sentence}" for key, sentence in subject.source.remarks(chosen, seen.place)]
+
+
 def _risk(
-    found: Sequence[Reviewed], announced: Announced, rehearsed: Rehearsed | None, remarks: Sequence[tuple[str, str]]
+    found: Sequence[Reviewed], announced: Announced, rehearsed: Rehearsed | None, remarks: Sequence[str]
 ) -> tuple[str, tuple[str, ...]]:
     """How grave it is, with the gravest reasons first."""
     all_findings = [(each, finding) for each in found for finding in each.review.findings]
@@ -167,7 +173,7 @@ def _risk(
     if rehearsed is not None and not rehearsed.held:
         risk = "high"
         reasons.insert(0, f"The rehearsal of exactly this: {rehearsed.verdict}")
-    reasons += [sentence for _, sentence in remarks[:MOST_REASONS]]
+    reasons += remarks[:MOST_REASONS]
     return risk, tuple(reasons) or ("Nothing in it is known to lose rows or to keep others from working.",)
 
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from lifecycle.sources import statements
 from lifecycle.sources.acts import Act
 from lifecycle.sources.base import Folder, Migration, Place
-from opsconsole.exceptions import Refused
-from opsconsole.review import Dialect, Statement, split
+from opsconsole.review import Dialect
 
 BREAKPOINT = "--> statement-breakpoint"
-_ENDING = re.compile(
-    r"(COMMIT|END|ABORT|PREPARE\s+TRANSACTION|ROLLBACK(?!\s+((WORK|TRANSACTION)\s+)?TO\b))\b", re.IGNORECASE
-)
 _CONFIG = re.compile(r"drizzle[\w.-]*\.config\.(ts|mts|js|mjs|cjs|json)|drizzle\.config\.json")
 _COMMENT = re.compile(r"(?<![:\w])//[^\n]*|/\*.*?\*/", re.DOTALL)
 _TEXT = r"""\s*["']?\s*:\s*(["'`])(?P<value>[^"'`\n$]*)\1"""
@@ -35,23 +32,12 @@ def acts(migration: Migration) -> tuple[Act, ...]:
 
 
 def require_whole(migrations: Sequence[Migration], place: Place) -> None:
-    """Raises Refused for a file that would end the transaction over all of them.
+    """Raises Refused for a file that begins or ends transactions.
 
     Drizzle lets it: on PostgreSQL what comes behind a COMMIT then stands alone, and the run counts as a success.
     """
     for migration in migrations:
-        for statement in _statements(migration.text, place) if _ENDING.search(migration.text) else ():
-            if _ENDING.match(statement.text):
-                raise Refused(
-                    "ends_transaction",
-                    f"{migration.path}, line {statement.line}: {statement.text.split(maxsplit=1)[0].upper()} would end"
-                    " the one transaction in which Drizzle runs all pending files; a later failure would leave half.",
-                    "Take the statement out: Drizzle brings the transaction.",
-                )
-
-
-def _statements(text: str, place: Place) -> Sequence[Statement]:
-    return split(text, Dialect.SQLITE if place.engine == "sqlite" else Dialect.POSTGRESQL)
+        statements.require_own_transaction(migration.path, migration.text, place)
 
 
 def remarks(migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
@@ -63,7 +49,7 @@ def remarks(migrations: Sequence[Migration], place: Place) -> list[tuple[str, st
 
 def _stumbles(parts: Sequence[str], place: Place) -> Iterator[str]:
     for number, part in enumerate(parts, 1):
-        count = len(_statements(part, place))
+        count = sum(1 for _ in statements.code(part, Dialect(place.engine)))
         if count > 1:
             yield (
                 f"Part {number} of {len(parts)} holds {count} statements: Drizzle would run only the first (libsql) or"

@@ -30,12 +30,12 @@ def code(text: str, dialect: Dialect = Dialect.SQLITE) -> Iterator[Found]:
         yield Found(piece.statement.line, words, piece.ended)
 
 
-def require_own_transaction(path: str, text: str, place: Place, marker: str) -> None:
+def require_own_transaction(path: str, text: str, place: Place, marker: str = "") -> None:
     """Raises Refused for a text that begins or ends transactions, unless its marker says that it runs in none.
 
     It would end the one around it: what it did before would stay, whatever becomes of the rest and of its row.
     """
-    if text.startswith(marker):
+    if marker and text.startswith(marker):
         return
     for found in code(text, Dialect(place.engine)):
         first = found.words[0]
@@ -44,7 +44,7 @@ def require_own_transaction(path: str, text: str, place: Place, marker: str) -> 
                 "file_refused",
                 f"{path} has {first} in line {found.line}, but it runs inside a transaction together with its row in"
                 " the ledger.",
-                f"Take it out, or begin the file with {marker}.",
+                f"Take it out, or begin the file with {marker}." if marker else "Take it out.",
             )
 
 

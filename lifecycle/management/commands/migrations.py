@@ -133,8 +133,8 @@ def _status_text(status: Status) -> str:
     ]
     if cells:
         lines += ["", table(("migration", "state", "applied at (UTC)", "by", "what that means"), cells)]
-    for key, remarks in status.remarks.items():
-        lines += [f"{key}: {remark}" for remark in remarks]
+    for line in status.lines:
+        lines += [f"{line.name}: {remark}" for remark in status.remarks.get(line.entry.key, ())]
     return "\n".join(lines)
 
 
