@@ -21,6 +21,7 @@ from tests.support.cases import typed, work
 from tests.support.console import Console, Template, fresh_console, postgresql_settings
 from tests.support.people import PASSWORD
 from tests.support.shops import ORDERS, SqliteShop
+from tests.support.turns import Turns
 
 LAST = "first"
 SCHEMA = {"opsconsole": "0002_shipped_rows", "lifecycle": "0002_initial"}
@@ -47,7 +48,8 @@ def old(request: pytest.FixtureRequest, tmp_path: Path, settings: Any, django_db
 def empty(server: Any, folder: Path) -> Template:
     """A database without a table."""
     if server is not None:
-        return Template(postgresql_settings(server, server.create_database(server.fresh_name("upgrade"))), server)
+        name = server.create_database(server.fresh_name("upgrade"))
+        return Template(postgresql_settings(server, name), Turns(server, name))
     (folder / "empty.sqlite3").touch()
     return Template({"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "empty.sqlite3")}, None)
 

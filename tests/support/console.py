@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.servers import PostgresServer
+from tests.support.turns import Turns
 
 MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 QUICK = {
@@ -52,10 +53,10 @@ class Console:
 
 @dataclass(frozen=True)
 class Template:
-    """A migrated database: its Django settings, and the server it is on (None for a SQLite file)."""
+    """A migrated database: its Django settings, and where copies of it are lent (None for a SQLite file)."""
 
     settings: Mapping[str, Any]
-    server: PostgresServer | None
+    turns: Turns | None
 
 
 def build_template(folder: Path, server: PostgresServer | None) -> Template:
@@ -69,33 +70,33 @@ def build_template(folder: Path, server: PostgresServer | None) -> Template:
     point_console_at(wanted)
     call_command("migrate", verbosity=0, interactive=False)
     close_connections()  # which folds SQLite's -wal in, and lets PostgreSQL copy the template
-    return Template(wanted, server)
+    return Template(wanted, Turns(server, wanted["NAME"]) if server else None)
 
 
 @contextmanager
 def fresh_console(template: Template, home: Path, settings: Any) -> Iterator[Console]:
-    """Copy the template, point Django at the copy for as long as the context lasts, then drop it."""
+    """Copy the template, point Django at the copy for as long as the context lasts."""
     for folder in (home, home / "files", home / "logs"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     env = environment(home, settings)
-    server = template.server
-    if server is None:
+    turns = template.turns
+    if turns is None:
         name = str(home / "console.sqlite3")
         shutil.copyfile(template.settings["NAME"], name)
     else:
-        name = server.create_database(server.fresh_name("console"), template=template.settings["NAME"])
-        env["DATABASE_URL"] = server.url(name).replace("postgresql://", "postgres://", 1)
+        name = turns.take()
+        env["DATABASE_URL"] = turns.server.url(name).replace("postgresql://", "postgres://", 1)
     settings.OPSCONSOLE_HOME = home
     settings.OPSCONSOLE_ROOTS = [home / "files"]
     settings.OPSCONSOLE_STORE = home / "store"
     settings.ALLOW_FAILPOINTS = True
     point_console_at(dict(template.settings) | {"NAME": name})
     try:
-        yield Console(home, env, "postgresql" if server else "sqlite")
+        yield Console(home, env, "postgresql" if turns else "sqlite")
     finally:
         close_connections()
-        if server is not None:
-            server.drop_database(name)
+        if turns is not None:
+            turns.give_back(name)
 
 
 def environment(home: Path, settings: Any) -> dict[str, str]:

@@ -117,7 +117,7 @@ class PostgresServer:
         if owner:
             statement += sql.SQL(" OWNER {}").format(sql.Identifier(owner.name))
         if template:
-            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+            statement += sql.SQL(" TEMPLATE {} STRATEGY file_copy").format(sql.Identifier(template))
         with self.connect() as connection:
             connection.execute(statement)
         return name

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 
-from tests.support.console import Console
-from tests.support.people import PASSWORD, Cast
+from tests.support.console import Console, Template, fresh_console
+from tests.support.people import PASSWORD, Cast, assemble, close_bootstrap
 from tests.support.servers import Pooler, PostgresServer
 from tests.support.tools import Tools, lay_wrangler, local_d1
+from tests.support.turns import TABLES
 
 
 def test_the_distributions_server_speaks_tls_and_has_amcheck(debian_postgres: PostgresServer) -> None:
@@ -51,6 +55,39 @@ def test_each_test_starts_from_the_template(console: Console, turn: int) -> None
 
     assert not OwnerGroup.objects.filter(name="leftover").exists()
     OwnerGroup.objects.create(name="leftover")
+
+
+def test_a_database_that_was_left_is_again_as_the_template(
+    console_templates: Callable[[str], Template], tmp_path: Path, settings: Any, django_db_blocker: Any
+) -> None:
+    names, seen = [], []
+    with django_db_blocker.unblock():
+        template = console_templates("postgresql")
+        assert template.turns is not None
+        server = template.turns.server
+        for folder in ("one", "two"):
+            with fresh_console(template, tmp_path / folder, settings):
+                names.append(connection.settings_dict["NAME"])
+                seen.append(everything_in(server, names[-1]))
+                assemble()
+                close_bootstrap()  # which leaves rows that guards let nobody take away
+        with fresh_console(template, tmp_path / "three", settings):
+            assert connection.settings_dict["NAME"] == names[0]
+            connection.cursor().execute("ALTER TABLE opsconsole_person ADD COLUMN odd int")
+        with fresh_console(template, tmp_path / "four", settings):
+            assert connection.settings_dict["NAME"] not in names
+    assert names[0] == names[1]
+    assert seen[0] == seen[1] == everything_in(server, template.settings["NAME"])
+
+
+def everything_in(server: PostgresServer, name: str) -> dict[str, Any]:
+    """The rows of each table in their order, the state of each sequence, and the triggers that watch."""
+    tables = [table for (table,) in server.rows(TABLES, name)]
+    content: dict[str, Any] = {table: server.rows(f'SELECT t::text FROM "{table}" AS t', name) for table in tables}
+    content["sequences"] = server.rows("SELECT sequencename, last_value FROM pg_sequences ORDER BY 1", name)
+    triggers = "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger ORDER BY 1, 2"
+    content["triggers"] = server.rows(triggers, name)
+    return content
 
 
 def test_a_subprocess_is_part_of_the_same_console(console: Console) -> None:
