@@ -48,6 +48,8 @@ class Context:
     events: list[Event] = field(default_factory=list)
     own: set[str] = field(default_factory=set)  # tables that the text made, and that were not there before
     ever_own: set[str] = field(default_factory=set)  # the same, and they stay here when they are gone
+    unsure: set[str] = field(default_factory=set)  # of those, the ones that were made with IF NOT EXISTS
+    moved: bool = False  # whether something that was there has another name, or is in another schema
     own_columns: set[tuple[str, str]] = field(default_factory=set)
     triggers: dict[str, set[str]] = field(default_factory=dict)  # that the text makes: table and events
     functions: set[str] = field(default_factory=set)  # that the text defines
@@ -96,11 +98,17 @@ class Context:
         self.events.append(replace(base, **facts))
 
     def made(self, table: str, *, maybe_there: bool) -> None:
-        """A table is made; with IF NOT EXISTS it may have been there before."""
-        known = self.live.structure is not None
-        if not (self.live.full_names(table) if known else maybe_there):
+        """A table is made; with IF NOT EXISTS something of that name may have been there before."""
+        known = self.live.structure is not None and not (maybe_there and self.moved)
+        there = bool(self.live.full_names(table)) if known else maybe_there
+        if not there:
             self.own.add(table)
             self.ever_own.add(table)
+            (self.unsure.add if maybe_there else self.unsure.discard)(table)
+
+    def is_own(self, table: str) -> bool:
+        """Whether rows of that name are surely of the text's own making: no view, no table under another name."""
+        return table in self.own and table not in self.unsure
 
     @cached_property
     def replacing(self) -> set[str]:
@@ -132,6 +140,7 @@ class Context:
         self.forget_columns(table, new)
         self.triggers[new] = self.triggers.pop(table, set())
         if table not in self.own:
+            self.moved = True
             return False
         self.own.discard(table)
         self.made(new, maybe_there=any(event.table == new and not event.own for event in self.events))

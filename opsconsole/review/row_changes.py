@@ -35,7 +35,7 @@ def judge(context: Context, change: Change, rule: str) -> None:
     table, does = change.table, _DOES[change.verb]
     if rule:
         context.add(rule, table, f"{does} rows of {table} inside WITH.", change.token)
-    elif table in context.own:
+    elif context.is_own(table):
         return
     elif why := _reaches_all(context, change):
         backfills = bool(change.columns) and all((table, name) in context.own_columns for name in change.columns)

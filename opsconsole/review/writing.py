@@ -60,7 +60,7 @@ def insert(context: Context, reader: Reader, whole: Reader | None = None) -> Non
     check_calls(context, whole)
     if replaces or table in context.replacing:
         _replace(context, table, first)
-    if _has(body.words, "DO", "UPDATE") and table not in context.own:
+    if _has(body.words, "DO", "UPDATE") and not context.is_own(table):
         context.add("upsert", table, f"Changes rows of {table} that have the same key.", first)
     written(context, table, "INSERT", first)
     # To sqlglot, REPLACE is a command that it does not read, and OVERRIDING ... VALUE nothing at all.
@@ -99,7 +99,7 @@ def delete(context: Context, reader: Reader, whole: Reader | None = None, rule: 
     where = _where(reader)
     _change(context, Change("delete", table, names, where, whole, first), rule)
     children = context.children(table)
-    if children and table not in context.own:
+    if children and not context.is_own(table):
         context.add("delete-cascades", table, f"Rows of other tables go with those of {table}: {children}.", first)
 
 
@@ -173,7 +173,7 @@ def _assigned(reader: Reader) -> tuple[str, ...]:
 
 
 def _replace(context: Context, table: str, token: Token) -> None:
-    if table in context.own:
+    if context.is_own(table):
         return
     children = context.children(table)
     also = f" Rows of other tables go with them: {children}." if children else ""

@@ -153,7 +153,7 @@ def _set(context: Context, table: str, action: Reader, first: Token) -> None:
     elif action.take("LOGGED") or action.take("TABLESPACE") or action.take("ACCESS", "METHOD"):
         context.lock("rewrite", table, f"{table} is written anew while nobody can use it.", first)
     elif action.take("SCHEMA"):
-        context.add("move-schema", table, f"{table} moves to the schema {action.name()}.", first)
+        _moved(context, table, f"{table} moves to the schema {action.name()}.", first)
     elif action.next == "(" or action.next == "WITHOUT":
         context.add("table-option", table, f"Changes how {table} is stored.", first)
     else:
@@ -171,7 +171,7 @@ def _sequence(context: Context, reader: Reader, first: Token) -> None:
     elif reader.take("OWNER", "TO"):
         context.add("grant", sequence, f"Gives {sequence} to {reader.name()}.", first)
     elif "SCHEMA" in reader.words:
-        context.add("move-schema", sequence, f"{sequence} moves to another schema.", first)
+        _moved(context, sequence, f"{sequence} moves to another schema.", first)
     else:
         context.add("restart-sequence", sequence, f"Changes how {sequence} counts.", first)
 
@@ -188,7 +188,7 @@ def _type(context: Context, reader: Reader, first: Token) -> None:
     elif reader.take("DROP", "ATTRIBUTE"):
         context.add("drop-value", name, f"A part of the type {name} goes, with its values.", first)
     elif reader.take("SET", "SCHEMA"):
-        context.add("move-schema", name, f"{name} moves to the schema {reader.name()}.", first)
+        _moved(context, name, f"{name} moves to the schema {reader.name()}.", first)
     elif reader.take("OWNER", "TO"):
         context.add("grant", name, f"Gives {name} to {reader.name()}.", first)
     elif reader.take("DROP", "CONSTRAINT"):
@@ -215,9 +215,10 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
     if reader.take("ON"):
         reader.name()
     if reader.take("RENAME"):
+        context.moved = True
         context.add("rename-table", name, f"{kind.capitalize()} {name} has another name from now on.", first)
     elif reader.take("SET", "SCHEMA"):
-        context.add("move-schema", name, f"{name} moves to the schema {reader.name()}.", first)
+        _moved(context, name, f"{name} moves to the schema {reader.name()}.", first)
     elif reader.take("OWNER", "TO"):
         context.add("grant", name, f"Gives {name} to {reader.name()}.", first)
     elif kind == "INDEX" and reader.take("ATTACH", "PARTITION"):
@@ -228,3 +229,8 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         context.add("table-option", name, f"Changes a property of {name}.", first)
     else:
         raise Unreadable
+
+
+def _moved(context: Context, object: str, reason: str, token: Token) -> None:
+    context.moved = True
+    context.add("move-schema", object, reason, token)

@@ -36,3 +36,10 @@ CREATE TABLE IF NOT EXISTS brand_new (id int);
 DROP TABLE brand_new;
 --- fires-triggers update-without-where
 UPDATE tags SET label = 'x';
+--- move-schema drop-table
+ALTER TABLE users SET SCHEMA archive;
+CREATE TABLE IF NOT EXISTS archive.users (id int);
+DROP TABLE archive.users;
+--- delete-without-where
+CREATE TABLE IF NOT EXISTS some_view (id int);
+DELETE FROM some_view;

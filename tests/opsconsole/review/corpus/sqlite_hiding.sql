@@ -55,3 +55,10 @@ SELECT 1;
 DROP TABLE users;
 --- function-call unrecognised
 INSERT INTO t VALUES (1) RETURNING my_thing(1) FROM;
+--- rename-table drop-table
+ALTER TABLE users RENAME TO m;
+CREATE TABLE IF NOT EXISTS m (id);
+DROP TABLE m;
+--- delete-without-where
+CREATE TABLE IF NOT EXISTS m (id);
+DELETE FROM m;
