@@ -104,6 +104,8 @@ def _approval(row: Operation) -> dict[str, object]:
         raise Stale([Moved("the approval", "complete", f"incomplete ({missing})")])
     if not tally.requirement.is_open(at):
         raise Stale([Moved("the window in which it may run", "open", "closed")])
+    if problems := kinds.get(row.kind).evidence_problems(row.plan, tally.requirement.demand):
+        raise Stale([Moved("the evidence", "as policies demand", code, said=why) for code, why, _ in problems])
     people = [vote.person_id for vote in tally.votes]
     places = [place.as_told() for place in approvals.places_of(row.plan.targets)]
     return {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opsconsole.exceptions import Moved, Usage
-from opsconsole.plans import Growth, Plan, Step
+from opsconsole.plans import Demand, Growth, Plan, Step
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -236,6 +236,14 @@ class Kind(ABC):
         """What it would cost by now beyond what was approved and may have been added. Asked for before the first write.
 
         A kind whose plan has a `confirmation` looks again here. It raises, or says so, when it cannot look.
+        """
+        return []
+
+    def evidence_problems(self, plan: Plan, demand: Demand) -> list[tuple[str, str, str]]:
+        """What the evidence of a plan lacks by now of what policies demand: (code, why, next step), the gravest first.
+
+        Asked when it is requested (then it is refused) and before the first write (then it is stale). A kind that has
+        no such evidence lacks nothing.
         """
         return []
 

@@ -97,6 +97,44 @@ USUAL_GROWTH = Growth()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Demand:
+    """What policies ask of the evidence of a plan: how old it may be, in hours; 0 asks for nothing.
+
+    `rehearsal_hours` is since a rehearsal, `rehearsal_data_hours` since the moment of the rows it was made on.
+    """
+
+    rehearsal_hours: int = 0
+    rehearsal_data_hours: int = 0
+
+    def covers(self, other: Demand) -> bool:
+        """Whether this asks for everything that `other` asks for."""
+        return self == self.and_also(other)
+
+    def and_also(self, other: Demand) -> Demand:
+        """What both ask for."""
+        return Demand(
+            rehearsal_hours=_shorter(self.rehearsal_hours, other.rehearsal_hours),
+            rehearsal_data_hours=_shorter(self.rehearsal_data_hours, other.rehearsal_data_hours),
+        )
+
+    @property
+    def words(self) -> str:
+        """As the end of a policy's sentence; "" when nothing is asked for."""
+        if not (self.rehearsal_hours or self.rehearsal_data_hours):
+            return ""
+        age = f" not older than {self.rehearsal_hours} h" if self.rehearsal_hours else ""
+        data = f" on data not older than {self.rehearsal_data_hours} h" if self.rehearsal_data_hours else ""
+        return f"a migration needs a rehearsal{age}{data}"
+
+
+NO_DEMAND = Demand()
+
+
+def _shorter(one: int, other: int) -> int:
+    return min(one, other) if one and other else one or other
+
+
+@dataclass(frozen=True, kw_only=True)
 class Confirmation:
     """What approving costs, and the number that an approver types beside the database's name to show having read it."""
 

@@ -24,6 +24,8 @@ class PolicyAdmin(ReadOnlyAdmin):
         "valid_minutes",
         "loss_growth_percent",
         "loss_growth_rows",
+        "rehearsal_hours",
+        "rehearsal_data_hours",
         "windows",
         "enabled",
         "effective_at",

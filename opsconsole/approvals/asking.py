@@ -13,7 +13,7 @@ from opsconsole.approvals.requirement import Clause, Requirement, strictest, str
 from opsconsole.approvals.rules import Place, Verb, in_force
 from opsconsole.databases import twins_of
 from opsconsole.models import Database, Membership, Operation, Role
-from opsconsole.plans import Plan, Target
+from opsconsole.plans import NO_DEMAND, Plan, Target
 
 CHANGE = "change"  # the kind of operations that change the console itself
 CHANGE_MINUTES = 24 * 60  # a request for one stays open for a day
@@ -32,7 +32,7 @@ def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime
     merged = strictest_of(rules.requirement(_verb(kind), place) for place in places)
     if kind.like:
         other = strictest_of(rules.requirement(_verb(kinds.get(kind.like)), place) for place in places)
-        merged = strictest(merged, replace(other, windows=()))
+        merged = strictest(merged, replace(other, windows=(), demand=NO_DEMAND))
     return replace(merged, policy_digest=rules.digest)
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, time
 from typing import Any, TypeVar
 
-from opsconsole.plans import USUAL_GROWTH, Growth
+from opsconsole.plans import NO_DEMAND, USUAL_GROWTH, Demand, Growth
 
 T = TypeVar("T")
 
@@ -70,6 +70,7 @@ class Requirement:
     valid_minutes: int = 240
     windows: tuple[tuple[Window, ...], ...] = ()
     growth: Growth = USUAL_GROWTH
+    demand: Demand = NO_DEMAND  # of the plan's evidence
     policies: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
     policy_digest: str = ""
@@ -97,6 +98,7 @@ class Requirement:
             valid_minutes=int(raw["valid_minutes"]),
             windows=tuple(tuple(Window.from_row(row) for row in group) for group in raw["windows"]),
             growth=Growth(**raw.get("growth", {})),
+            demand=Demand(**raw.get("demand", {})),
             policies=tuple(raw["policies"]),
             sentences=tuple(raw["sentences"]),
             policy_digest=str(raw["policy_digest"]),
@@ -128,6 +130,7 @@ class Requirement:
             and self.valid_minutes <= other.valid_minutes
             and self.growth.percent <= other.growth.percent
             and self.growth.rows <= other.growth.rows
+            and self.demand.covers(other.demand)
             and all(seats.get(seat, 0) >= count for seat, count in _by_seat(other.clauses).items())
             and set(other.windows) <= set(self.windows)
         )
@@ -136,7 +139,7 @@ class Requirement:
 def strictest(first: Requirement, second: Requirement) -> Requirement:
     """Everything that either asks for: all clauses, the larger count of each, the shorter validity, all windows.
 
-    Of the growth of a loss, the smaller part and the smaller number.
+    Of the growth of a loss, the smaller part and the smaller number; of evidence, the younger.
     """
     if not (first.gated and second.gated):
         asking = first if first.gated else second
@@ -154,6 +157,7 @@ def strictest(first: Requirement, second: Requirement) -> Requirement:
         growth=Growth(
             percent=min(first.growth.percent, second.growth.percent), rows=min(first.growth.rows, second.growth.rows)
         ),
+        demand=first.demand.and_also(second.demand),
         policies=_united(first.policies, second.policies),
         sentences=_united(first.sentences, second.sentences),
         policy_digest=second.policy_digest or first.policy_digest,

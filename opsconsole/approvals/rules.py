@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.conf import settings
 
 from opsconsole.approvals.requirement import Clause, Requirement, Window, strictest_of
 from opsconsole.models import Policy, Role
-from opsconsole.plans import USUAL_GROWTH, Growth, canonical_json, digest_of
+from opsconsole.plans import NO_DEMAND, USUAL_GROWTH, Demand, Growth, canonical_json, digest_of
 
 DEFAULT = "default"  # the policy of protected databases where no other one applies; it can be changed, not removed
 
@@ -54,6 +54,7 @@ class Rule:
     valid_minutes: int = 240
     windows: tuple[Window, ...] = ()
     growth: Growth = USUAL_GROWTH
+    demand: Demand = NO_DEMAND
 
     @classmethod
     def of(cls, row: Policy) -> Rule:
@@ -67,6 +68,7 @@ class Rule:
             valid_minutes=row.valid_minutes,
             windows=tuple(Window.from_row(window) for window in row.windows),
             growth=Growth(percent=row.loss_growth_percent, rows=row.loss_growth_rows),
+            demand=Demand(rehearsal_hours=row.rehearsal_hours, rehearsal_data_hours=row.rehearsal_data_hours),
         )
 
     def matches(self, verb: Verb, place: Place | None) -> bool:
@@ -97,6 +99,7 @@ class Rule:
             valid_minutes=self.valid_minutes,
             windows=(self.windows,) if self.windows else (),
             growth=self.growth,
+            demand=self.demand,
             policies=(f"{self.name} v{self.version}",),
             sentences=(sentence(self),),
         )
@@ -141,7 +144,9 @@ def sentence(rule: Rule) -> str:
     text = f"{_where(rule)}, {_what(rule)} {_who(rule)}; valid {_span(rule.valid_minutes)}"
     if rule.windows:
         text += f"; only {', '.join(_window(window) for window in rule.windows)}"
-    return text if rule.growth == USUAL_GROWTH else f"{text}; {_growth(rule.growth)}"
+    if rule.growth != USUAL_GROWTH:
+        text += f"; {_growth(rule.growth)}"
+    return f"{text}; {rule.demand.words}" if rule.demand.words else text
 
 
 def _where(rule: Rule) -> str:
@@ -201,6 +206,7 @@ def _facts(rule: Rule) -> dict[str, Any]:
         "windows": [window.as_row() for window in rule.windows],
         "loss_growth_percent": rule.growth.percent,
         "loss_growth_rows": rule.growth.rows,
+        **(asdict(rule.demand) if rule.demand != NO_DEMAND else {}),
     }
 
 

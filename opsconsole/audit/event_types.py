@@ -70,10 +70,10 @@ KERNEL_EVENTS: tuple[EventType, ...] = (
     event("membership.removed", "{who} took a role away: {object}", "person role owner_group"),
     event("policy.changed", "{who} set the policy {object}",
           "policy name version title effective_at match clauses min_people valid_minutes windows enabled weaker"
-          " loss_growth_percent loss_growth_rows"),
+          " loss_growth_percent loss_growth_rows rehearsal_hours rehearsal_data_hours"),
     event("policy.shipped", "The console began with the policy {object}",
           "name version title effective_at match clauses min_people valid_minutes windows enabled"
-          " loss_growth_percent loss_growth_rows"),
+          " loss_growth_percent loss_growth_rows rehearsal_hours rehearsal_data_hours"),
     event("schedule.changed", "{who} set the schedule {object}",
           "name version title kind parameters match cron timezone missed late_minutes blackouts enabled template"),
     event("schedule.shipped", "The console began with the schedule {object}",

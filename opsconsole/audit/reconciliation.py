@@ -17,7 +17,9 @@ from opsconsole.verify_audit import Report
 
 CHUNK = 500
 POLICY_FIELDS = ("name", "version", "match", "clauses", "min_people", "valid_minutes", "windows", "enabled")
-POLICY_LATER = frozenset({"title", "effective_at", "loss_growth_percent", "loss_growth_rows"})
+POLICY_LATER = frozenset(
+    {"title", "effective_at", "loss_growth_percent", "loss_growth_rows", "rehearsal_hours", "rehearsal_data_hours"}
+)
 SCHEDULE_FIELDS = (
     "name", "version", "title", "kind", "parameters", "match", "cron", "timezone", "missed", "late_minutes",
     "blackouts", "enabled", "template",

@@ -18,6 +18,8 @@ from opsconsole.plans import Effect
 
 VOTING = approvals.CONFIRMING
 GROWTH = ("loss_growth_percent", "loss_growth_rows")
+DEMAND = ("rehearsal_hours", "rehearsal_data_hours")
+OLDEST_HOURS = 90 * 24
 LONGEST = 7 * 24 * 60
 
 
@@ -26,7 +28,7 @@ class SetPolicy(Change):
 
     name = "policy.set"
     label = "Set a policy"
-    fields = ("name", "title", "match", "clauses", "min_people", "valid_minutes", "windows", *GROWTH)
+    fields = ("name", "title", "match", "clauses", "min_people", "valid_minutes", "windows", *GROWTH, *DEMAND)
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         name = slug(parameters, "name", of="a policy")
@@ -44,6 +46,10 @@ class SetPolicy(Change):
             "loss_growth_rows": number(
                 parameters, "loss_growth_rows", default=newest.loss_growth_rows, least=0, most=1_000_000
             ),
+            **{
+                name: number(parameters, name, default=getattr(newest, name), least=0, most=OLDEST_HOURS)
+                for name in DEMAND
+            },
             "enabled": True,
         }
         return draft_of(name, newest, wanted)
@@ -66,7 +72,7 @@ class DisablePolicy(Change):
             raise Usage("unknown_policy", f"There is no policy called {name} that is switched on.", "Look at the list.")
         if name == approvals.DEFAULT:
             raise Refused("default_policy", "The default policy cannot be switched off.", "Set its clauses instead.")
-        kept = ("title", "match", "clauses", "windows", "min_people", "valid_minutes", *GROWTH)
+        kept = ("title", "match", "clauses", "windows", "min_people", "valid_minutes", *GROWTH, *DEMAND)
         return draft_of(name, newest, {field: getattr(newest, field) for field in kept} | {"enabled": False})
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,7 +120,7 @@ def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]
         "min_people": row.min_people, "valid_minutes": row.valid_minutes, "effective_at": row.effective_at.isoformat(),
         "loss_growth_percent": row.loss_growth_percent, "loss_growth_rows": row.loss_growth_rows,
         "windows": row.windows, "enabled": row.enabled, "weaker": [where for where, _ in lost],
-        "title": row.title,
+        "title": row.title, "rehearsal_hours": row.rehearsal_hours, "rehearsal_data_hours": row.rehearsal_data_hours,
     }  # fmt: skip
     audit.record("policy.changed", operation=operation, subject=f"{row.name} version {row.version}", data=told)
     return {"policy": row.pk, "version": row.version, "effective_at": row.effective_at.isoformat()}

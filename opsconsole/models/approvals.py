@@ -25,6 +25,9 @@ class Policy(models.Model):
     # how far what an operation would lose may grow after it was approved: in percent, or in rows, the larger
     loss_growth_percent = models.PositiveSmallIntegerField(default=10, db_default=10)
     loss_growth_rows = models.PositiveIntegerField(default=100, db_default=100)
+    # how old a rehearsal of a migration may be, and the data it was made on; 0 asks for none
+    rehearsal_hours = models.PositiveIntegerField(default=0, db_default=0)
+    rehearsal_data_hours = models.PositiveIntegerField(default=0, db_default=0)
     windows = models.JSONField(
         default=list
     )  # [{"days": [0..6], "from": "HH:MM", "to": "HH:MM"}] in UTC; empty = always

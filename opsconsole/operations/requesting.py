@@ -154,6 +154,8 @@ def prepare(
     kind = kinds.get(kind_name)
     plan = draft(kind_name, database, parameters, account=account, secrets=secrets)
     requirement = approvals.requirement_for(kind, plan.targets, at=now())
+    for problem in kind.evidence_problems(plan, requirement.demand)[:1]:
+        raise Refused(*problem)
     if kind.mutates and account is None:
         raise Refused(
             "nobody_asks",

@@ -63,6 +63,14 @@ class PolicyForm(ProposalForm):
     loss_growth_rows = forms.IntegerField(
         min_value=0, max_value=1_000_000, initial=100, label="or by (rows)", help_text="The larger of both is allowed."
     )
+    rehearsal_hours = forms.IntegerField(
+        min_value=0, max_value=2160, initial=0, required=False,
+        label="A migration needs a rehearsal not older than (hours)", help_text="0 asks for none.",
+    )  # fmt: skip
+    rehearsal_data_hours = forms.IntegerField(
+        min_value=0, max_value=2160, initial=0, required=False, label="on data not older than (hours)",
+        help_text="Of the backup that it was made on; 0 asks for no age.",
+    )  # fmt: skip
     days = forms.MultipleChoiceField(
         required=False,
         choices=list(enumerate(DAYS)),
@@ -99,6 +107,8 @@ class PolicyForm(ProposalForm):
             "valid_minutes": data["valid_minutes"],
             "loss_growth_percent": data["loss_growth_percent"],
             "loss_growth_rows": data["loss_growth_rows"],
+            "rehearsal_hours": data["rehearsal_hours"] or 0,
+            "rehearsal_data_hours": data["rehearsal_data_hours"] or 0,
             "windows": [self.window(days)] if data["begins"] or days else [],
         }
 
@@ -229,6 +239,8 @@ def _initial(name: str) -> Mapping[str, Any]:
         "valid_minutes": rule.valid_minutes,
         "loss_growth_percent": rule.growth.percent,
         "loss_growth_rows": rule.growth.rows,
+        "rehearsal_hours": rule.demand.rehearsal_hours,
+        "rehearsal_data_hours": rule.demand.rehearsal_data_hours,
         "days": [str(day) for day in window.days] if window and len(window.days) < 7 else [],
         "begins": window.begins if window else None,
         "ends": window.ends if window else None,

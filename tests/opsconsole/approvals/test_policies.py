@@ -8,11 +8,13 @@ import pytest
 
 from opsconsole import approvals, kinds, operations
 from opsconsole.approvals import Place, Rule, RuleSet, Verb, sentence
+from opsconsole.arming import arm
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError, Usage
+from opsconsole.exceptions import OpsError, Refused, Stale, Usage
 from opsconsole.models import Policy
-from opsconsole.plans import Growth
+from opsconsole.plans import Demand, Growth
 from opsconsole.targets import plan_target
+from opsconsole.worker import claim
 from tests.opsconsole.approvals.scenes import add_database, approve, ask, later
 
 PRODUCTION = Place(environment="production", protected=True, owner_group="default", tags=frozenset({"money"}))
@@ -79,6 +81,11 @@ SENTENCES = [
         "Everywhere, every kind that changes data needs 1 other person of approvers; valid 4 h; "
         "stale when more than 0 % and 20 rows more would be lost than was approved",
     ),
+    (
+        {"demand": Demand(rehearsal_hours=8, rehearsal_data_hours=24)},
+        "Everywhere, every kind that changes data needs 1 other person of approvers; valid 4 h; "
+        "a migration needs a rehearsal not older than 8 h on data not older than 24 h",
+    ),
 ]
 
 
@@ -93,6 +100,30 @@ def test_a_policy_says_how_far_a_loss_may_grow_and_letting_it_grow_further_is_we
     assert needed.growth == Growth(percent=0, rows=20)
     looser = set_policy(team, name="default", loss_growth_rows=21)
     assert "It asks for less than now" in " ".join(looser.plan.risk_reasons)
+
+
+def test_evidence_that_a_policy_demands_is_looked_at_when_asking_and_before_the_first_write(
+    team: Any, monkeypatch: Any
+) -> None:
+    approve(team.grace, set_policy(team, name="default", rehearsal_hours=4))
+    assert "It asks for less" in " ".join(set_policy(team, name="default", rehearsal_hours=5).plan.risk_reasons)
+    asked = ask(team.ada, team.savings)
+    approve(team.grace, asked)
+    age = {"hours": 5}
+
+    def problems(plan: Any, demand: Demand) -> list[tuple[str, str, str]]:
+        old = age["hours"] > demand.rehearsal_hours > 0
+        return [("rehearsal_old", "The rehearsal is too old.", "Rehearse it again.")] if old else []
+
+    monkeypatch.setattr(kinds.get("scrub"), "evidence_problems", problems)
+    with pytest.raises(Refused, match="too old"):
+        ask(team.ada, team.savings)
+    claimed = claim(asked.pk)
+    assert claimed is not None
+    with pytest.raises(Stale, match="The rehearsal is too old"):
+        arm(claimed.id, claimed.fence, {})
+    age["hours"] = 4
+    arm(claimed.id, claimed.fence, {})
 
 
 def test_the_shipped_default_is_a_row(console: Any) -> None:

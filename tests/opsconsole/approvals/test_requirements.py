@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 import pytest
 
 from opsconsole.approvals import Clause, Requirement, Window, strictest
-from opsconsole.plans import Growth
+from opsconsole.plans import Demand, Growth
 
 APPROVERS = Clause(roles=("approvers",), owner_groups=("default",))
 NIGHT = Window(days=(5, 6), begins=time(22), ends=time(4))
@@ -30,6 +30,16 @@ def test_the_smaller_growth_of_a_loss_counts() -> None:
     merged = strictest(asking(APPROVERS, growth=Growth(percent=5, rows=500)), asking(APPROVERS))
     assert merged.growth == Growth(percent=5, rows=100)
     assert Requirement.from_json(merged.as_json()) == merged
+
+
+def test_the_younger_evidence_counts_and_asking_for_older_one_covers_less() -> None:
+    fresh, both = Demand(rehearsal_hours=2), Demand(rehearsal_hours=8, rehearsal_data_hours=24)
+    merged = strictest(asking(APPROVERS, demand=fresh), asking(APPROVERS, demand=both))
+    assert merged.demand == Demand(rehearsal_hours=2, rehearsal_data_hours=24)
+    assert Requirement.from_json(merged.as_json()) == merged
+    assert merged.covers(asking(APPROVERS, demand=both))
+    assert not asking(APPROVERS, demand=both).covers(merged)
+    assert not asking(APPROVERS).covers(asking(APPROVERS, demand=both))
 
 
 def test_what_was_stored_before_growth_was_known_has_the_usual_one() -> None:
