@@ -31,6 +31,15 @@ INSPECTIONS = Witnessed(
     type="upload.inspected",
     fields=(("upload_id", "upload"), ("document_sha256", "document")),
 )
+REHEARSALS = Witnessed(
+    model="lifecycle.Rehearsal",
+    type="migration.rehearsed",
+    fields=(
+        ("operation_id", "rehearsal"), ("units_digest", "units"), ("report_sha256", "report"), ("held", "held"),
+        ("schema_fingerprint", "schema"), ("mode", "mode"), ("backup_id", "backup"),
+    ),
+)  # fmt: skip
+
 RULES = Witnessed(
     model="lifecycle.RetentionRule",
     type="retention.changed",
@@ -73,6 +82,13 @@ EVENTS: tuple[EventType, ...] = (
         V2="A drill restored {object} of {database} into a scratch database, and it equals what was backed up",
     ),
     event("backup.damaged", "Damage was found in {object} of {database}: {reason}", "backup level seconds store"),
+    event(
+        "migration.rehearsed",
+        "Migrations of {database} were tried on a copy: {object}",
+        "rehearsal units report held schema mode backup data_at",
+        by="mode",
+        fresh="The migration folder of {database} was tried on an empty database: {object}",
+    ),
     event("backup.trashed", "{object} of {database} went to the trash: {reason}", "backup until"),
     event("backup.put_back", "{object} of {database} came out of the trash: {reason}", "backup"),
     event("backup.unlisted", "The deletion of {object} of {database} began", "backup"),

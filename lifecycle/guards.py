@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lifecycle.models import Backup, Hold, Recipient, RetentionPass, RetentionRule
+from lifecycle.models import Backup, Hold, Recipient, Rehearsal, RetentionPass, RetentionRule
 from lifecycle.models.backups import PORTABLE
 from opsconsole.models import Operation
 from opsconsole.states import HELD_BY_WORKER
@@ -39,6 +39,8 @@ NEWER = "(b.started_at > OLD.started_at OR (b.started_at = OLD.started_at AND b.
 def every() -> Iterator[Guard]:
     """The guards of this app's tables."""
     yield from _backups()
+    yield from append_only(Rehearsal)
+    yield not_replaced(Rehearsal, keys_of(Rehearsal))
     yield from append_only(RetentionRule)
     yield not_replaced(RetentionRule, keys_of(RetentionRule))
     yield _confirmed(RetentionRule, "INSERT", "1 = 1", "NEW.operation_id", "How long backups are kept is guarded")

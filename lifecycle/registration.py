@@ -7,20 +7,22 @@ from lifecycle.backups import expiry, sweeping
 from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
 from lifecycle.encryption import recipients
 from lifecycle.encryption.changes import AddRecipient, RetireRecipient
-from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, RULES
+from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, REHEARSALS, RULES
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.copy import CopyKind
 from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.migrate import MigrateKind
 from lifecycle.kinds.reapply import ReapplyKind
+from lifecycle.kinds.rehearse import RehearseKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.rollback import RollbackKind
 from lifecycle.kinds.undo import UndoKind
 from lifecycle.kinds.verify import VerifyKind
-from lifecycle.migrating import folders
+from lifecycle.migrating import folders, rehearsals
 from lifecycle.patches import listing
 from lifecycle.proving import grounds
+from lifecycle.rehearsing import evidence
 from lifecycle.retention import passing
 from lifecycle.retention.changes import CHANGES
 from lifecycle.sources.known import register_sources
@@ -39,15 +41,16 @@ from opsconsole.triggers import rules
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
-    for rule in (BACKUPS, PATCHES, INSPECTIONS, RECIPIENTS, RULES, HOLDS):
+    for rule in (BACKUPS, PATCHES, INSPECTIONS, RECIPIENTS, RULES, HOLDS, REHEARSALS):
         reconciliation.add_rule(rule)
     rules.add(guards.every)
     for kind in (
         BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
-        MigrateKind(), RollbackKind(),
+        MigrateKind(), RollbackKind(), RehearseKind(),
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()
+    rehearsals.register_finder(rehearsals.Finder(newest=evidence.find, problems=evidence.problems))
     chores.register_chore("kept copies", expiry.drop_expired)
     chores.register_chore("unlisted copies", expiry.adopt, every=60.0)
     chores.register_chore("backup folders", sweeping.tidy, every=60.0)
@@ -97,6 +100,7 @@ def _declare_pages() -> None:
         migrations,
         patches,
         recipients,
+        rehearsals,
         retention,
         stores,
         uploads,

@@ -16,6 +16,7 @@ from lifecycle.migrating import (
     offering,
     planning,
     recovering,
+    rehearsals,
     reporting,
     selecting,
     showing,
@@ -25,7 +26,7 @@ from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Moved
 from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Account, Database, Operation, Token
-from opsconsole.plans import Growth, Plan, Step
+from opsconsole.plans import Demand, Growth, Plan, Step
 
 
 class MigrateKind(Kind):
@@ -64,6 +65,9 @@ class MigrateKind(Kind):
 
     def moved(self, plan: Plan, engines: Mapping[str, Engine], growth: Growth) -> list[Moved]:
         return losses.moved(plan, engines["target"], growth)
+
+    def evidence_problems(self, plan: Plan, demand: Demand) -> list[tuple[str, str, str]]:
+        return rehearsals.problems(plan, demand)
 
     def steps(self, plan: Plan) -> tuple[Step, ...]:
         return showing.steps(plan)

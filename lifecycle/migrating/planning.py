@@ -91,6 +91,7 @@ def compose(
             "stays": _before(seen, chosen),
             "units": [unit.to_json() for unit in units],
             "units_digest": digest_of_units(units),
+            "rehearsal": rehearsed.operation if rehearsed else 0,
             "findings": [finding for each in found for finding in each.to_json()],
             "announced": dict(announced.losses),
         },

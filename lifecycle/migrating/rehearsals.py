@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle.sources.acts import Unit
 from opsconsole.models import Database
-from opsconsole.plans import canonical_json, digest_of
+from opsconsole.plans import Demand, Plan, canonical_json, digest_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +38,22 @@ class Rehearsed:
         return max(0, (before or 0) - (after or 0))
 
 
-Finder = Callable[[Database, str], Rehearsed | None]
+Problem = tuple[str, str, str]  # code, why, next step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finder:
+    """How rehearsals are found: by database and `digest_of_units`; and what they lack of what policies demand."""
+
+    newest: Callable[[Database, str], Rehearsed | None]
+    problems: Callable[[Plan, Demand], list[Problem]]
+
+
 _FINDERS: list[Finder] = []
 
 
 def register_finder(finder: Finder) -> None:
-    """Say how rehearsals are found: by database, and by `digest_of_units`. Raises TypeError for a second one."""
+    """Say how rehearsals are found. Raises TypeError for a second one."""
     if _FINDERS:
         raise TypeError("how rehearsals are found is registered twice")
     _FINDERS.append(finder)
@@ -51,7 +61,12 @@ def register_finder(finder: Finder) -> None:
 
 def newest(database: Database, units: Sequence[Unit]) -> Rehearsed | None:
     """The newest rehearsal of exactly these units on a copy of that database."""
-    return _FINDERS[0](database, digest_of_units(units)) if _FINDERS else None
+    return _FINDERS[0].newest(database, digest_of_units(units)) if _FINDERS else None
+
+
+def problems(plan: Plan, demand: Demand) -> list[Problem]:
+    """What the rehearsal that a plan tells of lacks of what policies demand, the gravest first."""
+    return _FINDERS[0].problems(plan, demand)
 
 
 def digest_of_units(units: Sequence[Unit]) -> str:

@@ -5,6 +5,7 @@ from lifecycle.models.kept import KeptCopy
 from lifecycle.models.migrations import MigrationFolder, MigrationRun
 from lifecycle.models.patches import Patch
 from lifecycle.models.recipients import Recipient
+from lifecycle.models.rehearsals import Rehearsal
 from lifecycle.models.retention import Hold, RetentionPass, RetentionRule, RetentionStop
 from lifecycle.models.uploads import Inspection, Upload
 from lifecycle.models.versions import DeclaredVersion
@@ -23,6 +24,7 @@ __all__ = [
     "MigrationRun",
     "Patch",
     "Recipient",
+    "Rehearsal",
     "RetentionPass",
     "RetentionRule",
     "RetentionStop",

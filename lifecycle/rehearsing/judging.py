@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from lifecycle.loss.values import grouped
 from lifecycle.rehearsing.comparing import paired
-from lifecycle.rehearsing.values import Recording, TableRecord
+from lifecycle.rehearsing.values import Change, Recording, TableRecord
 from opsconsole.engines.surveying import Survey, TableState
 
 MOST_NAMED = 3
@@ -25,16 +26,22 @@ LOCKS = {  # what nobody else can do meanwhile
 
 
 def tables(
-    before: Survey, after: Survey, locks: Mapping[str, tuple[str, int]], texts: Sequence[str]
+    before: Survey,
+    after: Survey,
+    locks: Mapping[str, tuple[str, int]],
+    changes: Sequence[Change],
+    texts: Sequence[str],
 ) -> list[TableRecord]:
     """One record a table, the biggest loss first, what was not touched last."""
     named = {word.lower() for text in texts for word in _WORD.findall(text)}
+    altered = _altered(changes)
     found = []
     for was, now in paired(before, after):
         known = was or now
         assert known is not None
         lock, lock_ms = locks.get(known.number, ("", 0)) if was else ("", 0)
-        found.append(_record(was, now, lock, lock_ms, _lost_columns(was, now), _is_named(known.name, named)))
+        record = _record(was, now, altered=known.name in altered, named=_is_named(known.name, named))
+        found.append(_in_words(replace(record, lock=lock, lock_ms=lock_ms)))
     return sorted(found, key=lambda table: (-table.weight, table.untouched, table.name))
 
 
@@ -61,12 +68,10 @@ def verdict(recording: Recording) -> str:
     return f"{'. '.join(parts) or 'It loses no row'}. {proven[0].upper()}{proven[1:]}."
 
 
-def _record(
-    was: TableState | None, now: TableState | None, lock: str, lock_ms: int, lost: tuple[str, ...], named: bool
-) -> TableRecord:
+def _record(was: TableState | None, now: TableState | None, *, altered: bool, named: bool) -> TableRecord:
     known = now or was
     assert known is not None
-    record = TableRecord(
+    return TableRecord(
         name=known.name,
         sentence="",
         before=was.rows if was else None,
@@ -74,20 +79,17 @@ def _record(
         was=was.name if was and now and was.name != now.name else "",
         same=_same(was, now),
         rewritten=bool(was and now and was.storage != now.storage),
+        altered=altered,
         named=named,
-        lost_columns=lost,
-        lock=lock,
-        lock_ms=lock_ms,
+        lost_columns=_lost_columns(was, now),
         bytes_before=was.size_bytes if was else None,
         bytes_after=now.size_bytes if now else None,
     )
-    return _in_words(record)
 
 
 def _in_words(table: TableRecord) -> TableRecord:
     weight, words = _weighed(table)
-    values = {**table.__dict__, "weight": weight, "sentence": f"{table.was or table.name}: {words}"}
-    return TableRecord(**values)
+    return replace(table, weight=weight, sentence=f"{table.was or table.name}: {words}")
 
 
 def _weighed(table: TableRecord) -> tuple[int, str]:
@@ -115,8 +117,14 @@ def _kept(table: TableRecord) -> str:
         return f"{rows} rows, proven untouched"
     written = ", written anew" if table.rewritten else ""
     if table.same:
-        return f"{rows} rows with the same values{written}"
+        return f"{rows} rows with the same values{', other columns' if table.altered else ''}{written}"
     return f"{rows} rows, with other values{written}{'' if table.named else _NOT_NAMED}"
+
+
+def _altered(changes: Sequence[Change]) -> set[str]:
+    """Tables of which a column is another one."""
+    columns = (change.name.removeprefix("column ") for change in changes if change.name.startswith("column "))
+    return {column.replace('"', "").rpartition(".")[0] for column in columns}
 
 
 def _same(was: TableState | None, now: TableState | None) -> bool | None:
@@ -150,11 +158,11 @@ def flavour_differences(recordings: Sequence[Recording]) -> list[str]:
         failing, words = (sqlite, "As SQLite") if sqlite.failure else (d1, "As D1")
         assert failing.failure is not None
         found.append(f"{words} it fails: {failing.failure.why}")
-    theirs = {table.name: table for table in d1.tables}
-    for table in sqlite.tables:
-        other = theirs.get(table.name)
+    ours = {table.name: table for table in sqlite.tables}
+    for table in d1.tables:  # the biggest loss first
+        other = ours.get(table.name)
         if other is not None and (table.after, table.same) != (other.after, other.same):
-            found.append(f"as SQLite {table.sentence}; as D1 {other.sentence}")
+            found.append(f"as SQLite {other.sentence}; as D1 {table.sentence}")
     if sqlite.orphans != d1.orphans:
         mine, its = sum(sqlite.orphans.values()), sum(d1.orphans.values())
         found.append(f"as SQLite {grouped(mine)} rows come to break a foreign key, as D1 {grouped(its)}")

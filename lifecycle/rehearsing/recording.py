@@ -87,12 +87,12 @@ def _recorded(
 ) -> Recording:
     slowest = sorted(notes.statements, key=lambda each: (not each.failed, -each.ms))[:MOST_STATEMENTS]
     kept = set(map(id, slowest))
-    texts = [act.sql for unit in units for act in unit.scripts]
+    texts = [act.sql for unit in units for phase in (*unit.always, *unit.phases) for act in phase.acts]
     changes = comparing.schema_changes(before.definitions, after.definitions)
     return Recording(
         flavour=manner.flavour,
         verdict="",
-        tables=tuple(judging.tables(before, after, notes.locks, texts)),
+        tables=tuple(judging.tables(before, after, notes.locks, changes, texts)),
         statements=tuple(each for each in notes.statements if id(each) in kept),
         statements_run=len(notes.statements),
         whole=tuple(dict.fromkeys(notes.whole)),

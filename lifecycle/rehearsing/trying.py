@@ -153,11 +153,14 @@ def from_nothing(run: Run, trial: Trial, origin: Origin, where: str) -> Report:
 
 
 def manners(trial: Trial, engine_name: str) -> list[Manner]:
-    """On PostgreSQL one; on SQLite as SQLite, with foreign keys as the tool has them, and as D1."""
+    """On PostgreSQL one; on SQLite as SQLite, with foreign keys as the tool has them, and as D1.
+
+    What D1's own tool has is D1; for a D1 database the other one is SQLite as it comes, without foreign keys.
+    """
     if engine_name == "postgresql":
         return [Manner(flavour="postgresql")]
     return [
-        Manner(flavour="sqlite", foreign_keys=bool(trial.foreign_keys)),
+        Manner(flavour="sqlite", foreign_keys=bool(trial.foreign_keys) and not trial.d1),
         Manner(flavour="d1", foreign_keys=True),
     ]
 

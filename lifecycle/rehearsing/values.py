@@ -23,6 +23,7 @@ class TableRecord:
     was: str = ""  # the name it had before, where it has another one now
     same: bool | None = None
     rewritten: bool = False
+    altered: bool = False  # its columns are other ones, or are defined otherwise
     named: bool = True  # whether a text names it
     lost_columns: tuple[str, ...] = ()
     lock: str = ""  # the strongest lock that was held on it, in the vendor's word
@@ -32,8 +33,9 @@ class TableRecord:
 
     @property
     def untouched(self) -> bool:
-        """Proven: the rows are the same, and nothing was written anew."""
-        return self.same is True and not self.rewritten and self.before == self.after and not self.was
+        """Proven: the rows are the same, and neither they nor the columns were written anew."""
+        same = self.same is True and self.before == self.after
+        return same and not (self.rewritten or self.altered or self.was)
 
     @property
     def lost(self) -> int:

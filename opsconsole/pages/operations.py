@@ -14,7 +14,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent, Environment, Operation, Person, Vote
 from opsconsole.operations.voting import WITHDRAWABLE, stands_for_runs
-from opsconsole.pages import drafts, looks
+from opsconsole.pages import drafts, looks, panels
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
 from opsconsole.plans import Plan
@@ -121,6 +121,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "seen": f"{operation.state}.{len(events)}.{crc32(operation.waiting_for.encode()):x}",
         "may_audit": rights_of(request).can("audit", operation),
         "afterwards": _afterwards(operation),
+        "panels": panels.panels_of(operation),
         "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,

@@ -123,6 +123,12 @@ def duration(value: float | timedelta | None) -> str:
     return f"{days} day{'s' if days != 1 else ''} {whole % 86400 // 3600} h"
 
 
+@register.filter
+def milliseconds(value: int) -> str:
+    """Milliseconds as `duration` has it."""
+    return duration(value / 1000)
+
+
 @register.filter(name="bytes")
 def size(value: float | None) -> str:
     """Bytes in binary units: `512 B`, `61.4 MiB`."""

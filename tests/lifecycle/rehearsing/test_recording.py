@@ -46,7 +46,8 @@ def test_rows_that_go_are_told_first_and_tables_that_stay_are_proven_untouched(s
 
 def test_a_new_column_changes_the_schema_and_no_earlier_value(shop: Shop) -> None:
     found = rehearse(shop, unit("ALTER TABLE orders ADD COLUMN note text DEFAULT 'none'"))
-    assert table(found, "orders").same is True
+    orders = table(found, "orders")
+    assert (orders.same, orders.altered, orders.untouched) == (True, True, False)
     added = [change for change in found.changes if change.name.startswith("column")]
     assert [(change.change, change.name.rpartition(".")[2]) for change in added] == [("added", "note")]
     assert found.fingerprint_before != found.fingerprint_after

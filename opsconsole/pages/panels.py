@@ -1,0 +1,39 @@
+"""What an app shows on the page of an operation of its kinds: what was found, or evidence for whoever decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opsconsole.models import Operation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """`content` gives what `template` shows as `told`, None where there is nothing to show.
+
+    Evidence stands below the plan, everything else above it, and comes with the end of the run.
+    """
+
+    template: str
+    content: Callable[[Operation], Any]
+    evidence: bool = False
+
+
+_PANELS: dict[str, list[Panel]] = {}
+
+
+def register_panel(kind: str, panel: Panel) -> None:
+    """Add a panel to the pages of operations of a kind."""
+    _PANELS.setdefault(kind, []).append(panel)
+
+
+def panels_of(operation: Operation) -> list[Mapping[str, Any]]:
+    """`template`, `told` and `evidence` of each panel that has something to show."""
+    told = ((panel, panel.content(operation)) for panel in _PANELS.get(operation.kind, ()))
+    return [
+        {"template": panel.template, "told": content, "evidence": panel.evidence}
+        for panel, content in told
+        if content is not None
+    ]

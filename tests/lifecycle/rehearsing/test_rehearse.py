@@ -1,0 +1,146 @@
+"""Rehearsals as operations: asked for, run by a worker, kept as evidence, demanded by policies."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from lifecycle.models import Backup, Rehearsal
+from lifecycle.rehearsing import keeping
+from opsconsole import kinds, operations
+from opsconsole.arming import arm
+from opsconsole.embedded.postgresql import folder_for
+from opsconsole.exceptions import Refused, Stale
+from opsconsole.models import AuditEvent, Operation
+from opsconsole.states import State
+from opsconsole.worker import claim
+from tests.lifecycle.migrating.conftest import Scene, on_postgres, on_sqlite  # noqa: F401
+from tests.lifecycle.test_crashes import assert_nothing_left, die_at
+from tests.opsconsole.approvals.scenes import approve, later
+from tests.support.cases import work
+
+UP = "CREATE TABLE notes (id bigint PRIMARY KEY, body text);\nDELETE FROM orders WHERE id > 150;\n"
+DOWN = "DROP TABLE notes;\n"
+
+
+@pytest.fixture(autouse=True)
+def no_programs_left(console: Any) -> Iterator[None]:
+    yield
+    shutil.rmtree(folder_for(settings.OPSCONSOLE_HOME), ignore_errors=True)
+
+
+def rehearse(scene: Scene, **given: str) -> Operation:
+    asked = operations.request("rehearse", scene.row, {"tool": scene.tool} | given, account=scene.cast.ada)
+    return work(scene.console, asked)
+
+
+def test_a_rehearsal_on_a_backup_is_evidence_of_exactly_the_same_migration(on_postgres: Scene) -> None:  # noqa: F811
+    scene = on_postgres
+    work(scene.console, operations.request("backup", scene.row, {}, account=scene.cast.ada))
+    scene.bring({"0001_notes.sql": UP, "0001_notes.down.sql": DOWN})
+    operation = rehearse(scene)
+    assert operation.state == State.SUCCEEDED, operation.failure_why
+    row = Rehearsal.objects.get(pk=operation.pk)
+    backup = Backup.objects.get()
+    assert (row.backup, row.data_at, row.held) == (backup, backup.started_at, True)
+    assert "public.orders: 200 -> 150" in operation.result["summary"]
+    back = keeping.report_of(row).recording.back
+    assert back is not None and not back.leads_back
+    assert back.differences == ("public.orders has 150 rows instead of 200",)
+    assert AuditEvent.objects.filter(type="migration.rehearsed", operation_id=operation.pk).count() == 1
+    assert not any(step.sql for step in operation.plan.steps)
+    assert UP in "".join(step.sql for step in kinds.get("rehearse").steps(operation.plan))
+    (offer,) = kinds.get("rehearse").afterwards(operation)
+    plan = operations.draft("migrate", scene.row, dict(offer.parameters), account=scene.cast.ada)
+    assert plan.parameters["rehearsal"] == operation.pk
+    assert plan.evidence["rehearsal"]["made on"].startswith(f"backup {backup.pk}, taken ")
+    effect = next(each for each in plan.effects if each.object == "public.orders")
+    assert (effect.rows_after, effect.lost) == (150, 50)
+    scene.bring({"0002_more.sql": "SELECT 1;"})
+    assert scene.plan().parameters["rehearsal"] == 0
+    assert_nothing_left(scene.console, scene.shop, operation)
+    assert scene.shop.orders() == 200
+
+
+def test_a_backup_with_another_schema_gives_way_to_a_copy_of_the_database(on_sqlite: Scene) -> None:  # noqa: F811
+    scene = on_sqlite
+    work(scene.console, operations.request("backup", scene.row, {}, account=scene.cast.ada))
+    scene.bring({"0001_notes.sql": UP})
+    scene.do()
+    scene.bring({"0002_more.sql": "ALTER TABLE notes ADD COLUMN more text;\n"})
+    with pytest.raises(Refused, match="another schema"):
+        rehearse(scene, source="backup")
+    operation = rehearse(scene)
+    assert operation.state == State.SUCCEEDED, operation.failure_why
+    row = Rehearsal.objects.get(pk=operation.pk)
+    assert row.backup is None and row.data_at is not None
+    report = keeping.report_of(row)
+    assert {each.flavour for each in report.recordings} == {"sqlite", "d1"} and report.main == "d1"
+    assert report.recording.failure is None and report.recording.lost_rows == 0
+    broken = {"0003_broken.sql": "CREATE TABLE x (id int);\n\nINSERT INTO nowhere VALUES (1);\n"}
+    scene.bring(broken)
+    failing = rehearse(scene)
+    assert failing.state == State.SUCCEEDED and "0003_broken.sql, line 3" in failing.result["summary"]
+    assert_nothing_left(scene.console, scene.shop, failing)
+
+
+def test_a_whole_folder_and_its_seed_are_tried_on_an_empty_database(on_sqlite: Scene, tmp_path: Path) -> None:  # noqa: F811
+    scene = on_sqlite
+    scene.bring({"0001_notes.sql": "CREATE TABLE notes (id INTEGER PRIMARY KEY);\n"})
+    seed = tmp_path / "seed.sql"
+    seed.write_text("INSERT INTO notes VALUES (1);")
+    given = {"mode": "fresh", "seed": str(seed), "tool": scene.tool}
+    brought = kinds.get("rehearse").bring(scene.row, given, scene.cast.ada, None)
+    operation = work(
+        scene.console, operations.request("rehearse", scene.row, brought.parameters, account=scene.cast.ada)
+    )
+    assert operation.state == State.SUCCEEDED, operation.failure_why
+    report = keeping.report_of(Rehearsal.objects.get(pk=operation.pk))
+    assert report.fresh is not None and report.fresh.failure is None
+    assert next(table.after for table in report.fresh.tables if table.name == "notes") == 1
+    missing = {change.name for change in report.drift.changes if change.name.startswith("table ")}  # type: ignore[union-attr]
+    assert missing == {"table customers", "table orders"}  # they came to be by hand
+    assert scene.plan().parameters["rehearsal"] == 0
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("point", ["rehearse.restored"])
+def test_a_rehearsal_that_is_killed_leaves_nothing_and_is_repeated(on_postgres: Scene, point: str) -> None:  # noqa: F811
+    scene = on_postgres
+    scene.bring({"0001_notes.sql": UP})
+    asked = operations.request("rehearse", scene.row, {"tool": scene.tool}, account=scene.cast.ada)
+    operation = die_at(scene.console, asked, point, "worker")
+    if operation.state == State.QUEUED:
+        assert scene.shop.leftovers() == []
+        Operation.objects.filter(pk=operation.pk).update(run_after=None)
+        work(scene.console, operation)
+    assert operation.state == State.SUCCEEDED, f"{operation.state_reason} {operation.failure_why}"
+    assert Rehearsal.objects.count() == 1
+    assert_nothing_left(scene.console, scene.shop, operation)
+
+
+def test_a_policy_demands_a_fresh_rehearsal_when_asked_and_when_armed(on_sqlite: Scene) -> None:  # noqa: F811
+    scene = on_sqlite
+    change = {"name": "migrations", "title": "m", "match": {"kinds": ["migrate"]}, "rehearsal_hours": 4}
+    change |= {"valid_minutes": 1440}
+    clauses = {"clauses": [{"role": "approvers", "count": 1}], "rehearsal_data_hours": 24}
+    operations.request_change("policy.set", change | clauses, account=scene.cast.admin)
+    scene.bring({"0001_notes.sql": UP})
+    with pytest.raises(Refused) as refused:
+        scene.ask()
+    assert refused.value.code == "not_rehearsed" and "operate rehearse" in refused.value.next_step
+    assert rehearse(scene).state == State.SUCCEEDED
+    asked = scene.ask()
+    approve(scene.cast.grace, asked)
+    with later(hours=5), pytest.raises(Refused, match="5 h old, and policies demand at most 4 h"):
+        scene.ask()
+    claimed = claim(asked.pk)
+    assert claimed is not None
+    with later(hours=5), pytest.raises(Stale, match="5 h old, and policies demand at most 4 h"):
+        arm(claimed.id, claimed.fence, {})
+    arm(claimed.id, claimed.fence, {})
