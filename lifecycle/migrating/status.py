@@ -139,19 +139,25 @@ def _line(entry: Entry, run: MigrationRun | None, label: str) -> Line:
         drift = "edited since, by the checksum in the ledger"
     elif entry.migration and state == State.APPLIED:
         drift = _drift(entry, run, label)
-        if run and run.sha256 != entry.migration.sha256:
+        if run and _edited(entry, run):
             state = State.EDITED
             sentence = f"{sentence} Its file is another one than operation {run.operation_id} applied."
     by = f"operation {run.operation_id}" if run else f"{label}, or by hand" if applied else ""
     return Line(entry=entry, state=state, sentence=sentence, drift=drift, by=by, run=run)
 
 
+def _edited(entry: Entry, run: MigrationRun) -> bool:
+    """By the console's own digest; where the tool keeps a checksum, its word counts."""
+    own = entry.row is not None and not entry.row.checksum
+    return own and entry.migration is not None and run.sha256 != entry.migration.sha256
+
+
 def _drift(entry: Entry, run: MigrationRun | None, label: str) -> str:
-    if run and entry.migration:
-        same = run.sha256 == entry.migration.sha256
-        return f"as operation {run.operation_id} applied it" if same else f"edited since operation {run.operation_id}"
     if entry.row and entry.row.checksum:
         return "as applied, by the checksum in the ledger"
+    if run:
+        edited = _edited(entry, run)
+        return f"edited since operation {run.operation_id}" if edited else f"as operation {run.operation_id} applied it"
     return f"not known: {label} keeps no checksum, and the console did not apply it"
 
 
