@@ -116,9 +116,12 @@ def status_of(engine: Engine, subject: Subject) -> Status:
 
 
 def last_runs(database: Database, tool: str) -> dict[str, MigrationRun]:
-    """By key, the last thing that the console finished with a migration, if that was to apply it."""
-    rows = MigrationRun.objects.filter(database=database, tool=tool, state=MigrationRun.State.DONE).order_by("pk")
-    last = {run.key: run for run in rows}
+    """By key, the last time that the console applied a migration, or tried to; not what was taken back since."""
+    ended = MigrationRun.objects.filter(database=database, tool=tool).exclude(state=MigrationRun.State.RUNNING)
+    last: dict[str, MigrationRun] = {}
+    for run in ended.order_by("pk"):
+        if run.direction == "up" or run.state == MigrationRun.State.DONE:  # a way back that failed took nothing back
+            last[run.key] = run
     return {key: run for key, run in last.items() if run.direction == "up"}
 
 
@@ -133,8 +136,13 @@ def validate(engine: Engine, status: Status) -> Missing:
 
 def _line(entry: Entry, run: MigrationRun | None, label: str) -> Line:
     applied = entry.row is not None and entry.state in (*DONE, State.UNKNOWN)
-    run = run if applied else None
     state, sentence, drift = entry.state, entry.sentence, ""
+    if run and run.state != MigrationRun.State.DONE:
+        if not applied:
+            ended = "failed" if run.state == MigrationRun.State.FAILED else "was lost"
+            sentence = f"{sentence} Operation {run.operation_id} tried it and {ended}: {run.error or 'it says no more'}"
+        run = None
+    run = run if applied else None
     if entry.migration and state == State.EDITED:
         drift = "edited since, by the checksum in the ledger"
     elif entry.migration and state == State.APPLIED:

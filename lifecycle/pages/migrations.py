@@ -102,7 +102,7 @@ def _beside(request: HttpRequest, database: Database, asked: Mapping[str, str]) 
         row = folders.find(database, asked["folder"])
         engine = engine_for(database)
         subject = recognise(
-            database, engine, folders.open_folder(row), tool=asked["tool"], path=asked["path"], said=str(row)
+            database, engine, folders.open_folder(row), tool=asked["tool"], path=asked["path"], said=row.name
         )
         status = status_of(engine, subject)
         missing = validate(engine, status)

@@ -74,7 +74,7 @@ class Command(ConsoleCommand):
             said, brought = options["folder"], folders.read_path(Path(options["folder"]))
         else:
             row = folders.find(database, "")
-            said, brought = str(row), folders.open_folder(row)
+            said, brought = f"{row.name} (number {row.pk})", folders.open_folder(row)
         subject = recognise(database, engine, brought, tool=options["tool"], path=options["path"], said=said)
         return engine, status_of(engine, subject)
 

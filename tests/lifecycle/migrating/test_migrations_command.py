@@ -73,10 +73,10 @@ def test_status_tells_what_is_pending_applied_and_edited(
     assert (said.code, states(said)) == (0, dict.fromkeys(applied, ("applied", unknown)))
     operation = operations.request("backup", database, {}, account=cast.ada)
     key = "20240101"
+    ran = {"database": database, "operation": operation, "tool": "dbmate", "text_sha256": "0" * 64, "began_at": now()}
     MigrationRun.objects.create(
-        database=database, operation=operation, tool="dbmate", key=key, name="20240101_notes", sha256=applied[key],
-        text_sha256="0" * 64, state="done", began_at=now(), finished_at=now(), seconds=0.5,
-    )  # fmt: skip
+        **ran, key=key, name="20240101_notes", sha256=applied[key], state="done", finished_at=now(), seconds=0.5
+    )
     assert states(say(*asked, "--json"))[key] == ("applied", f"as operation {operation.pk} applied it")
     write(repository, "20240101_notes", ONE + " -- edited")
     (repository / "db" / "migrations" / "20240102_tags.sql").unlink()
@@ -84,8 +84,13 @@ def test_status_tells_what_is_pending_applied_and_edited(
     assert said.code == 1
     assert "1 edited since, 1 unknown to the folder" in said.out
     assert f"another one than operation {operation.pk} applied" in said.out
+    write(repository, "20240103_late", TWO)
+    MigrationRun.objects.create(**ran, key="20240103", name="20240103_late", state="failed", error="table tags exists.")
+    assert f"Operation {operation.pk} tried it and failed: table tags exists." in say(*asked).out
     history = say("migrations", "history", "shop", "--json").json["runs"]
-    assert [(run["key"], run["state"], run["operation"]) for run in history] == [(key, "done", operation.pk)]
+    assert [(run["key"], run["state"], run["operation"]) for run in history] == [
+        ("20240103", "failed", operation.pk), (key, "done", operation.pk),
+    ]  # fmt: skip
 
 
 def test_validate_fails_where_a_table_is_missing_and_warns_of_an_index(
