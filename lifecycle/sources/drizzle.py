@@ -18,7 +18,6 @@ from lifecycle.sources.files import text_of
 from opsconsole.engines.scripting import Script
 from opsconsole.exceptions import Refused
 
-JOURNAL = "meta/_journal.json"
 _DIALECTS = {"postgresql": frozenset({"pg", "postgresql"}), "sqlite": frozenset({"sqlite", "turso"})}
 _CREATE = {
     "postgresql": """CREATE TABLE IF NOT EXISTS {table} (
@@ -54,7 +53,7 @@ class Drizzle(Source):
                 raise Refused(
                     "file_missing",
                     f"The journal names {path}, and the folder has no such file: Drizzle refuses to run any of them.",
-                    "Bring the file back, or take its entry out of meta/_journal.json.",
+                    "Bring the file back, or take its entry out of the journal.",
                 )
             key = drizzle_ledger.own_key(str(when), taken)
             text = text_of(folder, path)
@@ -129,7 +128,7 @@ class Drizzle(Source):
         return drizzle_ledger.forgotten(entry.row, entry.name, place, options)
 
     def configured(self, project: Folder) -> Sequence[Mapping[str, str]]:
-        return drizzle_files.configured(project)
+        return drizzle_files.configured(project, journal=True)
 
     def remarks(self, migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
         return drizzle_files.remarks(migrations, place)
@@ -138,13 +137,13 @@ class Drizzle(Source):
 def _journal(folder: Folder, place: Place) -> Iterator[tuple[str, int]]:
     """(tag, when) in the journal's own order."""
     try:
-        journal = json.loads(folder.files[JOURNAL])
+        journal = json.loads(folder.files[drizzle_files.JOURNAL])
         entries = [(each["tag"], each[_WHEN]) for each in journal["entries"]]
         dialect = journal.get("dialect", "")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(
             "journal_unreadable",
-            f"{JOURNAL} cannot be read: {type(error).__name__}.",
+            f"{drizzle_files.JOURNAL} cannot be read: {type(error).__name__}.",
             "Bring the folder that holds meta/, as drizzle-kit wrote it.",
         ) from None
     if dialect not in _DIALECTS[place.engine]:
@@ -157,7 +156,7 @@ def _journal(folder: Folder, place: Place) -> Iterator[tuple[str, int]]:
         if not isinstance(tag, str) or not isinstance(when, int):
             raise Refused(
                 "journal_unreadable",
-                f"{JOURNAL} has an entry whose tag or time is none: {tag!r}, {when!r}.",
+                f"{drizzle_files.JOURNAL} has an entry whose tag or time is none: {tag!r}, {when!r}.",
                 "Mend the entry as drizzle-kit would write it.",
             )
         yield tag, when

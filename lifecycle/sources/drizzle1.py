@@ -69,7 +69,7 @@ class Drizzle1(Source):
     together: ClassVar[bool] = True
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
-        if "meta/_journal.json" in folder.files:
+        if drizzle_files.JOURNAL in folder.files:
             raise Refused(
                 "folder_of_drizzle_0",
                 "This folder has a journal (meta/_journal.json): Drizzle 1.x refuses it until it is converted.",
@@ -140,7 +140,7 @@ class Drizzle1(Source):
         return drizzle_ledger.forgotten(entry.row, entry.name, place, options)
 
     def configured(self, project: Folder) -> Sequence[Mapping[str, str]]:
-        return drizzle_files.configured(project)
+        return drizzle_files.configured(project, journal=False)
 
     def remarks(self, migrations: Sequence[Migration], place: Place) -> list[tuple[str, str]]:
         return drizzle_files.remarks(migrations, place)

@@ -10,6 +10,7 @@ from lifecycle.sources.acts import Act
 from lifecycle.sources.base import Folder, Migration, Place
 from opsconsole.review import Dialect
 
+JOURNAL = "meta/_journal.json"  # up to 0.x only
 BREAKPOINT = "--> statement-breakpoint"
 _CONFIG = re.compile(r"drizzle[\w.-]*\.config\.(ts|mts|js|mjs|cjs|json)|drizzle\.config\.json")
 _COMMENT = re.compile(r"(?<![:\w])//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -62,8 +63,15 @@ def _stumbles(parts: Sequence[str], place: Place) -> Iterator[str]:
             )
 
 
-def configured(project: Folder) -> list[Mapping[str, str]]:
-    """`dir`, `table` and `schema` as drizzle.config.* says them in plain text; nothing of it is executed."""
+def configured(project: Folder, *, journal: bool) -> list[Mapping[str, str]]:
+    """`dir`, `table` and `schema` as drizzle.config.* says them in plain text; nothing of it is executed.
+
+    Only of folders with a journal, or only of those without one: both ages have the same configuration.
+    """
+    return [told for told in _told(project) if (f"{told['dir']}/{JOURNAL}" in project.files) == journal]
+
+
+def _told(project: Folder) -> list[Mapping[str, str]]:
     found: list[Mapping[str, str]] = []
     for path in sorted(project.files):
         if _CONFIG.fullmatch(path):

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.sources import drizzle_files
 from lifecycle.sources.base import Folder, Ledger, Place, State
+from lifecycle.sources.detection import detect
 from lifecycle.sources.drizzle import Drizzle
+from lifecycle.sources.drizzle1 import Drizzle1
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.exceptions import Refused, Usage
 from tests.lifecycle.sources.contract import APPLIED, BROKEN, ONE, PENDING, THREE, TWO, SourceContract, Target
@@ -232,12 +233,16 @@ CONFIGS = {
 
 
 def test_its_configuration_names_folder_and_ledger() -> None:
-    project = Folder(name="p", files={name: text.encode() for name, text in CONFIGS.items()})
-    assert drizzle_files.configured(project) == [
-        {"dir": "drizzle"},
-        {"dir": "drizzle", "table": "t"},
-        {"dir": "db/migrations", "table": "applied", "schema": "public"},
-    ]
+    files = {name: text.encode() for name, text in CONFIGS.items()}
+    project = Folder(name="p", files=files | {"db/migrations/meta/_journal.json": b'{"dialect": "postgresql"}'})
+    assert Drizzle1().configured(project) == [{"dir": "drizzle"}, {"dir": "drizzle", "table": "t"}]
+    said = {"table": "applied", "schema": "public"}
+    assert Drizzle().configured(project) == [{"dir": "db/migrations", **said}]
+    found = detect(project, [], PG)
+    assert (found.tool, dict(found.folder.options)) == ("drizzle", said)
+    newer = Folder(name="p", files=files | {"db/migrations/20250101000000_a/migration.sql": b""})
+    found = detect(newer, [], PG)
+    assert (found.tool, dict(found.folder.options)) == ("drizzle1", said)
 
 
 def test_a_ledger_in_another_place_is_used_and_an_unsafe_name_refused() -> None:

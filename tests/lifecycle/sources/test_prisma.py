@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from lifecycle.migrating.running import state
 from lifecycle.sources.base import Folder, Ledger, Place, State
 from lifecycle.sources.prisma import Prisma
-from opsconsole.engines.scripting import ScriptFailed
+from opsconsole.engines.scripting import Patience, ScriptFailed
 from opsconsole.exceptions import Refused
 from tests.lifecycle.sources.contract import (
     APPLIED,
@@ -226,6 +227,16 @@ def test_names_need_no_number_and_are_ordered_as_node_orders_them() -> None:
 def test_a_folder_for_another_database_is_refused(folder: Folder, place: Place, why: str) -> None:
     with pytest.raises(Refused, match=why):
         Prisma().migrations(folder, place)
+
+
+def test_it_waits_for_a_run_of_the_tool_itself(postgres: Any) -> None:
+    target = Target(url=postgres.url(postgres.create_database()), source=Prisma(), place=PG)
+    (lock,) = Prisma().locks(PG, {})
+    with target.script() as other, target.engine.script(Patience(lock=0.2)) as script:
+        state(other, lock)
+        with pytest.raises(ScriptFailed) as failed:
+            state(script, lock)
+        assert failed.value.locked
 
 
 def test_it_takes_the_tools_lock_and_its_schema() -> None:
