@@ -10,8 +10,12 @@ from collections.abc import Callable
 from tempfile import SpooledTemporaryFile
 from typing import Any, ClassVar, TypeVar
 
+from django.conf import settings
+from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http.multipartparser import MultiPartParser
+from django.utils.datastructures import MultiValueDict
 
 from lifecycle.uploads import receiving
 from lifecycle.uploads.receiving import Receiving
@@ -126,6 +130,15 @@ class IntoPieces(Taker):
         super().__init__(request)
         self.files: list[tuple[str, SpooledTemporaryFile[bytes]]] = []
         self._size = 0
+        self._parsed = False
+
+    def handle_raw_input(
+        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
+    ) -> Any:
+        if self._parsed:
+            return None
+        self._parsed = True
+        return _Counting(META, input_data, [self], encoding).parse_for(self, input_data)
 
     def new_file(self, field_name: str, file_name: str, *args: Any, **kwargs: Any) -> None:
         super().new_file(field_name, file_name, *args, **kwargs)
@@ -147,6 +160,26 @@ class IntoPieces(Taker):
     def discard(self) -> None:
         for _, file in self.files:
             file.close()
+
+
+class _Counting(MultiPartParser):
+    """Django's own, but for a form with too many files, which is told of like any other refusal."""
+
+    _post: QueryDict
+
+    def parse_for(self, taker: Taker, body: Any) -> tuple[QueryDict, MultiValueDict[str, Any]]:
+        try:
+            return self.parse()
+        except TooManyFilesSent:
+            while body.read(CHUNK):
+                pass  # so that the answer is heard
+            most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+            taker.problem = Refused(
+                "too_many_files",
+                f"More than {most} files were sent.",
+                "Choose the folder of the migrations itself, or bring the repository as an archive (git archive).",
+            )
+            return self._post, MultiValueDict()  # the CSRF token stood before the files
 
 
 Taking = TypeVar("Taking", bound=Taker)

@@ -76,6 +76,18 @@ def test_an_archive_whose_tool_is_not_clear_is_asked_about(cast: Cast, sqlite_sh
     assert "golang-migrate: 1 pending." in read(ada, f"{TAB}?folder={number}&tool=golang-migrate")
 
 
+def test_a_form_with_too_many_files_is_refused_in_words(cast: Cast, sqlite_shop: Any, settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 3
+    ada = at("ada")
+    ada.handler.enforce_csrf_checks = True
+    token = {"csrfmiddlewaretoken": str(ada.cookies["csrftoken"].value)}
+    for csrf, code in ((token, 409), ({}, 403)):
+        answer = ada.post(BRING, csrf | form({f"{number}_a.sql": "SELECT 1;" for number in range(9)}))
+        assert answer.status_code == code
+        assert ("More than 3 files were sent" in answer.content.decode()) == (code == 409)
+    assert not MigrationFolder.objects.exists()
+
+
 def test_what_cannot_be_brought_is_refused_in_words(
     console: Console, cast: Cast, sqlite_shop: Any, monkeypatch: Any, settings: Any, tmp_path: Path
 ) -> None:
