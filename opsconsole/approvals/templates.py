@@ -124,7 +124,10 @@ def _moved(target: Target, approved: Mapping[str, Any] | None) -> list[str]:
 def _is_confirmed(schedule: Schedule, change: Operation) -> bool:
     """Whether the change's sealed plan, on which people voted, says all that a run follows from."""
     said = change.plan.parameters
-    names = ("name", "version", "kind", "parameters", "match", "template", "enabled")
+    names = (
+        "name", "version", "kind", "parameters", "match", "cron", "timezone", "missed", "late_minutes", "blackouts",
+        "enabled", "template",
+    )  # fmt: skip
     return (
         change.plan.digest == change.digest
         and said.get("action") == "schedule.set"

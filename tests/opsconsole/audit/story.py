@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from opsconsole import arming, audit, operations
 from opsconsole.clock import now
-from opsconsole.models import Account, Database, Operation
+from opsconsole.models import Account, Database, Operation, Schedule
+from opsconsole.scheduling import due
 from opsconsole.states import State
 from opsconsole.transitions import move
 from tests.opsconsole.approvals.scenes import approve
@@ -27,6 +29,16 @@ def armed(operation: Operation, fence: int = 7) -> Operation:
     move(operation, State.RUNNING, fence=fence, started_at=now())
     arming.arm(operation.pk, fence, {})
     return move(operation, State.SUCCEEDED)
+
+
+def ran_by_schedule(cast: Cast) -> Operation:
+    """Scrubs of savings are approved once by grace, with their schedule, and one has run."""
+    wanted = {"name": "scrubs", "kind": "scrub", "databases": "savings", "cron": "0 3 * * *"}
+    asked = acting(cast.ada, lambda: operations.request_change("schedule.set", wanted, account=cast.ada))
+    assert acting(cast.grace, lambda: approve(cast.grace, asked)).state == "succeeded"
+    schedule, savings = Schedule.objects.get(name="scrubs"), Database.objects.get(name="savings")
+    assert due._begin(schedule, savings, now(), timedelta()) == 1
+    return armed(Operation.objects.get(standing=asked), fence=9)
 
 
 def live(cast: Cast) -> None:

@@ -22,7 +22,7 @@ from opsconsole.states import State
 from opsconsole.transitions import move
 from opsconsole.verify_audit import Approvals, Needs, Place, Report, verify_export
 from tests.opsconsole.approvals.scenes import approve, raw_vote
-from tests.opsconsole.audit.story import acting, armed, asked
+from tests.opsconsole.audit.story import acting, armed, asked, ran_by_schedule
 from tests.support.console import Console
 from tests.support.people import Cast
 from tests.support.tampering import guards_off
@@ -779,6 +779,7 @@ def test_a_consoles_own_history_is_sound(office: Cast, console: Console) -> None
     assert acting(office.grace, lambda: approve(office.grace, one)).state == "queued"
     armed(one)
     armed(asked(office.ada, "sandbox"), fence=8)
+    ran_by_schedule(office)
     wanted = {"login": "ada", "role": "approvers", "owner_group": "default"}
     change = acting(office.admin, lambda: operations.request_change("membership.add", wanted, account=office.admin))
     assert acting(office.linus, lambda: approve(office.linus, change)).state == "succeeded"

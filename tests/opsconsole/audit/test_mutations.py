@@ -35,11 +35,12 @@ from opsconsole.models import (
     Person,
     Policy,
     Schedule,
+    ScheduleSlot,
     Vote,
 )
 from opsconsole.plans import canonical_json
 from opsconsole.verify_audit import Report
-from tests.opsconsole.audit.story import live
+from tests.opsconsole.audit.story import live, ran_by_schedule
 from tests.support.people import Cast
 from tests.support.rows import only_on_sqlite
 from tests.support.tampering import forge_chain, guards_off
@@ -157,6 +158,24 @@ def test_no_column_of_the_log_changes_unseen(kept: Path) -> None:
 @only_on_sqlite
 def test_no_column_of_what_decides_changes_unseen(kept: Path) -> None:
     assert unseen_of_all(kept, RULES) == out_of_reach(RULES)
+
+
+@only_on_sqlite
+def test_nothing_of_a_run_that_was_approved_once_changes_unseen(office: Cast, tmp_path: Path) -> None:
+    run, copy = ran_by_schedule(office), tmp_path / "kept.log"
+    schedule, slot = Schedule.objects.get(name="scrubs"), ScheduleSlot.objects.get(operation=run)
+    audit.checkpoint(force=True)
+    shutil.copyfile(checkpoints.anchors_path(), copy)
+    assert audit.verify(anchors=copy, approvals=True).findings == []
+    with guards_off():
+        assert set(unseen(copy, schedule)) == OUT_OF_REACH[Schedule]
+        for row, change in (
+            (run, {"standing": None}), (run, {"standing": Operation.objects.earliest("id")}),
+            (slot, {"operation": None}), (slot, {"state": "refused"}),
+        ):  # fmt: skip
+            with undone():
+                type(row)._default_manager.filter(pk=row.pk).update(**change)
+                assert found(copy), change
 
 
 @only_on_sqlite

@@ -94,6 +94,11 @@ def row_is_edited_past_the_guards(people: Any) -> None:
         Schedule.objects.filter(name="scrubs").update(parameters={"source": "savings"})
 
 
+def it_is_made_to_run_more_often(people: Any) -> None:
+    with guards_off():
+        Schedule.objects.filter(name="scrubs").update(late_minutes=9000)
+
+
 def template_is_widened_past_the_guards(people: Any) -> None:
     row = Schedule.objects.get(name="scrubs")
     with guards_off():
@@ -115,6 +120,7 @@ WAITS: dict[Callable[[Any], None], str] = {
     database_became_another: "savings has another identity than was approved",
     environment_is_another: "savings has another environment than was approved",
     row_is_edited_past_the_guards: "The schedule is not what was confirmed",
+    it_is_made_to_run_more_often: "The schedule is not what was confirmed",
     template_is_widened_past_the_guards: "The schedule is not what was confirmed",
     it_is_handed_to_another_change: "The schedule is not what was confirmed",
 }
