@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 
 from opsconsole import audit, system, triggers
+from opsconsole.celery import app
 from opsconsole.clock import now
 from opsconsole.models import WorkerHost
 from opsconsole.posture import Level
@@ -65,7 +66,7 @@ def test_events_that_wait_too_long_for_their_seal_are_told(office: Office, monke
 
 
 def test_a_broker_that_does_not_answer_is_no_disaster(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(system.app.conf, "broker_url", "redis+socket:///nowhere/at/all.sock")
+    monkeypatch.setattr(app.conf, "broker_url", "redis+socket:///nowhere/at/all.sock")
     assert "start when a ticker next looks" in sentences("broker", Level.WATCH)[0]
 
 
