@@ -166,6 +166,15 @@ class SourceContract:
         after = target.ledger(folder)
         assert after.exists and after.digest == target.ledger(folder).digest != before.digest
 
+    def test_a_ledger_says_which_units_are_done(self, target: Target) -> None:
+        folder = self.folder(ONE, TWO, THREE)
+        units = target.units(folder)
+        for number in range(len(units) + 1):
+            ledger = target.ledger(folder)
+            assert [target.source.landed(unit, ledger) for unit in units] == [n < number for n in range(len(units))]
+            if number < len(units):
+                target.do(units[number])
+
     def test_a_failing_second_file_leaves_what_the_tool_leaves(self, target: Target) -> None:
         folder = self.folder(ONE, BROKEN, THREE)
         with pytest.raises(ScriptFailed, match="nowhere"):
