@@ -40,6 +40,7 @@ class MigrateKind(Kind):
     mutates = True
     repeatable = False
     gated = True
+    compares = False
     deadline_seconds = 24 * 3600
 
     def plan(self, request: Request) -> Plan:

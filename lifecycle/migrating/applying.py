@@ -218,7 +218,8 @@ def _stopped(plan: Plan, given: Given, progress: Progress, code: str, why: str) 
     )
     stands = reporting.stands(given, progress.done)
     next_step = reporting.next_after(plan, progress.safety)
-    return StoppedPartway(code, f"{why} {stands}", next_step, data=facts | {"summary": f"{stands} {why}"})
+    told = " ".join([why, stands, *progress.alerts])
+    return StoppedPartway(code, told, next_step, data=facts | {"summary": stands})
 
 
 _WRITTEN = "the ledger {} has been written since this was planned"

@@ -95,7 +95,8 @@ def confirmation(announced: Announced) -> Confirmation | None:
 
 
 def _named(text: str, live: Live, fates: dict[str, _Fate], created: list[str]) -> None:
-    if made := _CREATED.match(text):
+    made = _CREATED.match(text)
+    if made and not live.full_names(_bare(made[1])):
         created.append(_bare(made[1]))
     for form in _CHANGED:
         if found := form.match(text):

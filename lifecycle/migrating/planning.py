@@ -144,8 +144,8 @@ def _summary(kind: str, subject: Subject, chosen: Sequence[Migration]) -> str:
         return (
             f"{subject.database.name}: {what} taken back by {'its' if number == 1 else 'their'} own way back ({label})."
         )
-    what = f"migration {last}" if number == 1 else f"{number} migrations, up to {last}"
-    return f"{subject.database.name} has {what} applied, as {label} would apply it."
+    what = f"migration {last} applied" if number == 1 else f"{number} migrations applied, up to {last}"
+    return f"{subject.database.name} has {what}, exactly as {label} does it."
 
 
 def _remarks(subject: Subject, seen: Seen, chosen: Sequence[Migration]) -> list[str]:

@@ -21,14 +21,12 @@ def names(plan: Plan) -> dict[str, str]:
 
 
 def stands(given: Given, done: int) -> str:
-    """`Applied 2 of 3; 0003_x was not.`"""
+    """`Applied 2 of 3, up to 0002_x.`"""
     total = len(given.units)
     word = "Taken back" if given.units and given.units[0].direction == "down" else "Applied"
     if done == 0:
         return f"{word} 0 of {total}."
-    last, following = given.units[done - 1], given.units[done:]
-    rest = f"; {following[0].title} and what follows was not done" if following else ""
-    return f"{word} {done} of {total}, up to {last.migrations[-1]}{rest}."
+    return f"{word} {done} of {total}, up to {given.units[done - 1].migrations[-1]}."
 
 
 def refused(unit: Unit, error: ScriptFailed) -> str:

@@ -49,12 +49,14 @@ class Look:
     reached: bool = False  # its first act, so that the ledger's table is there
     touched: bool = False  # an act has run that no rollback takes back
     announced: bool = False
+    ledgers: frozenset[str] = frozenset()  # names of the ledger's own table
 
     def rows(self) -> dict[str, list[int | None]]:
-        """Rows before and after by table."""
+        """Rows before and after by table, the ledger left out."""
         if self.before is None or self.after is None:
             return {}
-        return {name: [was, now] for name, (was, now, _) in self.before.after(self.after).items()}
+        found = self.before.after(self.after).items()
+        return {name: [was, now] for name, (was, now, _) in found if name.lower() not in self.ledgers}
 
 
 @dataclass
@@ -139,9 +141,9 @@ class Watcher:
             return
         look.after = counting.count(self.script)
         ours = counting.alone_with(self.script) if look.alone else frozenset[int]()
-        own = self._ledger_names()
+        look.ledgers = self._ledger_names()
         found = counting.shrunk(look.before, look.after, ours=ours)
-        look.shrunk = [loss for loss in found if loss.table.lower() not in own]
+        look.shrunk = [loss for loss in found if loss.table.lower() not in look.ledgers]
 
     def again(self, unit: Unit, act: Act, error: ScriptFailed) -> bool:
         """Whether a text that met a lock is tried again by itself: outside a transaction, and surely without effect."""
@@ -166,10 +168,10 @@ class Watcher:
         self.announce(unit)
         self.look.announced = True
 
-    def _ledger_names(self) -> set[str]:
+    def _ledger_names(self) -> frozenset[str]:
         """The ledger's own table, whose rows come and go with migrations."""
         table = self._ledger_table.lower()
-        return {table, table.rpartition(".")[2], f"public.{table}"}
+        return frozenset({table, table.rpartition(".")[2], f"public.{table}"})
 
     def _ledger(self) -> Ledger:
         ledger = self.given.ledger(self.script)

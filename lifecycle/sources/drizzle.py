@@ -42,7 +42,6 @@ class Drizzle(Source):
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
     foreign_keys: ClassVar[bool | None] = None  # libsql's client, which drizzle-kit prefers, switches them off
     together: ClassVar[bool] = True
-    in_order: ClassVar[bool] = True
 
     def migrations(self, folder: Folder, place: Place) -> tuple[Migration, ...]:
         found: list[Migration] = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 
+from opsconsole import kinds
 from opsconsole.exceptions import Cancelled, OpsError, Refused, Stale, TargetProblem, Usage
 from opsconsole.models import Operation
 from opsconsole.plans import Effect, Plan
@@ -147,7 +148,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _effects(plan: Plan) -> str:
-    if plan.confirmation is None:
+    if plan.confirmation is None or not kinds.get(plan.kind).compares:
         rows = [(e.object, e.action, *_counts(e), e.note) for e in plan.effects]
         return table(("object", "effect", "rows now", "rows after", ""), rows)
     headings = ("object", "effect", "rows now", "rows after", "lost", "set back", "newest now", "newest after", "")

@@ -13,7 +13,10 @@ from opsconsole.models import AuditEvent, Operation
 from opsconsole.plans import Effect, Plan, Step
 from opsconsole.states import State
 
-VERBS = {"replaced": "replace", "removed": "remove", "created": "create", "changed": "change"}
+VERBS = {
+    "replaced": "replace", "removed": "remove", "created": "create", "changed": "change", "emptied": "empty",
+    "reduced": "delete from",
+}  # fmt: skip
 FREEZING = {State.RUNNING, State.CANCELLING, State.RECOVERING}
 
 
@@ -114,6 +117,11 @@ def act_of(plan: Plan) -> str:
 def steps_of(plan: Plan) -> tuple[Step, ...]:
     """The plan's steps with their exact bytes, wherever its kind keeps them."""
     return kinds.get(plan.kind).steps(plan) if plan.targets else plan.steps
+
+
+def is_compared(plan: Plan) -> bool:
+    """Whether its losses are told like those of a restore: what is only there now, and what is set back."""
+    return plan.confirmation is not None and kinds.get(plan.kind).compares
 
 
 def settings_of(plan: Plan) -> dict[str, Any]:

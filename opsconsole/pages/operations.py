@@ -97,6 +97,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "steps": looks.steps_of(plan),
         "frame": _strictest(plan),
         "effects": effects,
+        "compared": looks.is_compared(plan),
         "touching": any(row.effect.action != "read" for row in effects),
         "lost": looks.lost_rows(effects),
         "evidence": looks.facts_of(_shown_evidence(plan)),

@@ -147,6 +147,7 @@ def _preview(plan: Plan, kind: kinds.Kind) -> dict[str, Any]:
     return {
         "plan": plan,
         "effects": effects,
+        "compared": looks.is_compared(plan),
         "lost": looks.lost_rows(effects),
         "evidence": looks.facts_of(plan.evidence),
         "requirement": approvals.requirement_for(kind, plan.targets, at=now()),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -10,12 +13,13 @@ import pytest
 
 from lifecycle import posture
 from lifecycle.models import Backup, MigrationRun
-from opsconsole import kinds
+from opsconsole import kinds, operations
 from opsconsole.exceptions import Refused
 from opsconsole.models import AuditEvent
 from opsconsole.states import State
 from tests.lifecycle.migrating.conftest import Scene
-from tests.support.cases import work
+from tests.support.cases import runners_of, stopped_at, work
+from tests.support.registering import register
 
 NOTES = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);\n"
 FILL = "INSERT INTO notes (body) VALUES ('one');\n"
@@ -77,9 +81,9 @@ def test_the_first_failure_stops_with_what_the_tool_would_leave(on_sqlite: Scene
 def test_rows_that_nobody_announced_are_rolled_back(on_sqlite: Scene) -> None:
     """A trigger takes rows of a table that no file names."""
     scene = on_sqlite
-    scene.bring({"0001_a.sql": f"{NOTES}CREATE TRIGGER t AFTER INSERT ON notes BEGIN DELETE FROM orders; END;\n"})
-    assert scene.do().state == State.SUCCEEDED
-    scene.bring({"0002_fill.sql": FILL})
+    with sqlite3.connect(scene.shop.path) as db:
+        db.executescript(f"{NOTES}CREATE TRIGGER t AFTER INSERT ON notes BEGIN DELETE FROM orders; END;")
+    scene.bring({"0001_fill.sql": FILL})
     operation = scene.do()
     assert (operation.state, operation.failure_code) == (State.FAILED, "unannounced_loss")
     assert "orders would have 0 rows instead of 200" in operation.failure_why
@@ -127,8 +131,7 @@ def test_the_last_ones_are_taken_back_by_their_own_way(on_postgres: Scene) -> No
     )  # fmt: skip
     applied = scene.do(tool="sqlx")
     assert applied.state == State.SUCCEEDED, applied.failure_why
-    (offer,) = kinds.get("migrate").afterwards(applied)[:1] or [None]
-    assert offer is None or offer.kind == "rollback"
+    assert kinds.get("migrate").afterwards(applied) == ()  # both were the first: there is nothing to go back to
     operation = scene.do("rollback", tool="sqlx")
     assert operation.state == State.SUCCEEDED, operation.failure_why
     assert rows(scene, "SELECT version FROM _sqlx_migrations") == [(1,)]
@@ -153,3 +156,34 @@ def test_a_busy_table_is_waited_for_and_an_invalid_index_is_told_of(on_postgres:
     assert operation.state == State.FAILED and "lock timeout" in operation.failure_why
     assert operation.failure_why.endswith("nothing was changed.")
     assert any("trying again" in line.text for line in operation.lines.all())
+
+
+def test_a_folder_of_this_machine_is_brought_and_a_protected_database_keeps_its_backup(
+    on_sqlite: Scene, tmp_path: Path
+) -> None:
+    scene = on_sqlite
+    (tmp_path / "repository" / "migrations").mkdir(parents=True)
+    (tmp_path / "repository" / "migrations" / "0001_notes.sql").write_text(NOTES)
+    errand = kinds.get("migrate").bring(scene.row, {"folder": str(tmp_path / "repository")}, scene.cast.ada, None)
+    plan = scene.plan(**errand.parameters, backup="no")
+    assert plan.parameters["path"] == "migrations" and "folder" not in plan.parameters
+    assert [step.title for step in plan.steps] == ["Apply 0001_notes.sql"]
+    register("twin", scene.shop.url, environment="production")
+    with pytest.raises(Refused) as refused:
+        scene.plan(**errand.parameters, backup="no")
+    assert refused.value.code == "backup_needed"
+
+
+def test_cancelling_stops_between_two_migrations_and_says_what_stays(on_sqlite: Scene) -> None:
+    scene = on_sqlite
+    scene.bring({"0001_notes.sql": NOTES, "0002_fill.sql": FILL})
+    operation = scene.ask()
+    worker = stopped_at(scene.console, operation, "migrate.between")
+    operations.cancel(operation, account=scene.cast.ada)
+    for pid in runners_of(operation):
+        os.kill(pid, signal.SIGCONT)
+    worker.wait(60)
+    operation.refresh_from_db()
+    assert (operation.state, operation.failure_code) == (State.FAILED, "cancelled")
+    assert "Applied 1 of 2" in operation.failure_why and states()[0] == "done"
+    assert rows(scene, "SELECT count(*) FROM notes") == [(0,)]

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lifecycle.migrating import counting, effects
+from lifecycle.migrating import counting, effects, selecting
 from lifecycle.migrating.counting import Counted
 from lifecycle.migrating.findings import _in_turn, _Text
 from lifecycle.migrating.patience import Limits, leaves_nothing
 from lifecycle.migrating.rehearsals import Rehearsed
 from lifecycle.sources.acts import Act, Phase, Unit
+from lifecycle.sources.base import Entry, Migration, Row, State
 from opsconsole.engines.structure import ForeignKey, Structure
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import OpsError, Usage
 from opsconsole.review import Dialect, Live, review
 
 KEY = ForeignKey(
@@ -104,3 +105,32 @@ def test_a_unit_is_all_or_nothing_only_with_its_ledger_in_the_same_transaction()
     ]
     for phases, whole in shapes:
         assert Unit(title="", migrations=("1",), phases=phases).atomic is whole
+
+
+def entry(name: str, state: State, *, row: bool = False) -> Entry:
+    made = Migration(key=name, name=name, path=name, text="")
+    return Entry(state=state, sentence="", migration=made, row=Row(key=name) if row else None)
+
+
+LINES = [
+    entry("0001_a", State.APPLIED, row=True), entry("0002_b", State.APPLIED, row=True), entry("0003_c", State.PENDING),
+    entry("0004_d", State.UNDONE, row=True), entry("0005_e", State.PENDING),
+]  # fmt: skip
+
+
+def test_migrations_are_meant_by_name_or_how_it_begins() -> None:
+    def names(**given: str) -> list[str]:
+        return [each.name for each in selecting.pending(LINES, **given)]
+
+    assert names() == ["0003_c", "0004_d", "0005_e"]
+    assert (names(to="0004"), names(only="0005_e")) == (["0003_c", "0004_d"], ["0005_e"])
+    wrong = [({"to": "0001_a"}, "not_pending"), ({"only": "9"}, "unknown_migration")]
+    wrong += [({"to": "000"}, "unknown_migration"), ({"to": "0003", "only": "0003"}, "two_ends")]
+    for given, code in wrong:
+        with pytest.raises(OpsError) as refused:
+            names(**given)
+        assert refused.value.code == code
+    assert [each.name for each in selecting.applied(LINES)] == ["0002_b"]
+    assert [each.name for each in selecting.applied(LINES, to="0001")] == ["0002_b"]
+    with pytest.raises(OpsError):
+        selecting.applied(LINES, to="0002_b")
