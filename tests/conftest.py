@@ -18,8 +18,13 @@ from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer, S3Server
 from tests.support.tools import Tools, installed
 
-# These look at the same rows through pages and commands; `--console-db postgresql` runs them there as well.
-ONE_BACKEND_IS_ENOUGH = ("tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running")
+# These look at the same rows through pages and commands, or at databases that are managed (whichever database the
+# console's own is); `--console-db postgresql` runs them there as well.
+ONE_BACKEND_IS_ENOUGH = (
+    "tests.opsconsole.pages", "tests.opsconsole.commands", "tests.opsconsole.running", "tests.opsconsole.test_demo",
+    "tests.opsconsole.test_engine_contract", "tests.opsconsole.databases.test_data",
+    "tests.opsconsole.databases.test_import_export", "tests.opsconsole.databases.test_tables_in_the_admin",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
