@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from django.db import connection
 from tests.support.console import Console, Template, fresh_console
 from tests.support.people import PASSWORD, Cast, assemble, close_bootstrap
 from tests.support.servers import Pooler, PostgresServer
-from tests.support.tools import Tools, lay_wrangler, local_d1
 from tests.support.turns import TABLES
 
 
@@ -103,18 +101,3 @@ def test_a_subprocess_is_part_of_the_same_console(console: Console) -> None:
 def test_the_cast_can_log_in(cast: Cast) -> None:
     assert cast.ada.check_password(PASSWORD)
     assert not cast.mallory.person.memberships.exists()
-
-
-def test_prisma_and_wrangler_run_without_a_network(tools: Tools, postgres: PostgresServer, tmp_path: Path) -> None:
-    """The two that call out and need care to start; drizzle-kit and dbmate just run."""
-    folder, database = tmp_path / "prisma", postgres.create_database()
-    (folder / "0001_first").mkdir(parents=True)
-    (folder / "migration_lock.toml").write_text('provider = "postgresql"\n')
-    (folder / "0001_first" / "migration.sql").write_text("CREATE TABLE a (t text DEFAULT ';'); CREATE TABLE b (i int);")
-    ran = tools.prisma(folder, postgres.url(database), "deploy")
-    rows = "SELECT migration_name, finished_at IS NOT NULL FROM _prisma_migrations"
-    assert (ran.code, postgres.rows(rows, database)) == (0, [("0001_first", True)]), ran.text
-    lay_wrangler(tmp_path / "worker", {"0001_first.sql": "CREATE TABLE a (id int);\n"})
-    ran = tools.wrangler_apply(tmp_path / "worker")
-    with sqlite3.connect(local_d1(tmp_path / "worker")) as connection:
-        assert connection.execute("SELECT name FROM d1_migrations").fetchall() == [("0001_first.sql",)], ran.text
