@@ -36,6 +36,11 @@ class Token(NamedTuple):
     start: int
     end: int
 
+    @property
+    def word(self) -> str:
+        """In capitals, as keywords are compared: no letter beyond ASCII is part of one."""
+        return self.text.upper() if self.text.isascii() else self.text
+
 
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _PLAIN = r"'[^']*+(?:''[^']*+)*+'"

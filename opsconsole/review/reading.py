@@ -161,7 +161,7 @@ class Reader:
 def _word(token: Token) -> str:
     match token.kind:
         case Kind.WORD:
-            return token.text.upper()
+            return token.word
         case Kind.NAME:
             return '"' + token.text
         case Kind.STRING:

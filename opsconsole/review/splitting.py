@@ -76,20 +76,20 @@ def _postgresql_pieces(text: str) -> Iterator[_Cut]:
 
 def _body_depth(taken: list[Token], body: int) -> int:
     """How deep we are in the body of a routine in SQL's own form, after the last token."""
-    word = taken[-1].text.upper()
+    word = taken[-1].word
     if body:
         return body + (word == "CASE") - (word == "END")
-    begins = word == "ATOMIC" and len(taken) > 2 and taken[-2].text.upper() == "BEGIN"
+    begins = word == "ATOMIC" and len(taken) > 2 and taken[-2].word == "BEGIN"
     return int(begins and _ROUTINE.match(_head(taken)) is not None)
 
 
 def _head(taken: list[Token]) -> str:
-    return "".join(f"{token.text.upper()} " for token in taken[:8])
+    return "".join(f"{token.word} " for token in taken[:8])
 
 
 def _data_end(text: str, taken: list[Token], at: int) -> int:
     """Where the lines end that COPY FROM STDIN reads, 0 for any other statement."""
-    words = [token.text.upper() for token in taken if token.kind is Kind.WORD]
+    words = [token.word for token in taken if token.kind is Kind.WORD]
     if not words or words[0] != "COPY" or "STDIN" not in words:
         return 0
     end = _DATA_END.search(text, at)
@@ -129,7 +129,7 @@ def _sqlite_pieces(text: str, dialect: Dialect) -> Iterator[_Cut]:
 
 
 def _ends_trigger(taken: list[Token]) -> bool:
-    return len(taken) > 1 and taken[-1].text.upper() == "END" and taken[-2].text == ";"
+    return len(taken) > 1 and taken[-1].word == "END" and taken[-2].text == ";"
 
 
 def _with_shell_commands(text: str, dialect: Dialect) -> Iterator[Token]:

@@ -90,6 +90,11 @@ def test_what_never_ends_in_postgresql_is_unknown(source):
     assert review(source, PG).worst == Severity.UNKNOWN
 
 
+def test_a_keyword_has_ascii_letters_only():
+    source = "CREATE TR\u0131GGER t AFTER INSERT ON a BEGIN SELECT 1; DROP TABLE b;"
+    assert len(texts(source, LITE)) == 2
+
+
 def test_places_point_into_the_source():
     source = "\ufeff-- first\n\n  SELECT 1 ; ;;\n/* two */ SELECT\n 2"
     found = split(source, PG)
