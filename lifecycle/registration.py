@@ -10,11 +10,13 @@ from lifecycle.encryption.changes import AddRecipient, RetireRecipient
 from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, REHEARSALS, RULES
 from lifecycle.kinds.backup import BackupKind
 from lifecycle.kinds.copy import CopyKind
+from lifecycle.kinds.doctor import DoctorKind
 from lifecycle.kinds.expire import ExpireKind
 from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.migrate import MigrateKind
 from lifecycle.kinds.reapply import ReapplyKind
 from lifecycle.kinds.rehearse import RehearseKind
+from lifecycle.kinds.resolve import ResolveKind
 from lifecycle.kinds.restore import RestoreKind
 from lifecycle.kinds.rollback import RollbackKind
 from lifecycle.kinds.undo import UndoKind
@@ -46,7 +48,7 @@ def register_all() -> None:
     rules.add(guards.every)
     for kind in (
         BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
-        MigrateKind(), RollbackKind(), RehearseKind(),
+        MigrateKind(), RollbackKind(), RehearseKind(), DoctorKind(), ResolveKind(),
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()

@@ -32,7 +32,7 @@ class Given:
     @property
     def subject(self) -> str:
         """Of the precondition `ledger`."""
-        return json.dumps([self.tool, dict(self.options)], sort_keys=True)
+        return subject_of(self.tool, self.options)
 
     def ledger(self, script: Script) -> Ledger:
         return self.source.ledger(script, self.place, self.options)
@@ -41,6 +41,11 @@ class Given:
         """How many of the units, from the first on, the ledger says are done."""
         flags = [self.source.landed(unit, ledger) for unit in self.units]
         return flags.index(False) if False in flags else len(flags)
+
+
+def subject_of(tool: str, options: Mapping[str, str]) -> str:
+    """Of the precondition `ledger`: whose ledger, under which options."""
+    return json.dumps([tool, dict(options)], sort_keys=True)
 
 
 def given(plan: Plan, engine: Engine) -> Given:

@@ -59,7 +59,7 @@ def look(engine: Engine, subject: Subject) -> Seen:
 def refuse(subject: Subject, seen: Seen) -> None:
     """Raise Refused when the tool itself would run nothing now, in its words, with where to look."""
     for code, why, next_step in subject.source.refusals(seen.entries, seen.ledger)[:1]:
-        raise Refused(code, why, f"{next_step} See also `manage.py migrations status {subject.database.name}`.")
+        raise Refused(code, why, f"{next_step} Or ask the doctor: `manage.py operate doctor {subject.database.name}`.")
 
 
 def compose(
@@ -106,7 +106,7 @@ def compose(
         risk=risk,
         risk_reasons=reasons,
         evidence=_evidence(subject, seen, announced, rehearsed, live),
-        way_back=ways_back.words(kind, subject, units, chosen, _last_backup(subject.database)),
+        way_back=ways_back.words(kind, subject, units, chosen, last_backup(subject.database)),
         confirmation=effects.confirmation(announced),
     )
 
@@ -206,7 +206,7 @@ def _steps(
 def _evidence(
     subject: Subject, seen: Seen, announced: Announced, rehearsed: Rehearsed | None, live: Live
 ) -> dict[str, Any]:
-    backup = _last_backup(subject.database)
+    backup = last_backup(subject.database)
     ledger, applied = seen.ledger, len(seen.ledger.rows)
     known = f"{ledger.table} has {applied} row{'s' * (applied != 1)}"
     return {
@@ -226,5 +226,5 @@ def _rehearsal(rehearsed: Rehearsed | None) -> Mapping[str, Any] | str:
     return {"tried on a copy": told, **rehearsed.facts}
 
 
-def _last_backup(database: Database) -> Backup | None:
+def last_backup(database: Database) -> Backup | None:
     return Backup.objects.good().filter(database=database).order_by("-started_at").first()

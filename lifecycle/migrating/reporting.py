@@ -14,6 +14,13 @@ from lifecycle.sources.base import Ledger
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.plans import Plan
 
+_DONE = {
+    "up": ("Applied", "applied to"),
+    "down": ("Taken back", "taken back on"),
+    "none": ("Marked", "marked as applied on"),
+    "forget": ("Marked", "marked as not applied on"),
+}
+
 
 def names(plan: Plan) -> dict[str, str]:
     """What people call each migration of a plan, by its key."""
@@ -23,7 +30,7 @@ def names(plan: Plan) -> dict[str, str]:
 def stands(given: Given, done: int) -> str:
     """`Applied 2 of 3, up to 0002_x.`"""
     total = len(given.units)
-    word = "Taken back" if given.units and given.units[0].direction == "down" else "Applied"
+    word = _DONE[given.units[0].direction][0] if given.units else "Applied"
     if done == 0:
         return f"{word} 0 of {total}."
     return f"{word} {done} of {total}, up to {given.units[done - 1].migrations[-1]}."
@@ -47,7 +54,7 @@ def left(unit: Unit, ledger: Ledger) -> str:
 def next_after(plan: Plan, safety: Backup | None) -> str:
     """What to do after a run that stopped."""
     name = plan.target().database
-    doctor = f"See what is half done: `manage.py migrations status {name}`. Mend the file, then ask again"
+    doctor = f"See what is half done: `manage.py operate doctor {name}`. Mend the file, then ask again"
     return (
         f"{doctor}; or restore safety backup {safety.pk}, which holds what was there before."
         if safety
@@ -106,6 +113,6 @@ def summary(plan: Plan, given: Given, alerts: Sequence[str]) -> str:
     called = list(names(plan).values())
     several = len(called) != 1
     what = f"{len(called)} migrations are" if several else f"Migration {called[0]} is"
-    down = bool(given.units) and given.units[0].direction == "down"
-    said = f"{what} {'taken back on' if down else 'applied to'} {plan.target().database}."
+    done = _DONE[given.units[0].direction if given.units else "up"][1]
+    said = f"{what} {done} {plan.target().database}."
     return f"{said} {len(alerts)} alert{'s' * (len(alerts) != 1)}: {' '.join(alerts)}" if alerts else said

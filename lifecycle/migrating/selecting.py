@@ -16,7 +16,7 @@ def pending(entries: Sequence[Entry], *, to: str = "", only: str = "") -> list[M
         raise Usage("two_ends", "to= and only= cannot both be given.", "Give one of them.")
     waiting = [entry.migration for entry in entries if entry.state in RUNNABLE and entry.migration]
     if to or only:
-        wanted = _named(entries, to or only)
+        wanted = named(entries, to or only)
         if wanted.migration not in waiting:
             raise Refused("not_pending", f"{wanted.name} is not pending: {wanted.sentence}", "Leave it out.")
         place = waiting.index(wanted.migration)
@@ -53,7 +53,7 @@ def applied(entries: Sequence[Entry], *, to: str = "") -> list[Entry]:
         )
     if not to:
         return done[-1:]
-    wanted = _named(entries, to)
+    wanted = named(entries, to)
     if wanted not in done:
         raise Refused("not_applied", f"{wanted.name} is not applied: {wanted.sentence}", "Name one that is; it stays.")
     behind = done[done.index(wanted) + 1 :]
@@ -64,7 +64,7 @@ def applied(entries: Sequence[Entry], *, to: str = "") -> list[Entry]:
     return behind[::-1]
 
 
-def _named(entries: Sequence[Entry], wanted: str) -> Entry:
+def named(entries: Sequence[Entry], wanted: str) -> Entry:
     """The entry of that name or key, or the only one that begins so."""
     same = [entry for entry in entries if wanted in (entry.name, entry.key)]
     found = same or [entry for entry in entries if entry.name.startswith(wanted) or entry.key.startswith(wanted)]

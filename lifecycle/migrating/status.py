@@ -26,9 +26,9 @@ NEXT = {
     State.APPLIED: "",
     State.PENDING: "Rehearse it, then apply it.",
     State.EDITED: "Put the file back as it was applied; a wanted change belongs into a new migration.",
-    State.HALF: "Look at what it left; then finish it and mark it as applied, or take it back and forget it.",
+    State.HALF: "Ask the doctor how far it came; then finish it, take it back, or mark it.",
     State.SKIPPED: "Give its content a new migration behind the newest one, or mark it if its effect is there already.",
-    State.UNKNOWN: "Bring the folder that has its file, or forget its row if nothing of it is there.",
+    State.UNKNOWN: "Bring the folder that has its file, or mark it as not applied if nothing of it is there.",
     State.UNDONE: "Apply it again when it is wanted.",
 }
 

@@ -54,3 +54,11 @@ def restoring(backup: Backup | None) -> str:
     """How long a restore takes, as measured."""
     measured = drills.words_for(backup) if backup else ""
     return measured or "a time that nobody has measured: no drill has restored a backup of it"
+
+
+def of_resolution(backup: Backup | None) -> str:
+    """How a ledger that was set right is set back."""
+    return (
+        "Set it right again the other way. The safety backup holds everything as it was; restoring takes "
+        f"{restoring(backup)}, and what was written since is lost then."
+    )

@@ -70,7 +70,7 @@ class Unit:
     phases: tuple[Phase, ...]
     failed: tuple[Phase, ...] = ()
     always: tuple[Phase, ...] = ()
-    direction: str = "up"  # up, down, or none for changes of the ledger alone
+    direction: str = "up"  # up, down, none where the ledger is told of it alone, forget where it is told the opposite
 
     @property
     def atomic(self) -> bool:

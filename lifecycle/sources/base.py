@@ -193,8 +193,11 @@ class Source(ABC):
 
     def landed(self, unit: Unit, ledger: Ledger) -> bool:
         """Whether a ledger that was read later says that a unit is done; asked about a run that was lost."""
+        keys = set(unit.migrations)
+        if unit.direction == "forget":
+            return not keys & {row.key for row in ledger.rows if not row.undone}
         there = {row.key for row in ledger.rows if not (row.failed or row.undone)}
-        return not there & set(unit.migrations) if unit.direction == "down" else set(unit.migrations) <= there
+        return not there & keys if unit.direction == "down" else keys <= there
 
     def passed_over(self, chosen: Sequence[Migration], entries: Sequence[Entry]) -> list[Migration]:
         """Pending ones that the tool would never look at again once the chosen ones, and not they, are applied."""

@@ -141,7 +141,7 @@ class GolangMigrate(Source):
     def landed(self, unit: Unit, ledger: Ledger) -> bool:
         at, dirty = _current(ledger), bool(ledger.rows and ledger.rows[0].failed)
         versions = [int(key) for key in unit.migrations]
-        return not dirty and (at < min(versions) if unit.direction == "down" else at >= max(versions))
+        return not dirty and (at < min(versions) if unit.direction in ("down", "forget") else at >= max(versions))
 
     def locks(self, place: Place, options: Mapping[str, str]) -> tuple[Act, ...]:
         """Its advisory lock, under the name that its command uses and under the one of programs that embed it."""

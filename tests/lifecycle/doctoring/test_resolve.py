@@ -1,0 +1,112 @@
+"""The doctor and what sets a ledger right, for real: prisma's failed row on SQLite, applied by hand on PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import psycopg
+import pytest
+
+from opsconsole import kinds, operations
+from opsconsole.exceptions import Refused
+from opsconsole.states import State
+from tests.lifecycle.migrating.conftest import Scene
+from tests.support.cases import work
+
+FIRST = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);\n"
+HALF = (
+    "ALTER TABLE notes ADD COLUMN extra TEXT;\nCREATE INDEX notes_body ON notes (body);\n"
+    "INSERT INTO nowhere VALUES (1);\n"
+)
+MENDED = HALF.replace("nowhere VALUES", "notes (id) VALUES")
+
+
+def failed_halfway(scene: Scene) -> Scene:
+    """A second migration of Prisma that fails at its last statement, and leaves what stands before it."""
+    scene.tool = "prisma"
+    scene.bring({"migration_lock.toml": 'provider = "sqlite"\n', "0001_first/migration.sql": FIRST})
+    # the shop has tables already: what it has is taken as a first migration that somebody made by hand
+    (sql,) = ["\n".join(f"{text};" for (text,) in shop_schema(scene))]
+    scene.bring({"0000_shop/migration.sql": sql})
+    assert run(scene, "resolve", do="baseline", migration="0000_shop").state == State.SUCCEEDED
+    assert scene.do().state == State.SUCCEEDED
+    scene.bring({"0002_half/migration.sql": HALF})
+    assert scene.do().failure_code == "migration_failed"
+    return scene
+
+
+def shop_schema(scene: Scene) -> list[tuple[str]]:
+    with sqlite3.connect(scene.shop.path) as db:
+        return db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'").fetchall()
+
+
+def run(scene: Scene, kind: str, **settings: str) -> Any:
+    return scene.do(kind, **settings)
+
+
+def doctor(scene: Scene) -> Any:
+    asked = operations.request("doctor", scene.row, {"tool": scene.tool}, account=scene.cast.ada)
+    done = work(scene.console, asked)
+    assert done.state == State.SUCCEEDED, done.failure_why
+    return done
+
+
+def tables(scene: Scene) -> set[str]:
+    with sqlite3.connect(scene.shop.path) as db:
+        return {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE name LIKE '%notes%'")}
+
+
+def test_what_failed_halfway_is_found_and_taken_back(on_sqlite: Scene) -> None:
+    scene = failed_halfway(on_sqlite)
+    examined = doctor(scene)
+    (found,) = examined.result["diagnoses"]
+    assert (found["name"], found["at"], found["of"]) == ("0002_half", 2, 3)
+    assert examined.result["sentence"] == "0002_half is half applied at statement 2 of 3."
+    finish, undo = kinds.get("doctor").afterwards(examined)
+    assert (finish.parameters["do"], undo.parameters["do"], undo.parameters["at"]) == ("finish", "undo", "2")
+    plan = scene.plan("resolve", **{name: undo.parameters[name] for name in ("do", "migration", "at")})
+    assert f"operation {examined.pk}" in plan.evidence["the doctor"] and plan.confirmation is None
+    assert "DROP INDEX notes_body" in kinds.get("resolve").steps(plan)[1].sql
+    assert run(scene, "resolve", do="undo", migration="0002_half", at="2").state == State.SUCCEEDED
+    assert tables(scene) == {"notes"}
+    assert doctor(scene).result["diagnoses"] == []
+    scene.bring({"0002_half/migration.sql": MENDED})
+    assert scene.do().state == State.SUCCEEDED
+
+
+def test_what_failed_halfway_is_finished_from_there_and_a_claim_without_proof_is_a_risk(on_sqlite: Scene) -> None:
+    scene = failed_halfway(on_sqlite)
+    scene.bring({"0002_half/migration.sql": MENDED})
+    claim = scene.plan("resolve", do="applied", migration="0002_half")
+    assert claim.risk == "high" and "Nobody has proven" in claim.risk_reasons[0]
+    done = run(scene, "resolve", do="finish", migration="0002_half", at="2")
+    assert done.state == State.SUCCEEDED, done.failure_why
+    with sqlite3.connect(scene.shop.path) as db:
+        assert db.execute("SELECT count(*) FROM notes").fetchone() == (1,)
+    with pytest.raises(Refused) as refused:
+        scene.plan()
+    assert refused.value.code == "nothing_pending"
+
+
+def test_what_somebody_applied_by_hand_is_marked(on_postgres: Scene) -> None:
+    """As Ignition's pipeline does, which runs files through psql and never writes sqlx's ledger."""
+    scene = on_postgres
+    scene.tool = "sqlx"
+    with psycopg.connect(scene.shop.url, autocommit=True) as db:
+        db.execute("CREATE SCHEMA kept; ALTER TABLE orders SET SCHEMA kept; ALTER TABLE customers SET SCHEMA kept")
+        db.execute("DROP SCHEMA kept CASCADE")
+        db.execute(FIRST)
+    scene.bring({"0001_notes.sql": FIRST, "0002_more.sql": "CREATE TABLE more (id integer);\n"})
+    examined = doctor(scene)
+    (found,) = examined.result["diagnoses"]
+    assert (found["name"], found["verdict"], found["ways"]) == ("0001_notes", "all of it is there", ["applied"])
+    done = run(scene, "resolve", do="applied", migration=found["name"])
+    assert done.state == State.SUCCEEDED, done.failure_why
+    assert done.result["summary"].startswith("Migration 0001_notes is marked as applied on")
+    applied = scene.do()
+    assert applied.state == State.SUCCEEDED, applied.failure_why
+    with psycopg.connect(scene.shop.url) as db:
+        rows = db.execute("SELECT version, success FROM _sqlx_migrations ORDER BY version").fetchall()
+    assert rows == [(1, True), (2, True)]
+    assert doctor(scene).result["diagnoses"] == []
