@@ -9,6 +9,7 @@ from lifecycle.rehearsing.values import Change
 from opsconsole.engines.surveying import Survey, TableState
 
 MOST_NAMED = 20
+MOST_SHOWN = 2000  # characters of a definition
 
 
 def schema_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
@@ -16,11 +17,12 @@ def schema_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[
     found = []
     for name in sorted({*before, *after}):
         if name not in before:
-            found.append(Change(name=name, change="added", after=after[name]))
+            found.append(Change(name=name, change="added", after=after[name][:MOST_SHOWN]))
         elif name not in after:
-            found.append(Change(name=name, change="removed", before=before[name]))
+            found.append(Change(name=name, change="removed", before=before[name][:MOST_SHOWN]))
         elif before[name] != after[name]:
-            found.append(Change(name=name, change="changed", before=before[name], after=after[name]))
+            was, now = (definition[:MOST_SHOWN] for definition in (before[name], after[name]))
+            found.append(Change(name=name, change="changed", before=was, after=now))
     return found
 
 

@@ -50,7 +50,8 @@ def verdict(recording: Recording) -> str:
     failure = recording.failure
     if failure is not None:
         where = f"{failure.migration}, line {failure.line}" if failure.migration and failure.line else failure.migration
-        return f"It fails{f' in {where}' if where else ''}: {failure.why}"
+        rows = f" ({failure.in_the_way})" if failure.in_the_way else ""
+        return f"It fails{f' in {where}' if where else ''}: {failure.why}{rows}"
     losing = [table for table in recording.tables if table.weight]
     parts = []
     if losing:

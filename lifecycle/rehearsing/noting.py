@@ -18,6 +18,7 @@ from opsconsole.engines.sqlite.script import statements
 from opsconsole.engines.surveying import Held
 
 SHOWN = 300  # characters of a statement
+MOST_OF_FAILING = 4000  # of the one that failed
 NOBODY = "the ledger"
 
 
@@ -60,7 +61,7 @@ class Notes:
             )
         )
         if failed is not None:
-            self.fail(failed, line, shown)
+            self.fail(failed, line, text.strip()[:MOST_OF_FAILING])
 
     def fail(self, error: ScriptFailed, line: int = 0, text: str = "") -> None:
         """Note the first failure; a later one comes of the first."""

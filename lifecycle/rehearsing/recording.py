@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lifecycle.migrating.running import Watch, execute
-from lifecycle.rehearsing import comparing, d1, judging
+from lifecycle.rehearsing import comparing, d1, judging, violations
 from lifecycle.rehearsing.noting import Notes, Noting, NotingPostgres, NotingSqlite
 from lifecycle.rehearsing.values import Back, Recording
 from lifecycle.sources.acts import Unit
@@ -66,6 +66,8 @@ def _attempt(engine: Engine, units: Sequence[Unit], manner: Manner) -> Notes:
                 execute(noting, d1.as_batch(unit) if manner.flavour == "d1" else unit, watch)
         except ScriptFailed as error:
             notes.fail(error)
+        if notes.failure is not None:
+            notes.failure = replace(notes.failure, in_the_way=violations.words(script, notes.failure))
     return notes
 
 

@@ -64,6 +64,7 @@ class Failure:
     text: str
     why: str
     code: str = ""
+    in_the_way: str = ""  # how many rows are, where the statement tells what it demands of them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,6 +123,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "may_audit": rights_of(request).can("audit", operation),
         "afterwards": _afterwards(operation),
         "panels": panels.panels_of(operation),
+        "lacking": _lacking(operation, plan, tally.requirement) if operation.state in OPEN else [],
         "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,
@@ -196,6 +197,11 @@ def _afterwards(operation: Operation) -> tuple[kinds.Afterwards, ...]:
     if not (operation.state == State.SUCCEEDED or partway) or operation.database is None:
         return ()
     return kinds.get(operation.kind).afterwards(operation)
+
+
+def _lacking(operation: Operation, plan: Plan, requirement: approvals.Requirement) -> list[tuple[str, str, str]]:
+    """What would end it as stale if it started now."""
+    return kinds.get(operation.kind).evidence_problems(plan, requirement.demand) if plan.targets else []
 
 
 def _may_ask_again(request: HttpRequest, operation: Operation) -> bool:

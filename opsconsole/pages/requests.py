@@ -144,13 +144,15 @@ def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpRes
 
 def _preview(plan: Plan, kind: kinds.Kind) -> dict[str, Any]:
     effects = looks.effects_of(plan)
+    requirement = approvals.requirement_for(kind, plan.targets, at=now())
     return {
         "plan": plan,
         "effects": effects,
         "compared": looks.is_compared(plan),
         "lost": looks.lost_rows(effects),
         "evidence": looks.facts_of(plan.evidence),
-        "requirement": approvals.requirement_for(kind, plan.targets, at=now()),
+        "requirement": requirement,
+        "lacking": kind.evidence_problems(plan, requirement.demand),
     }
 
 

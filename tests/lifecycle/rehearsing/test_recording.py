@@ -110,6 +110,31 @@ def test_postgresql_tells_locks_rewrites_and_why_a_text_is_timed_as_a_whole(post
     assert found.invalid_indexes == ("public.i",)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("CREATE UNIQUE INDEX i ON orders (customer_id)", "200 rows of orders share their customer_id"),
+        ("CREATE UNIQUE INDEX i ON orders (customer_id) WHERE id <= 20", "20 rows of orders share their customer_id"),
+    ],
+)
+def test_rows_that_are_in_the_way_are_counted(shop: Shop, text: str, told: str) -> None:
+    found = rehearse(shop, unit(f"{text};"))
+    assert found.failure is not None and found.failure.in_the_way == told
+    assert told in found.verdict
+
+
+def test_postgresql_counts_nulls_and_lost_references(postgres: Any) -> None:
+    shop = PostgresShop.make(postgres)
+    rehearse(shop, unit("UPDATE orders SET cents = NULL WHERE id <= 7; ALTER TABLE orders ADD boss bigint DEFAULT 99;"))
+    for text, told in (
+        ("ALTER TABLE orders ALTER COLUMN cents SET NOT NULL", "7 rows of orders have no cents"),
+        ("ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (boss) REFERENCES customers (id)",
+         "200 rows of orders refer to nothing in customers"),
+    ):  # fmt: skip
+        found = rehearse(shop, unit(text))
+        assert found.failure is not None and found.failure.in_the_way == told
+
+
 REBUILD = (
     "PRAGMA foreign_keys=OFF;\n"
     "CREATE TABLE new_people (id INTEGER PRIMARY KEY, name TEXT);\n"

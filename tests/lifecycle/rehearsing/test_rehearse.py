@@ -20,6 +20,7 @@ from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from opsconsole.worker import claim
 from tests.lifecycle.migrating.conftest import Scene, on_postgres, on_sqlite  # noqa: F401
+from tests.lifecycle.pages.test_migrations_page import at, read
 from tests.lifecycle.test_crashes import assert_nothing_left, die_at
 from tests.opsconsole.approvals.scenes import approve, later
 from tests.support.cases import work
@@ -134,9 +135,21 @@ def test_a_policy_demands_a_fresh_rehearsal_when_asked_and_when_armed(on_sqlite:
     with pytest.raises(Refused) as refused:
         scene.ask()
     assert refused.value.code == "not_rehearsed" and "operate rehearse" in refused.value.next_step
-    assert rehearse(scene).state == State.SUCCEEDED
+    ada = at("ada")
+    preview = f"/databases/shop/request/migrate/plan/?tool={scene.tool}&backup=no"
+    assert "exactly this was not rehearsed" in read(ada, preview)
+    rehearsal = rehearse(scene)
+    assert rehearsal.state == State.SUCCEEDED
+    page = read(ada, f"/operations/{rehearsal.pk}/")
+    assert "What the rehearsal found" in page and "orders: 200 -&gt; 150" in page
+    assert "1 table proven untouched" in page and "column notes.body" in page
+    assert "exactly this was not rehearsed" not in read(ada, preview)
     asked = scene.ask()
+    assert "The rehearsal of exactly this" in (page := read(ada, asked.get_absolute_url()))
+    assert f"Operation {rehearsal.pk}</a>" in page and "stale by now" not in page
     approve(scene.cast.grace, asked)
+    with later(hours=5):
+        assert "It would be stale by now" in read(at("ada"), f"/operations/{asked.pk}/live/?seen=")
     with later(hours=5), pytest.raises(Refused, match="5 h old, and policies demand at most 4 h"):
         scene.ask()
     claimed = claim(asked.pk)
