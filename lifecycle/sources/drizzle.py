@@ -86,7 +86,7 @@ class Drizzle(Source):
                     "Find out which migration the row is of, and give it that entry's time from the journal.",
                 )
             )
-        return found
+        return found + _rewritten(entries)
 
     def passed_over(self, chosen: Sequence[Migration], entries: Sequence[Entry]) -> list[Migration]:
         keys, newest = {each.key for each in chosen}, max((each.facts[_WHEN] for each in chosen), default=0)
@@ -205,8 +205,8 @@ def _entry(migration: Migration, row: Row | None, newest: int | None) -> Entry:
     if newest is None or when > newest:
         said = "Not applied yet."
         if row:
-            said = "Its text was applied under another time, and Drizzle will run it again: the journal was rewritten."
-        return Entry(state=State.PENDING, sentence=said, migration=migration)
+            said = "Its text was applied under another time, and Drizzle would run it again: the journal was rewritten."
+        return Entry(state=State.PENDING, sentence=said, migration=migration, row=row)
     if row:
         said = "Applied under another time: the journal was rewritten since."
         return Entry(state=State.APPLIED, sentence=said, migration=migration, row=row)
@@ -215,6 +215,21 @@ def _entry(migration: Migration, row: Row | None, newest: int | None) -> Entry:
         f" of the newest applied one ({_told(newest)})."
     )
     return Entry(state=State.SKIPPED, sentence=said, migration=migration)
+
+
+def _rewritten(entries: Sequence[Entry]) -> list[Refusal]:
+    """Why files whose very text was applied before are not run again, although Drizzle would do so."""
+    again = [entry.name for entry in entries if entry.state is State.PENDING and entry.row]
+    if not again:
+        return []
+    return [
+        (
+            "would_run_again",
+            f"The very text of {', '.join(again)} was applied under another time: the journal was rewritten, and"
+            " Drizzle would run it again.",
+            "Mark it as applied, which writes a row of its new time; or bring the journal back as it was.",
+        )
+    ]
 
 
 def _told(milliseconds: int) -> str:
