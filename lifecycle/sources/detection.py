@@ -41,13 +41,13 @@ class Unclear(Refused):
     """A question: give `parameter` one of `choices` (value, what it means)."""
 
     def __init__(self, code: str, why: str, parameter: str, choices: Sequence[tuple[str, str]]) -> None:
-        listed = "; ".join(
-            f"{parameter}={value} ({label})" if label else f"{parameter}={value}" for value, label in choices
-        )
-        super().__init__(code, why, f"Say which: {listed}.")
+        told = [f"{parameter}={value}" + (f" ({label})" if label else "") for value, label in choices[:_TOLD]]
+        more = f"; and {len(choices) - _TOLD} more" if len(choices) > _TOLD else ""
+        super().__init__(code, why, f"Say which: {'; '.join(told)}{more}.")
         self.parameter, self.choices = parameter, tuple(choices)
 
 
+_TOLD = 12  # choices that a sentence lists
 _UNSUPPORTED: dict[str, Unsupported] = {}
 _NONE = "Bring the tool's own folder, or a repository that has it, and say path= and tool= when it is not recognised."
 

@@ -101,9 +101,10 @@ class Plain(Keyed):
 
 
 def _phase(path: str, text: str, key: str, place: Place, act: Act) -> Phase:
-    statements.require_own_transaction(path, text, place, NO_TRANSACTION)
-    acts = (Act(sql=text, script=True, migration=key), act)
-    return Phase(transaction=text.split("\n", 1)[0].strip() != NO_TRANSACTION, acts=acts)
+    transaction = text.split("\n", 1)[0].strip() != NO_TRANSACTION
+    if transaction:
+        statements.require_own_transaction(path, text, place, NO_TRANSACTION)
+    return Phase(transaction=transaction, acts=(Act(sql=text, script=True, migration=key), act))
 
 
 def _files(folder: Folder) -> Iterator[numbered.File]:

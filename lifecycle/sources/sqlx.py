@@ -105,7 +105,7 @@ class Sqlx(Keyed):
         self, pending: Sequence[Migration], ledger: Ledger, place: Place, options: Mapping[str, str]
     ) -> tuple[Unit, ...]:
         for migration in pending:
-            statements.require_own_transaction(migration.path, migration.text, place, NO_TRANSACTION)
+            _require_sound(migration.path, migration.text, place)
         return tuple(
             Unit(
                 title=f"Apply {migration.name}",
@@ -127,7 +127,7 @@ class Sqlx(Keyed):
 
     def down(self, entry: Entry, ledger: Ledger, place: Place, options: Mapping[str, str]) -> Unit:
         migration, text = numbered.way_back(entry, ledger)
-        statements.require_own_transaction(migration.down_path, text, place, NO_TRANSACTION)
+        _require_sound(migration.down_path, text, place)
         acts = (
             Act(sql=text, script=True, migration=migration.key),
             self.deleted(migration.key, options),
@@ -180,6 +180,11 @@ def checksum(text: str) -> str:
 def lock_of(database: str) -> int:
     """The key of the advisory lock that sqlx takes for a database of that name."""
     return _LOCK * zlib.crc32(database.encode())
+
+
+def _require_sound(path: str, text: str, place: Place) -> None:
+    if not text.startswith(NO_TRANSACTION):
+        statements.require_own_transaction(path, text, place, NO_TRANSACTION)
 
 
 def _files(folder: Folder) -> Iterator[numbered.File]:

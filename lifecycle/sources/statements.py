@@ -31,12 +31,11 @@ def code(text: str, dialect: Dialect = Dialect.SQLITE) -> Iterator[Found]:
 
 
 def require_own_transaction(path: str, text: str, place: Place, marker: str = "") -> None:
-    """Raises Refused for a text that begins or ends transactions, unless its marker says that it runs in none.
+    """Raises Refused for a text that begins or ends transactions, where its tool runs it inside one.
 
     It would end the one around it: what it did before would stay, whatever becomes of the rest and of its row.
+    `marker` is what lets a file of that tool run in none.
     """
-    if marker and text.startswith(marker):
-        return
     for found in code(text, Dialect(place.engine)):
         first = found.words[0]
         if first in _BEGINNING or (first in _ENDING and "TO" not in found.words[:3]) or _prepares(found.words):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.sources.base import Folder, Place, State
+from lifecycle.sources.base import Folder, Ledger, Place, State
 from lifecycle.sources.plain import Plain
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.exceptions import Refused
@@ -57,6 +57,20 @@ class TestPlain(SourceContract):
         folder = folder_of(**{"1_a": ONE, "2_b": alone[target.place.engine]})
         target.apply(folder)
         assert target.states(folder) == [State.APPLIED] * 2
+
+
+def test_a_text_that_ends_its_transaction_is_refused_unless_it_runs_in_none() -> None:
+    place, none = Place(engine="postgresql", database="x"), Ledger(table="t", exists=False)
+    for text, taken in (
+        (f"-- no-transaction, perhaps\n{ONE}COMMIT;", False),
+        (f"-- no-transaction\n{ONE}COMMIT;", True),
+    ):
+        files = Plain().migrations(folder_of(**{"1_a": text}), place)
+        if taken:
+            assert not Plain().apply(files, none, place, {})[0].phases[0].transaction
+        else:
+            with pytest.raises(Refused, match=r"1_a\.sql has COMMIT in line 3"):
+                Plain().apply(files, none, place, {})
 
 
 def test_two_files_of_one_number_are_refused() -> None:

@@ -101,7 +101,13 @@ class TestWrangler(SourceContract):
         listed = tools.wrangler(tmp_path / "ours", "migrations", "list", "DB", "--local")
         assert (listed.code, "No migrations to apply!" in listed.text) == (0, True), listed.text
 
-    @pytest.mark.parametrize("second", [BROKEN, f"{TWO}SELECT 1"], ids=["failing", "without its semicolon"])
+    @pytest.mark.parametrize(
+        "second",
+        [
+            pytest.param(BROKEN, id="failing"),
+            pytest.param(f"{TWO}SELECT 1", id="without its semicolon", marks=pytest.mark.nightly),
+        ],
+    )
     def test_wrangler_stops_where_ours_stops(self, target: Target, tools: Tools, tmp_path: Path, second: str) -> None:
         folder = self.folder(ONE, second, THREE)
         lay_wrangler(tmp_path / "theirs", {name: data.decode() for name, data in folder.files.items()})
