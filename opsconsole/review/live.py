@@ -52,7 +52,12 @@ class Live:
     def is_small(self, name: str) -> bool:
         """Whether the table is known to be so small that a lock on it is held for a moment."""
         rows, size = self.rows_of(name), self.bytes_of(name)
-        return rows is not None and rows <= SMALL_ROWS and (size or 0) <= SMALL_BYTES
+        relations = self.structure.relations if self.structure else {}
+        if any(full in relations and relations[full].partitioned for full in self.full_names(name)):
+            return False  # its rows, and its bytes, are those of its parts
+        if rows is None and size is None:
+            return False
+        return (rows or 0) <= SMALL_ROWS and (size or 0) <= SMALL_BYTES
 
     def emptied_with(self, name: str, *, truncated: bool = False) -> list[ForeignKey]:
         """References through which rows of other tables go, or lose a value, when rows of `name` are deleted.

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from opsconsole.engines.structure import Relation, Structure
 from opsconsole.plans import canonical_json
-from opsconsole.review import Dialect, Review, Severity, review
+from opsconsole.review import Dialect, Live, Review, Severity, review
 from tests.opsconsole.review.targets import LIVE
 
 PG, D1 = Dialect.POSTGRESQL, Dialect.D1
@@ -70,6 +71,26 @@ def test_a_delete_of_more_than_a_tenth_is_destructive(hit, severity):
 def test_a_large_share_of_a_tiny_table_is_a_warning():
     known = replace(LIVE[PG], matching={1: 8})
     assert review("DELETE FROM tags WHERE label = 'a'", PG, known).worst == Severity.WARNING
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "partitioned", "severity"),
+    [
+        (None, 8192, False, Severity.WARNING),  # never counted, but it has no room for many
+        (12, None, False, Severity.WARNING),
+        (None, None, False, Severity.LOCKING),
+        (None, 1 << 30, False, Severity.LOCKING),
+        (12, 1 << 30, False, Severity.LOCKING),
+        (None, 0, True, Severity.LOCKING),  # its parts hold the rows
+    ],
+)
+def test_a_lock_on_a_small_table_is_a_warning(rows, size, partitioned, severity):
+    table = Relation(schema="public", name="t", fields=(), partitioned=partitioned)
+    known = Live(
+        rows={"public.t": rows}, size_bytes={"public.t": size}, structure=Structure(relations={"public.t": table})
+    )
+    (found,) = review("CREATE INDEX idx_t_a ON t (a)", PG, known).findings
+    assert found.severity == severity
 
 
 def test_concurrently_is_a_finding_only_where_the_tool_has_a_transaction():
