@@ -22,9 +22,9 @@ from opsconsole.templatetags.console import clock
 TARGET_AGE = timedelta(hours=24)  # how old the newest good backup of a protected database may be
 TARGET_AGE_OTHERS = timedelta(days=7)
 DRILL_AGE = timedelta(days=30)  # how old the last drill of a protected database may be
-MIGRATING = ("migrate", "rollback")
+MIGRATING = ("migrate", "rollback", "resolve")
 ENDED = (State.SUCCEEDED, State.FAILED)
-ALERTS_TOLD = timedelta(days=30)
+MIGRATIONS_TOLD = timedelta(days=30)
 DAMAGE_TOLD = timedelta(days=30)  # how long an older backup that turned out to be damaged is told of
 
 
@@ -164,15 +164,16 @@ def read_migrations(databases: Sequence[Database]) -> dict[int, list[Line]]:
 
 
 def _migrated(row: Operation) -> Line | None:
-    alerts, words = row.result.get("alerts") or [], f"Look at operation {row.pk}"
+    if row.finished_at is None or now() - row.finished_at > MIGRATIONS_TOLD:
+        return None
+    alerts, left = row.result.get("alerts") or [], row.result.get("not_done") or ["what follows"]
     told: dict[str, Any] = {"topic": "migrations", "at": row.finished_at, "link": row.get_absolute_url()}
+    told["link_text"] = f"Look at operation {row.pk}"
     if row.state == State.FAILED:
-        done, of = row.result.get("applied", 0), row.result.get("of", 0)
-        sentence = f"The last {kinds.noun(row.kind)} stopped after {done} of {of}: {row.failure_why}"
-        return Line(level=Level.BAD, sentence=sentence, link_text=words, **told)
-    if alerts and row.finished_at and now() - row.finished_at < ALERTS_TOLD:
-        return Line(level=Level.WATCH, sentence=alerts[0], link_text=words, **told)
-    return None
+        where = f"after {row.result.get('applied', 0)} of {row.result.get('of', 0)}"
+        sentence = f"The last {kinds.noun(row.kind)} stopped {where}: {left[0]} was not done."
+        return Line(level=Level.BAD, sentence=sentence, **told)
+    return Line(level=Level.WATCH, sentence=alerts[0], **told) if alerts else None
 
 
 def read_copies(databases: Sequence[Database]) -> dict[int, list[Line]]:

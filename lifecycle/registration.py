@@ -104,6 +104,7 @@ def _declare_pages() -> None:
         recipients,
         rehearsals,
         retention,
+        runs,
         stores,
         uploads,
         versions,

@@ -84,6 +84,9 @@ class MigrateKind(Kind):
     ) -> tuple[tuple[str, str], ...]:
         return material.suggestions(parameter, database)
 
+    def instead(self, database: Database) -> tuple[Afterwards, ...]:
+        return material.invitation(database)
+
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:
         if name == "ledger":
             return ledgers.digest(engines["target"], subject)

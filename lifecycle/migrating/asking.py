@@ -52,7 +52,7 @@ COMMON = (BACKUP, LOCK_WAIT, LOCK_TRIES, TIMEOUTS)
 def refuse_bad(request: Request) -> None:
     """Raise Usage for a number or limits that are none."""
     patience.Limits.read(request.parameters["timeouts"])
-    for name, most in (("lock_wait", 600), ("lock_tries", 100)):
+    for name, most in (("lock_wait", 300), ("lock_tries", 100)):
         value = request.parameters[name]
         if not value.isdecimal() or not 1 <= int(value) <= most:
             raise Usage("bad_value", f"{value!r} is no value of {name}.", f"Write a number from 1 to {most}.")

@@ -13,7 +13,7 @@ from lifecycle.models import MigrationFolder
 from lifecycle.sources import base
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Usage
-from opsconsole.kinds import Errand, Request
+from opsconsole.kinds import Afterwards, Errand, Request
 from opsconsole.models import Account, Database
 
 OFFERED = 20
@@ -57,6 +57,13 @@ def suggestions(parameter: str, database: Database) -> tuple[tuple[str, str], ..
         ("", "the one that was brought last"),
         *((str(row.pk), f"{row.name}, {row.files} files, {row.received_at:%Y-%m-%d %H:%M} UTC") for row in rows),
     )
+
+
+def invitation(database: Database) -> tuple[Afterwards, ...]:
+    """Where folders are brought and stand beside the ledger."""
+    where = f"/databases/{database.name}/migrations/"
+    sentence = "Is the folder not here yet, or do you want to see first how it stands?"
+    return (Afterwards(sentence=sentence, link=where, link_text="Look at the migrations"),)
 
 
 def _tools(database: Database) -> list[base.Source]:

@@ -15,6 +15,7 @@ from lifecycle.sources.base import Ledger
 from opsconsole.engines.scripting import Script, ScriptFailed
 from opsconsole.exceptions import Moved, OperationFailed, Stale
 from opsconsole.kinds import Run
+from opsconsole.plans import USUAL_GROWTH
 
 TELL_SECONDS = 2.0
 TIMEOUT = "57014"
@@ -33,9 +34,9 @@ class Rules:
         return bool({table.lower(), table.lower().rpartition(".")[2]} & self.guarded)
 
     def allow(self, loss: Shrunk) -> bool:
-        """Whether the plan has announced that so many rows of a table go."""
+        """Whether the plan has announced that so many rows of a table go, or by now a few more of them."""
         most = self.announced.get(loss.table, 0)
-        return most is None or loss.lost <= most
+        return most is None or loss.lost <= most or (most > 0 and USUAL_GROWTH.allows(most, loss.lost))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +19,7 @@ from lifecycle.migrating.expecting import Missing
 from lifecycle.migrating.recognising import recognise
 from lifecycle.migrating.status import DONE, RUNNABLE, Line, Status, status_of, validate
 from lifecycle.models import MigrationFolder, MigrationRun
+from lifecycle.pages.runs import changed
 from lifecycle.sources.base import State
 from lifecycle.sources.detection import Unclear
 from lifecycle.uploads import streaming
@@ -60,7 +61,7 @@ def migrations_tab(request: HttpRequest, database: Database) -> Mapping[str, Any
         found = _beside(request, database, asked)
     return {
         "folders": rows,
-        "runs": [(run, _changed(run)) for run in runs],
+        "runs": [(run, changed(run)) for run in runs],
         "can_bring": rights_of(request).can("request", database),
         "days": settings.FOLDER_DAYS,
         "roots": [str(root) for root in settings.OPSCONSOLE_ROOTS],
@@ -158,11 +159,6 @@ def _told(missing: Missing) -> dict[str, Any]:
         "there": there if expected else "",
         "unread": missing.unread,
     }
-
-
-def _changed(run: MigrationRun) -> Sequence[tuple[str, int | None, int | None]]:
-    """The tables whose rows a run changed in number: (table, before, after)."""
-    return [(table, before, after) for table, (before, after) in sorted(run.rows.items()) if before != after]
 
 
 register_tab(
