@@ -6,7 +6,8 @@ transaction; telling the workers happens after it.
 
 from opsconsole.operations.confirming import Typed
 from opsconsole.operations.ending import cancel, settle
-from opsconsole.operations.requesting import Carried, Prepared, draft, prepare, request, request_change, retry, submit
+from opsconsole.operations.recording import Carried
+from opsconsole.operations.requesting import Prepared, draft, prepare, request, request_change, retry, submit
 from opsconsole.operations.voting import approve, reject, withdraw
 from opsconsole.parameters import clean
 
