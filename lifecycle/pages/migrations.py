@@ -115,36 +115,63 @@ def _beside(request: HttpRequest, database: Database, asked: Mapping[str, str]) 
         return {"folder": row, "problem": question, "choices": choices}
     except OpsError as problem:
         return {"folder": row, "problem": problem}
-    return {"folder": row, "standing": status, "missing": _told(missing), "lines": _lines(request, row, status)}
+    may = frozenset(kind.name for kind in verbs_for(rights_of(request), database))
+    offers = Offers(row, status, may)
+    return {
+        "folder": row,
+        "standing": status,
+        "missing": _told(missing),
+        "lines": [(line, *SIGNS[line.state], offers.of_line(line)) for line in status.lines],
+        "acts": offers.of_all(missing),
+    }
 
 
 def _given(asked: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _lines(request: HttpRequest, row: MigrationFolder, status: Status) -> list[tuple[Line, str, str, Act | None]]:
-    """Each line with its colour, its sign and what may be asked for."""
-    kinds = {kind.name for kind in verbs_for(rights_of(request), row.database)}
-    applied = [line for line in status.lines if line.state in DONE]
-    last = applied[-1] if applied else None
-    return [(line, *SIGNS[line.state], _act(row, status, line, kinds, is_last=line is last)) for line in status.lines]
+@dataclass(frozen=True)
+class Offers:
+    """What somebody may ask for now, about a folder beside its ledger; `kinds` are those that they may ask for."""
 
+    row: MigrationFolder
+    status: Status
+    kinds: frozenset[str]
 
-def _act(row: MigrationFolder, status: Status, line: Line, kinds: set[str], *, is_last: bool) -> Act | None:
-    if line.state in RUNNABLE and not status.refusals:
-        first = line is status.pending[0]
-        wanted = ("migrate", "Apply it" if first else "Apply up to here", {"to": line.name})
-    elif is_last and line.entry.migration and line.entry.migration.down and not status.refusals:
-        wanted = ("rollback", "Take it back", {})
-    elif line.state != State.APPLIED:
-        wanted = ("resolve", "Resolve it", {"migration": line.name})
-    else:
-        return None
-    kind, label, parameters = wanted
-    if kind not in kinds:
-        return None
-    asked = {"brought": str(row.pk), **_given(status.subject.chosen), **parameters}
-    return Act(label, f"{reverse('request', kwargs={'name': row.database.name, 'kind': kind})}?{urlencode(asked)}")
+    def of_line(self, line: Line) -> list[Act]:
+        """What fits the state of one migration, the likeliest first."""
+        name, state = line.name, line.state
+        if state in RUNNABLE and not self.status.refusals:
+            first = line is self.status.pending[0]
+            return [
+                *self._act("migrate", "Apply it" if first else "Apply up to here", to=name),
+                *self._act("rehearse", "Rehearse it" if first else "Rehearse up to here", to=name),
+            ]
+        if state == State.HALF:
+            return [*self._act("doctor", "Ask the doctor"), *self._act("resolve", "Set it right", migration=name)]
+        if state == State.UNKNOWN:
+            return self._act("resolve", "Mark it as not applied", migration=name, do="rolled_back")
+        if state == State.SKIPPED:
+            return self._act("resolve", "Mark it as applied", migration=name, do="applied")
+        return self._act("rollback", "Take it back") if self._is_last_with_a_way_back(line) else []
+
+    def of_all(self, missing: Missing) -> list[Act]:
+        """The doctor, where ledger and schema may not agree: a tool that stops, tables that are missing, no ledger."""
+        odd = self.status.refusals or missing.tables or not self.status.seen.ledger.exists
+        return self._act("doctor", "Ask the doctor") if odd and self.status.lines else []
+
+    def _is_last_with_a_way_back(self, line: Line) -> bool:
+        applied = [each for each in self.status.lines if each.state in DONE]
+        if self.status.refusals or not applied or line is not applied[-1]:
+            return False
+        return line.entry.migration is not None and bool(line.entry.migration.down)
+
+    def _act(self, kind: str, label: str, **parameters: str) -> list[Act]:
+        if kind not in self.kinds:
+            return []
+        asked = {"brought": str(self.row.pk), **_given(self.status.subject.chosen), **parameters}
+        form = reverse("request", kwargs={"name": self.row.database.name, "kind": kind})
+        return [Act(label, f"{form}?{urlencode(asked)}")]
 
 
 def _told(missing: Missing) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class GolangMigrate(Source):
             return [("ledger_foreign", said, "Name the right tool; dbmate's and Rails' tables have the same name.")]
         if ledger.rows and ledger.rows[0].failed:
             said = f"Dirty database version {ledger.rows[0].key}: a file failed, and golang-migrate runs nothing more."
-            return [("half_applied", said, "Look at what the file left, then mark it as applied, or forget it.")]
+            return [("half_applied", said, "Ask the doctor what it left, then finish it, take it back, or mark it.")]
         if any(entry.state == State.UNKNOWN for entry in entries):
             said = f"No migration found for version {ledger.rows[0].key}, at which the ledger stands."
             return [("file_missing", said, "Bring the folder that holds this version, or mark another one as applied.")]

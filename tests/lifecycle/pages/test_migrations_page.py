@@ -52,7 +52,9 @@ def test_a_folder_is_brought_and_its_next_step_is_a_link_that_is_filled(cast: Ca
     link = f"/databases/shop/request/migrate/?brought={row.pk}&amp;path=db%2Fmigrations&amp;tool=dbmate&amp;to="
     assert f'{link}1_notes" aria-label="Apply it: 1_notes"' in page
     assert f'{link}2_tags" aria-label="Apply up to here: 2_tags"' in page
-    assert "request/migrate" not in read(at("audrey"))
+    rehearsing = link.replace("/migrate/", "/rehearse/")
+    assert f'{rehearsing}1_notes" aria-label="Rehearse it: 1_notes"' in page and ">Ask the doctor<" in page
+    assert "/request/" not in read(at("audrey"))
     with engine_for(sqlite_shop[1]).script() as script:
         script.run(
             "CREATE TABLE schema_migrations (version varchar PRIMARY KEY); INSERT INTO schema_migrations VALUES (1)"
@@ -60,6 +62,10 @@ def test_a_folder_is_brought_and_its_next_step_is_a_link_that_is_filled(cast: Ca
     page = read(ada)
     assert "dbmate: 1 applied, 1 pending." in page and "Tables of applied files are not there: notes." in page
     assert 'aria-label="Take it back: 1_notes"' in page
+    with engine_for(sqlite_shop[1]).script() as script:
+        script.run("INSERT INTO schema_migrations VALUES (3)")
+    asked = "tool=dbmate&amp;migration=3&amp;do=rolled_back"
+    assert f'{asked}" aria-label="Mark it as not applied: 3"' in read(ada)
 
 
 def test_an_archive_whose_tool_is_not_clear_is_asked_about(cast: Cast, sqlite_shop: Any) -> None:
