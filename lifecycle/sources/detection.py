@@ -5,6 +5,7 @@ What is not clear is asked (`Unclear`), because a wrong tool would run files aga
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,7 +32,7 @@ class Detected:
     """One tool's folder within what was brought. `folder` carries the options that were found for it."""
 
     tool: str
-    path: str  # within what was brought; "" is all of it
+    path: str  # within what was brought; "" is all of it, and "." where somebody said so
     folder: Folder
     because: str  # one sentence
     confirmed: bool  # the database holds this tool's ledger
@@ -65,19 +66,19 @@ def detect(brought: Folder, found: Sequence[FoundLedger], place: Place, *, tool:
     Raises Unclear when it has to be asked, Refused for a tool that is not taken or when there is nothing, Usage for an
     unknown tool.
     """
-    path = path.strip("/").removeprefix(".").strip("/")
     if tool:
-        _require_taken(tool)
-        base.source_named(tool)
+        _require_fitting(tool, place)
+    said, path = bool(path), _within(path)
     tree = Tree(brought)
     looked = [_Case(each, _options_of(tree, each.path), found, place) for each in _candidates(tree)]
     cases = [case for case in looked if case.tools]
-    if path or tool:
-        cases = [case for case in cases if (not path or case.path == path) and (not tool or tool in case.possible)]
+    if said or tool:
+        cases = [case for case in cases if (not said or case.path == path) and (not tool or tool in case.possible)]
         cases = cases or _as_said(tree, found, place, path=path, tool=tool)
     if not cases:
         raise Refused("no_migrations", _nothing(brought, looked, place), _NONE)
-    return _chosen(_one_of(cases), tool, brought)
+    detected = _chosen(_one_of(cases), tool, brought)
+    return replace(detected, path=".") if said and not path else detected
 
 
 def label_of(tool: str) -> str:
@@ -194,6 +195,23 @@ def _as_said(tree: Tree, found: Sequence[FoundLedger], place: Place, *, path: st
         return []
     made = Candidate(path=path, tools=(tool,), sure=True, seen="what was asked for", engines=BOTH)
     return [_Case(made, _options_of(tree, path), found, place)]
+
+
+def _within(path: str) -> str:
+    """A path as folders are known by: "" for all of it."""
+    normal = posixpath.normpath(path.strip("/"))
+    return "" if normal == "." else normal
+
+
+def _require_fitting(tool: str, place: Place) -> None:
+    _require_taken(tool)
+    source = base.source_named(tool)
+    if place.engine not in source.engines:
+        raise Refused(
+            "wrong_engine",
+            f"{source.label} is for {' and '.join(sorted(source.engines))}, and {place.database} is {place.engine}.",
+            "Choose another tool, or another database.",
+        )
 
 
 def _require_taken(tool: str) -> None:

@@ -165,12 +165,24 @@ def test_folders_for_other_databases_are_left_out() -> None:
         found(Folder(name="r", files={"my/meta/_journal.json": b'{"dialect": "mysql"}'}), SQLITE)
 
 
+def test_all_of_it_can_be_chosen_where_a_folder_within_could_be_meant_too() -> None:
+    both = brought("1_a.sql", "sub/1_b.sql")
+    with pytest.raises(Unclear, match=r"path=\. \(.*path=sub") as asked:
+        found(both, SQLITE, tool="sqlx")
+    chosen = found(both, SQLITE, tool="sqlx", path=asked.value.choices[0][0])
+    assert (chosen.path, found(both, SQLITE, tool="sqlx", path=chosen.path).path) == (".", ".")
+    assert "1_a.sql" in chosen.folder.files
+    assert found(both, SQLITE, tool="sqlx", path="./sub/").path == "sub"
+
+
 def test_what_was_said_is_taken_and_what_is_not_there_refused() -> None:
     assert found(brought("x/a.sql"), SQLITE, tool="wrangler", path="x").path == "x"
     with pytest.raises(Refused, match="No migrations of a known tool"):
         found(brought("x/a.sql"), SQLITE)
     with pytest.raises(Refused, match="no folder y"):
         found(brought("x/a.sql"), SQLITE, tool="wrangler", path="y")
+    with pytest.raises(Refused, match="is for sqlite, and shop is postgresql"):
+        found(brought("x/1_a.sql"), POSTGRESQL, tool="wrangler")
     with pytest.raises(Usage, match="no migration tool called nonsense"):
         found(brought("x/a.sql"), SQLITE, tool="nonsense")
 
