@@ -9,7 +9,7 @@ from lifecycle.doctoring.inverting import opposites
 from lifecycle.doctoring.values import Do
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.sources.acts import Act, Phase, Unit
-from lifecycle.sources.base import Entry, Migration, Row, State
+from lifecycle.sources.base import Entry, Migration, State
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.review import Statement, dialect_of, split
@@ -29,12 +29,24 @@ def units_for(engine: Engine, subject: Subject, seen: Seen, do: Do, entry: Entry
             "file_missing", f"The folder has no file of {entry.name}.", "Bring the folder that has it, then ask again."
         )
     if do is Do.APPLIED:
+        _refuse_gap(subject, seen, migration)
         return [subject.source.mark(migration, seen.ledger, seen.place, subject.folder.options)]
     return (
         [_finish(engine, subject, seen, migration, at)]
         if do is Do.FINISH
         else [_undo(engine, subject, seen, entry, at)]
     )
+
+
+def _refuse_gap(subject: Subject, seen: Seen, migration: Migration) -> None:
+    """Raise Refused where the tool would never look again at what comes before the marked one."""
+    if left := subject.source.passed_over([migration], seen.entries):
+        raise Refused(
+            "would_skip",
+            f"{subject.source.label} looks only at what comes after the newest applied one, so {left[0].name} would be"
+            " skipped for ever.",
+            f"Set that one right first, or mark everything up to {migration.name} (do=baseline).",
+        )
 
 
 def statements_of(engine: Engine, subject: Subject, seen: Seen, migration: Migration) -> list[Statement]:
@@ -58,6 +70,7 @@ def _finish(engine: Engine, subject: Subject, seen: Seen, migration: Migration, 
     """The statements behind `at` and the ledger's word, in one transaction where they can be in one."""
     statements = statements_of(engine, subject, seen, migration)
     _refuse_bad(at, statements, least=0)
+    _refuse_gap(subject, seen, migration)
     left = statements[at:]
     mark = subject.source.mark(migration, seen.ledger, seen.place, subject.folder.options)
     acts = tuple(_script(each.text, migration.key) for each in left)
@@ -90,8 +103,7 @@ def _baseline(subject: Subject, seen: Seen, last: Entry) -> list[Unit]:
     units = []
     for migration in wanted:
         units.append(source.mark(migration, ledger, seen.place, options))
-        row = Row(key=migration.key, name=migration.name)
-        ledger = replace(ledger, exists=True, rows=(*ledger.rows, row))
+        ledger = replace(ledger, exists=True)
     return units
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any
 
@@ -110,3 +111,16 @@ def test_what_somebody_applied_by_hand_is_marked(on_postgres: Scene) -> None:
         rows = db.execute("SELECT version, success FROM _sqlx_migrations ORDER BY version").fetchall()
     assert rows == [(1, True), (2, True)]
     assert doctor(scene).result["diagnoses"] == []
+
+
+def test_marking_what_would_have_its_tool_skip_others_for_ever_is_refused(on_sqlite: Scene) -> None:
+    scene = on_sqlite
+    scene.tool = "drizzle"
+    entries = [{"idx": at, "when": 1000 + at, "tag": f"000{at}_a", "breakpoints": True} for at in range(2)]
+    journal = json.dumps({"version": "7", "dialect": "sqlite", "entries": entries})
+    scene.bring({"meta/_journal.json": journal, "0000_a.sql": FIRST, "0001_a.sql": "SELECT 1;"})
+    with pytest.raises(Refused) as refused:
+        scene.plan("resolve", do="applied", migration="0001_a")
+    assert refused.value.code == "would_skip" and "do=baseline" in refused.value.next_step
+    marks = scene.plan("resolve", do="baseline", migration="0001_a").parameters["units"]
+    assert [unit["migrations"] for unit in marks] == [["1000"], ["1001"]]
