@@ -30,10 +30,14 @@ _INVALID = (
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Rows by table (`Table.full_name`), None where there are too many to count; `ids` are what a rename leaves."""
+    """Rows by table (`Table.full_name`), None where there are too many to count; `ids` are what a rename leaves.
+
+    `lasting` ids are never given to another table; those of SQLite (root pages) may be.
+    """
 
     rows: Mapping[str, int | None]
     ids: Mapping[str, int] = field(default_factory=dict)
+    lasting: bool = False
 
     def after(self, later: Counted) -> dict[str, tuple[int | None, int | None, bool]]:
         """Per table of either: rows before, rows after, whether it is there under any name."""
@@ -41,7 +45,8 @@ class Counted:
         found: dict[str, tuple[int | None, int | None, bool]] = {}
         moved = set()
         for name, before in self.rows.items():
-            now = name if name in later.rows else names_now.get(self.ids.get(name, -1), "")
+            same = names_now.get(self.ids.get(name, -1), "")
+            now = same if (self.lasting and same) or name not in later.rows else name
             moved.add(now)
             found[name] = (before, later.rows[now] if now else None, bool(now))
         found.update({name: (None, rows, True) for name, rows in later.rows.items() if name not in moved})
@@ -71,7 +76,7 @@ def count(script: Script) -> Counted:
     for name, sql, number, estimate in tables:
         rows[name] = int(script.ask(sql)[0][0]) if estimate <= TOO_MANY else None
         ids[name] = number
-    return Counted(rows=rows, ids=ids)
+    return Counted(rows=rows, ids=ids, lasting=script.vendor == "postgresql")
 
 
 def shrunk(before: Counted, now: Counted, *, ours: Collection[int] | None = None) -> list[Shrunk]:

@@ -66,8 +66,11 @@ def announce(reviews: Sequence[Review], live: Live, rehearsed: Rehearsed | None)
     for each in reviews:
         for statement in each.statements:
             _named(statement.text, live, fates, created)
+        cascading = {finding.statement for finding in each.findings if finding.rule == "cascade"}
         for finding in each.findings:
             _found(finding, live, fates)
+            if finding.rule == "truncate" and finding.statement in cascading:
+                _emptied_along(finding, live, fates)
     if rehearsed:
         _measured(rehearsed, fates, live)
     effects = [_effect(name, fate, live, rehearsed) for name, fate in fates.items()]
@@ -122,6 +125,19 @@ def _found(finding: Finding, live: Live, fates: dict[str, _Fate]) -> None:
                 _reached(key.table, key.on_delete, name, live, fates)
 
 
+def _emptied_along(finding: Finding, live: Live, fates: dict[str, _Fate]) -> None:
+    """TRUNCATE ... CASCADE empties whatever refers to the table, and what refers to that."""
+    waiting, seen = list(_tables_of(finding, live)), set[str]()
+    while live.structure and waiting:
+        parent = waiting.pop()
+        seen.add(parent)
+        for key in live.structure.foreign_keys:
+            if key.parent == parent and key.table not in seen:
+                note = f"refers to {parent}, which is emptied with CASCADE"
+                fates.setdefault(key.table, _Fate()).graver("emptied", live.rows.get(key.table), note, exact=True)
+                waiting.append(key.table)
+
+
 def _reached(table: str, on_delete: str, parent: str, live: Live, fates: dict[str, _Fate]) -> None:
     note = f"refers to {parent}: ON DELETE {on_delete}"
     fate = fates.setdefault(table, _Fate())
@@ -134,7 +150,10 @@ def _reached(table: str, on_delete: str, parent: str, live: Live, fates: dict[st
 def _tables_of(finding: Finding, live: Live) -> Iterable[str]:
     if finding.rule == "drop-schema":
         return [name for name in live.rows if name.startswith(f"{finding.object}.")]
-    return live.full_names(finding.object) if finding.object else []
+    names = live.full_names(finding.object) if finding.object else []
+    relations = live.structure.relations.values() if live.structure else ()
+    parts = [part.full_name for part in relations if part.whole in names and part.full_name not in names]
+    return [*names, *parts]
 
 
 def _measured(rehearsed: Rehearsed, fates: dict[str, _Fate], live: Live) -> None:

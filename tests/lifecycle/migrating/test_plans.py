@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,7 @@ from lifecycle.migrating.patience import Limits, leaves_nothing
 from lifecycle.migrating.rehearsals import Rehearsed
 from lifecycle.sources.acts import Act, Phase, Unit
 from lifecycle.sources.base import Entry, Migration, Row, State
-from opsconsole.engines.structure import ForeignKey, Structure
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import OpsError, Usage
 from opsconsole.review import Dialect, Live, review
 
@@ -78,6 +79,27 @@ def test_a_renamed_table_is_the_same_and_a_dropped_one_is_gone() -> None:
     ]
     assert not counting.shrunk(before, after, ours=[])[1].ours
     assert before.after(after)["new"] == (None, 1, True)
+
+
+def test_a_table_that_takes_the_name_of_another_does_not_hide_it() -> None:
+    before = Counted(rows={"a": 5, "a_new": 0}, ids={"a": 1, "a_new": 2}, lasting=True)
+    after = Counted(rows={"a_old": 5, "a": 0}, ids={"a_old": 1, "a": 2}, lasting=True)
+    assert counting.shrunk(before, after) == []
+    reused = Counted(rows={"a": 5, "b": 0}, ids={"a": 2, "b": 1})  # SQLite built a anew, and gave its page to b
+    assert counting.shrunk(Counted(rows={"a": 5}, ids={"a": 1}), reused) == []
+
+
+def test_parts_go_with_their_table_and_truncate_cascade_takes_whatever_refers_to_it() -> None:
+    whole = Relation(schema="public", name="logs", fields=(), partitioned=True, whole="public.logs")
+    part = Relation(schema="public", name="logs_1", fields=(), whole="public.logs")
+    key = replace(KEY, table="public.notes", parent="public.rooms", on_delete="NO ACTION")
+    structure = Structure(relations={"public.logs": whole, "public.logs_1": part}, foreign_keys=(key,))
+    live = Live(rows={"public.logs_1": 9, "public.rooms": 2, "public.notes": 4}, structure=structure)
+    text = "DROP TABLE logs; TRUNCATE rooms CASCADE;"
+    found = effects.announce([review(text, Dialect.POSTGRESQL, live)], live, None)
+    lost = {effect.object: (effect.action, effect.lost) for effect in found.effects}
+    assert lost["public.logs_1"] == ("removed", 9)
+    assert (lost["public.rooms"], lost["public.notes"]) == (("emptied", 2), ("emptied", 4))
 
 
 def test_statements_get_the_time_of_their_class() -> None:
