@@ -120,7 +120,7 @@ class RehearseKind(Kind):
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         row = Rehearsal.objects.filter(pk=operation.pk).first()
-        if row is None or row.mode != Rehearsal.Mode.PENDING:
+        if row is None or row.mode != Rehearsal.Mode.PENDING or keeping.report_of(row).recording.failure:
             return ()
         given = operation.plan.parameters
         kept = {name: given[name] for name in ("brought", "root", "path", "tool", "to", "only") if given.get(name)}

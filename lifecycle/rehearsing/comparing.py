@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from lifecycle.loss.values import grouped
 from lifecycle.rehearsing.values import Change
@@ -24,6 +24,29 @@ def schema_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[
             was, now = (definition[:MOST_SHOWN] for definition in (before[name], after[name]))
             found.append(Change(name=name, change="changed", before=was, after=now))
     return found
+
+
+def gist(changes: Sequence[Change]) -> list[Change]:
+    """Without the columns, references and rules of tables that came or went as a whole."""
+    whole = {
+        name
+        for change in changes
+        for kind, _, name in [change.name.partition(" ")]
+        if kind in ("table", "relation") and change.change != "changed"
+    }
+    return [change for change in changes if _owner(change.name) not in whole]
+
+
+def _owner(name: str) -> str:
+    """The table that a part of one belongs to, "" for anything else."""
+    kind, _, rest = name.partition(" ")
+    if kind == "column":
+        return rest.rpartition(".")[0]
+    if name.startswith("foreign key "):
+        return name.removeprefix("foreign key ").partition("(")[0]
+    if kind in ("constraint", "trigger", "policy", "rule"):
+        return rest.rpartition(" on ")[2]
+    return ""
 
 
 def paired(before: Survey, after: Survey) -> list[tuple[TableState | None, TableState | None]]:

@@ -69,6 +69,7 @@ def trial_of(plan: Plan) -> Trial:
         foreign_keys=given["foreign_keys"],
         all_units=[unit_from(unit) for unit in given["all_units"]],
         seed=str(given["seed_sql"]),
+        names=dict(given["names"]),
     )
 
 
@@ -129,6 +130,7 @@ def _plan(
             "where": place.where,
             "seed_sql": seed,
             "migrations": [{"key": each.key, "name": each.name, "sha256": each.sha256} for each in wanted.chosen],
+            "names": {each.key: each.name for each in (seen.migrations if wanted.all_units else wanted.chosen)},
             "units": [unit.to_json() for unit in wanted.units],
             "back": [unit.to_json() for unit in wanted.back],
             "all_units": [unit.to_json() for unit in wanted.all_units],

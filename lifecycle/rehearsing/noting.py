@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -27,6 +27,7 @@ class Notes:
     """What is noted while units run. `locks` are by `TableState.number`: the strongest mode, and milliseconds."""
 
     look: Callable[[], Held]
+    names: Mapping[str, str]  # what people call migrations, by key
     statements: list[StatementRecord] = field(default_factory=list)
     whole: list[str] = field(default_factory=list)
     locks: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -34,6 +35,12 @@ class Notes:
     unit: Unit | None = None
     act: Act | None = None
     _held: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def migration(self) -> str:
+        """The name of the migration whose text runs now."""
+        key = self.act.migration if self.act else ""
+        return self.names.get(key, key)
 
     def turn_to(self, unit: Unit, act: Act) -> None:
         self.unit, self.act = unit, act
@@ -53,11 +60,10 @@ class Notes:
         self._held.clear()
 
     def ran(self, text: str, line: int, seconds: float, *, failed: ScriptFailed | None = None) -> None:
-        migration = self.act.migration if self.act else ""
         shown = text.strip()[:SHOWN]
         self.statements.append(
             StatementRecord(
-                migration=migration, line=line, text=shown, ms=round(seconds * 1000), failed=failed is not None
+                migration=self.migration, line=line, text=shown, ms=round(seconds * 1000), failed=failed is not None
             )
         )
         if failed is not None:
@@ -66,7 +72,7 @@ class Notes:
     def fail(self, error: ScriptFailed, line: int = 0, text: str = "") -> None:
         """Note the first failure; a later one comes of the first."""
         self.failure = self.failure or Failure(
-            migration=self.act.migration if self.act else "",
+            migration=self.migration,
             title=self.unit.title if self.unit else "",
             line=line,
             text=text,
@@ -142,8 +148,7 @@ class NotingPostgres(Noting):
             self._notes.see_locks(began)
 
     def _whole(self, text: str, why: str, tick: Callable[[], None]) -> None:
-        migration = self._notes.act.migration if self._notes.act else ""
-        self._notes.whole.append(f"{migration or NOBODY}: {why}")
+        self._notes.whole.append(f"{self._notes.migration or NOBODY}: {why}")
 
         def seeing() -> None:
             tick()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lifecycle.migrating.running import Watch, execute
 from lifecycle.rehearsing import comparing, d1, judging, violations
@@ -31,6 +31,7 @@ class Manner:
     flavour: str
     foreign_keys: bool | None = None
     search_path: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)  # of migrations, by key
     tick: Callable[[], None] = lambda: None
 
 
@@ -52,7 +53,7 @@ def record(engine: Engine, units: Sequence[Unit], manner: Manner, *, back: Seque
 
 def _attempt(engine: Engine, units: Sequence[Unit], manner: Manner) -> Notes:
     with engine.script(PATIENT, foreign_keys=manner.foreign_keys) as script, engine.watching(script) as look:
-        notes = Notes(look)
+        notes = Notes(look, manner.names)
         noting: Noting = (
             NotingPostgres(script, notes)
             if script.vendor == "postgresql"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lifecycle.rehearsing import copies, judging
-from lifecycle.rehearsing.comparing import schema_changes
+from lifecycle.rehearsing.comparing import gist, schema_changes
 from lifecycle.rehearsing.copies import Origin
 from lifecycle.rehearsing.recording import Manner, record
 from lifecycle.rehearsing.values import Change, Failure, Recording, recording_from
@@ -34,6 +34,7 @@ class Trial:
     foreign_keys: bool | None = None
     all_units: Sequence[Unit] = ()
     seed: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)  # of migrations, by key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +149,7 @@ def from_nothing(run: Run, trial: Trial, origin: Origin, where: str) -> Report:
     if built.failure is not None:
         return Report(main=manner.flavour, recordings=(), fresh=built, drift=Drift(changes=()))
     wanted, failure = _after_pending(run, trial, origin, where, manner) if trial.units else (live.definitions(), None)
-    changes = () if failure else tuple(schema_changes(definitions, wanted))
+    changes = () if failure else tuple(gist(schema_changes(definitions, wanted)))
     return Report(main=manner.flavour, recordings=(), fresh=built, drift=Drift(changes=changes, failure=failure))
 
 
@@ -158,10 +159,10 @@ def manners(trial: Trial, engine_name: str) -> list[Manner]:
     What D1's own tool has is D1; for a D1 database the other one is SQLite as it comes, without foreign keys.
     """
     if engine_name == "postgresql":
-        return [Manner(flavour="postgresql")]
+        return [Manner(flavour="postgresql", names=trial.names)]
     return [
-        Manner(flavour="sqlite", foreign_keys=bool(trial.foreign_keys) and not trial.d1),
-        Manner(flavour="d1", foreign_keys=True),
+        Manner(flavour="sqlite", foreign_keys=bool(trial.foreign_keys) and not trial.d1, names=trial.names),
+        Manner(flavour="d1", foreign_keys=True, names=trial.names),
     ]
 
 

@@ -24,6 +24,7 @@ from tests.lifecycle.pages.test_migrations_page import at, read
 from tests.lifecycle.test_crashes import assert_nothing_left, die_at
 from tests.opsconsole.approvals.scenes import approve, later
 from tests.support.cases import work
+from tests.support.sqlite_files import run_sql
 
 UP = "CREATE TABLE notes (id bigint PRIMARY KEY, body text);\nDELETE FROM orders WHERE id > 150;\n"
 DOWN = "DROP TABLE notes;\n"
@@ -54,6 +55,7 @@ def test_a_rehearsal_on_a_backup_is_evidence_of_exactly_the_same_migration(on_po
     assert back is not None and not back.leads_back
     assert back.differences == ("public.orders has 150 rows instead of 200",)
     assert AuditEvent.objects.filter(type="migration.rehearsed", operation_id=operation.pk).count() == 1
+    assert {each.migration for each in keeping.report_of(row).recording.statements} == {"0001_notes"}
     assert not any(step.sql for step in operation.plan.steps)
     assert UP in "".join(step.sql for step in kinds.get("rehearse").steps(operation.plan))
     (offer,) = kinds.get("rehearse").afterwards(operation)
@@ -71,9 +73,8 @@ def test_a_rehearsal_on_a_backup_is_evidence_of_exactly_the_same_migration(on_po
 def test_a_backup_with_another_schema_gives_way_to_a_copy_of_the_database(on_sqlite: Scene) -> None:  # noqa: F811
     scene = on_sqlite
     work(scene.console, operations.request("backup", scene.row, {}, account=scene.cast.ada))
-    scene.bring({"0001_notes.sql": UP})
-    scene.do()
-    scene.bring({"0002_more.sql": "ALTER TABLE notes ADD COLUMN more text;\n"})
+    run_sql(scene.shop.path, "CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    scene.bring({"0001_more.sql": "ALTER TABLE notes ADD COLUMN more text;\n"})
     with pytest.raises(Refused, match="another schema"):
         rehearse(scene, source="backup")
     operation = rehearse(scene)
@@ -81,13 +82,9 @@ def test_a_backup_with_another_schema_gives_way_to_a_copy_of_the_database(on_sql
     row = Rehearsal.objects.get(pk=operation.pk)
     assert row.backup is None and row.data_at is not None
     report = keeping.report_of(row)
-    assert {each.flavour for each in report.recordings} == {"sqlite", "d1"} and report.main == "d1"
+    assert {each.flavour for each in report.recordings} == {"sqlite", "d1"} and report.main == "sqlite"
     assert report.recording.failure is None and report.recording.lost_rows == 0
-    broken = {"0003_broken.sql": "CREATE TABLE x (id int);\n\nINSERT INTO nowhere VALUES (1);\n"}
-    scene.bring(broken)
-    failing = rehearse(scene)
-    assert failing.state == State.SUCCEEDED and "0003_broken.sql, line 3" in failing.result["summary"]
-    assert_nothing_left(scene.console, scene.shop, failing)
+    assert_nothing_left(scene.console, scene.shop, operation)
 
 
 def test_a_whole_folder_and_its_seed_are_tried_on_an_empty_database(on_sqlite: Scene, tmp_path: Path) -> None:  # noqa: F811
@@ -104,8 +101,8 @@ def test_a_whole_folder_and_its_seed_are_tried_on_an_empty_database(on_sqlite: S
     report = keeping.report_of(Rehearsal.objects.get(pk=operation.pk))
     assert report.fresh is not None and report.fresh.failure is None
     assert next(table.after for table in report.fresh.tables if table.name == "notes") == 1
-    missing = {change.name for change in report.drift.changes if change.name.startswith("table ")}  # type: ignore[union-attr]
-    assert missing == {"table customers", "table orders"}  # they came to be by hand
+    missing = {change.name for change in report.drift.changes}  # type: ignore[union-attr]
+    assert missing == {"table customers", "table orders", "index idx_orders_customer"}  # they came to be by hand
     assert scene.plan().parameters["rehearsal"] == 0
 
 
