@@ -49,7 +49,7 @@ def read_path(path: Path) -> Folder:
     """A folder, a zip or a tar of this machine, without keeping it. Raises Usage, Refused."""
     gathering = Gathering(clean_name(str(path.resolve())))
     if path.is_file():
-        with path.open("rb") as stream:
+        with taking.opened_file(path) as stream:
             taking.from_archive(gathering, stream)
         return gathering.unwrapped()
     with taking.opened(os.path.realpath(path)) as descriptor:

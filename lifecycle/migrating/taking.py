@@ -10,7 +10,8 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, cast
+from pathlib import Path
+from typing import IO, BinaryIO, cast
 
 from lifecycle.migrating.gathering import Gathering
 from opsconsole.exceptions import OperationFailed, Refused, Usage
@@ -26,29 +27,35 @@ _ONE_READ = 1 << 20  # no header of a tar is larger
 @contextmanager
 def opened(start: str, below: Sequence[str] = ()) -> Iterator[int]:
     """A descriptor of a folder, found from `start` on part by part without following links. Raises Usage, Refused."""
-    path = "/".join([start.rstrip("/"), *below])
-    descriptor = -1
+    descriptor = _descended(start, below)
     try:
-        descriptor = os.open(start, _FOLDER)
-        for part in below:
-            parent, descriptor = descriptor, -1
-            try:
-                descriptor = os.open(part, _FOLDER, dir_fd=parent)
-            finally:
-                os.close(parent)
         yield descriptor
-    except FileNotFoundError:
-        raise Usage("no_folder", f"There is no folder {path}.", "Look at its spelling.") from None
-    except OSError as error:
-        why = f"{path} cannot be read as a folder: {os.strerror(error.errno or 0)}."
-        raise Refused("no_folder", why, "Name a folder by its real path, without links.") from error
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
-def from_folder(gathering: Gathering, descriptor: int, path: str = "") -> None:
-    """Take what tools read below an open folder."""
+@contextmanager
+def opened_file(path: Path) -> Iterator[BinaryIO]:
+    """A file of this machine. Raises Refused when it cannot be read."""
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        why = f"{path} cannot be read: {os.strerror(error.errno or 0)}."
+        raise Refused("unreadable_file", why, "Let whoever runs the command read it.") from error
+    with stream:
+        yield stream
+
+
+def from_folder(gathering: Gathering, descriptor: int) -> None:
+    """Take what tools read below an open folder. Raises Refused, also for what cannot be read."""
+    try:
+        _below(gathering, descriptor, "")
+    except OSError as error:
+        why = f"{error.filename} in {gathering.name} cannot be read: {os.strerror(error.errno or 0)}."
+        raise Refused("unreadable_file", why, "Let whoever reads it read all of it, and try again.") from error
+
+
+def _below(gathering: Gathering, descriptor: int, path: str) -> None:
     for name in sorted(os.listdir(descriptor)):
         where = f"{path}/{name}" if path else name
         if not _is_text(name):
@@ -58,7 +65,7 @@ def from_folder(gathering: Gathering, descriptor: int, path: str = "") -> None:
             if gathering.enters(where):
                 below = os.open(name, _FOLDER, dir_fd=descriptor)
                 try:
-                    from_folder(gathering, below, where)
+                    _below(gathering, below, where)
                 finally:
                     os.close(below)
         elif not stat.S_ISREG(mode):
@@ -156,6 +163,24 @@ class _Counted:
             f"{self._name} unfolds to more than {MOST_UNPACKED >> 30} GiB.",
             "Bring only the folder of the migrations.",
         )
+
+
+def _descended(start: str, below: Sequence[str]) -> int:
+    path = "/".join([start.rstrip("/"), *below])
+    try:
+        descriptor = os.open(start, _FOLDER)
+        for part in below:
+            parent = descriptor
+            try:
+                descriptor = os.open(part, _FOLDER, dir_fd=parent)
+            finally:
+                os.close(parent)
+    except FileNotFoundError:
+        raise Usage("no_folder", f"There is no folder {path}.", "Look at its spelling.") from None
+    except OSError as error:
+        why = f"{path} cannot be read as a folder: {os.strerror(error.errno or 0)}."
+        raise Refused("no_folder", why, "Name a folder by its real path, without links.") from error
+    return descriptor
 
 
 def _limited(content: IO[bytes], gathering: Gathering) -> bytes:

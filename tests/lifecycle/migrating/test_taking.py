@@ -156,6 +156,16 @@ def test_a_header_of_a_tar_cannot_fill_the_memory() -> None:
         unpacked(sink)
 
 
+def test_what_vanishes_meanwhile_is_told_of_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path, FILES) / "repo"
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda where: [*listed(where), "9999_gone.sql"])
+    with pytest.raises(Refused, match=r"9999_gone\.sql in repo cannot be read: No such file"):
+        on_disk(folder)
+    with pytest.raises(Refused, match="cannot be read: No such file"), taking.opened_file(tmp_path / "gone.zip"):
+        pass
+
+
 def test_what_is_no_archive_or_empty_is_told_of(tmp_path: Path) -> None:
     for data in (b"PK\x03\x04 cut", b"\x1f\x8b\x08 cut", b"text", b""):
         with pytest.raises(Refused, match="no archive that is read here"):
