@@ -55,6 +55,12 @@ def _beyond(piece: Piece) -> str:
         first in _WORDS
         or (first in _MADE and second in _OBJECTS)
         or (first == "COMMENT" and words[2:3] and words[2] in _COMMENTS)
-        or (first == "CREATE" and second == "EXTENSION" and bool(_EXTENSIONS & set(words[2:6])))
+        or (first == "CREATE" and second == "EXTENSION" and _extension(words) in _EXTENSIONS)
     )
     return "" if within else f"has {first} {second}".rstrip() + ", which is not known to stay within the database"
+
+
+def _extension(words: list[str]) -> str:
+    """The name behind CREATE EXTENSION IF NOT EXISTS; what follows may name a schema, or others by CASCADE."""
+    name, *rest = [*(words[5:] if words[2:5] == ["IF", "NOT", "EXISTS"] else words[2:]), ""]
+    return "" if "CASCADE" in rest else name

@@ -123,8 +123,13 @@ def test_sqlite_keeps_triggers_whole_and_checks_references_as_asked(tmp_path: Pa
 def test_a_script_of_sqlite_stays_in_its_own_file(tmp_path: Path) -> None:
     engine = engine_of(SqliteShop.make(tmp_path))
     with engine.script() as script:
-        for text in (f"ATTACH '{tmp_path}/other.sqlite' AS other", f"VACUUM INTO '{tmp_path}/other.sqlite'"):
-            with pytest.raises(ScriptFailed, match="cannot be attached"):
+        for text in (
+            f"ATTACH '{tmp_path}/other.sqlite' AS other",
+            f"ATTACH '{tmp_path}/other' || '.sqlite' AS other; CREATE TABLE other.made (id)",
+            f"VACUUM INTO '{tmp_path}/other.sqlite'",
+            f"PRAGMA temp_store_directory = '{tmp_path}'",
+        ):
+            with pytest.raises(ScriptFailed, match="can be attached"):
                 script.run(text)
         script.run("VACUUM")
     assert not (tmp_path / "other.sqlite").exists()

@@ -13,7 +13,8 @@ from opsconsole.engines.sqlite import connections
 from opsconsole.engines.sqlite.files import Spot
 
 _ENDED = "The text ended the transaction by itself (COMMIT or ROLLBACK), so that what follows would stand alone."
-_ONLY_ITS_OWN = "Another database file cannot be attached or written here."
+_ONLY_ITS_OWN = "No other database file can be attached or written here."
+_OF_THE_PROCESS = frozenset({"temp_store_directory", "data_store_directory"})
 _OF_THE_PLACE = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
 )
@@ -92,9 +93,11 @@ def opened(spot: Spot, patience: Patience, *, read_only: bool, foreign_keys: boo
 def _authorize(action: int, first: str | None, second: str | None, schema: str | None, source: str | None) -> int:
     """Keep a script in its own file: others would be written past their locks and approvals, or from a rehearsal.
 
-    VACUUM attaches a file without a name.
+    VACUUM attaches a file whose name is empty; a name that is an expression arrives here as None.
     """
-    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and first else sqlite3.SQLITE_OK
+    attaches = action == sqlite3.SQLITE_ATTACH and first != ""
+    elsewhere = action == sqlite3.SQLITE_PRAGMA and str(first).lower() in _OF_THE_PROCESS
+    return sqlite3.SQLITE_DENY if attaches or elsewhere else sqlite3.SQLITE_OK
 
 
 def statements(text: str) -> Iterator[tuple[int, str]]:

@@ -117,6 +117,7 @@ def shop_schema(row: Database) -> list[str]:
         ("COPY t TO PROGRAM 'sh'", False),
         ("SELECT lo_export(1, '/tmp/x')", False),
         ("CREATE EXTENSION dblink", False),
+        ("CREATE SCHEMA citext; CREATE EXTENSION dblink SCHEMA citext", False),
         ("COMMENT ON DATABASE shop IS 'x'", False),
         ("GRANT boss TO me", False),
         ("WITH x AS (SELECT 1) SELECT 'never ends", False),
