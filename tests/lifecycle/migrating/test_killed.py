@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ PRISMA = {
     "0001_notes/migration.sql": "CREATE TABLE notes (id serial PRIMARY KEY, body text);\n",
     "0002_fill/migration.sql": FILL,
 }
+GOLANG = {"1_notes.up.sql": "CREATE TABLE notes (id integer PRIMARY KEY, body text);\n", "2_fill.up.sql": FILL}
 ON_POSTGRES = {**TWO, "0001_notes.sql": NOTES.replace("INTEGER", "serial")}
 
 
@@ -32,6 +34,8 @@ ON_POSTGRES = {**TWO, "0001_notes.sql": NOTES.replace("INTEGER", "serial")}
         ("postgresql", "plain", ON_POSTGRES, "migrate.between", 1, ["done"]),
         # phases of their own, of which the first says in the ledger that it was begun
         ("postgresql", "prisma", PRISMA, "migrate.in_tx", 0, ["lost"]),
+        pytest.param("postgresql", "golang-migrate", GOLANG, "migrate.in_tx", 0, ["lost"], marks=pytest.mark.nightly),
+        pytest.param("sqlite", "golang-migrate", GOLANG, "migrate.in_tx", 0, ["lost"], marks=pytest.mark.nightly),
     ],
 )  # fmt: skip
 def test_a_run_that_is_killed_says_how_many_stand(
@@ -47,9 +51,10 @@ def test_a_run_that_is_killed_says_how_many_stand(
     assert operation.result.get("applied", 0) == applied
     assert ("Applied 1 of 2" in operation.failure_why) == bool(applied), operation.failure_why
     assert states() == known
-    if tool == "prisma":
+    if tool in ("prisma", "golang-migrate"):
         assert "marks it as failed" in operation.failure_why
-        assert rows(scene, "SELECT finished_at FROM _prisma_migrations") == [(None,)]
+        kept = "finished_at IS NULL FROM _prisma_migrations" if tool == "prisma" else "dirty FROM schema_migrations"
+        assert rows(scene, f"SELECT {kept}") == [(True,)]
     elif point == "migrate.between":  # what is left is done by asking again
         again = scene.do(tool=tool)
         assert again.state == State.SUCCEEDED, again.failure_why
@@ -75,3 +80,22 @@ def test_all_in_one_transaction_are_all_there_or_none(on_postgres: Scene) -> Non
     assert operation.state == State.SUCCEEDED, operation.failure_why
     assert states()[2:] == ["done", "done"]
     assert MigrationRun.objects.filter(state="running").count() == 0
+
+
+def test_what_a_tool_runs_piece_by_piece_stays_in_part_and_is_told_so(on_sqlite: Scene) -> None:
+    """Prisma on SQLite: statements commit by themselves, and its ledger keeps a row of the failure."""
+    scene = on_sqlite
+    with sqlite3.connect(scene.shop.path) as db:
+        db.executescript("DROP TABLE orders; DROP TABLE customers;")
+    scene.bring(
+        {
+            "migration_lock.toml": 'provider = "sqlite"\n',
+            "0001_a/migration.sql": "CREATE TABLE notes (id INTEGER PRIMARY KEY);\nINSERT INTO nowhere VALUES (1);\n",
+        }
+    )
+    operation = scene.do(tool="prisma")
+    assert (operation.state, operation.failure_code) == (State.FAILED, "migration_failed")
+    assert "line 2" in operation.failure_why and "Applied 0 of 1" in operation.failure_why
+    assert "part of it may be in effect" in operation.failure_why
+    assert rows(scene, "SELECT finished_at, logs IS NOT NULL FROM _prisma_migrations") == [(None, 1)]
+    assert rows(scene, "SELECT count(*) FROM notes") == [(0,)]
