@@ -101,6 +101,7 @@ def _declare_pages() -> None:
         keeping,
         migrations,
         patches,
+        plans,
         recipients,
         rehearsals,
         retention,

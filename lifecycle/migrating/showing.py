@@ -32,11 +32,12 @@ def steps(plan: Plan) -> tuple[Step, ...]:
 
 def text(unit: Unit) -> str:
     """Every act in order: texts as they are, statements on the ledger with their values in words."""
-    parts = [_act(act) for phase in (*unit.always, *unit.phases) for act in phase.acts]
+    parts = [act_text(act) for phase in (*unit.always, *unit.phases) for act in phase.acts]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
 
 
-def _act(act: Act) -> str:
+def act_text(act: Act) -> str:
+    """One act: a text as it is, or a statement on the ledger with its values behind it."""
     if act.script or not act.values:
         return act.sql if act.script or act.sql.rstrip().endswith(";") else f"{act.sql};"
     return f"{act.sql};  -- {', '.join(_value(value) for value in act.values)}"

@@ -90,11 +90,14 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     waits = operation.state == State.PENDING_APPROVAL
     hindrances = approvals.may_vote(account_of(request), operation) if waits else []
     effects = looks.effects_of(plan)
+    found = panels.panels_of(operation)
+    sql = next((str(panel["sql"]) for panel in found if panel["sql"]), "")
     return {
         "operation": operation,
         "plan": plan,
         "settings": looks.settings_of(plan),
-        "steps": looks.steps_of(plan),
+        "steps": plan.steps if sql else looks.steps_of(plan),
+        "sql": sql,
         "frame": _strictest(plan),
         "effects": effects,
         "compared": looks.is_compared(plan),
@@ -122,7 +125,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "seen": f"{operation.state}.{len(events)}.{crc32(operation.waiting_for.encode()):x}",
         "may_audit": rights_of(request).can("audit", operation),
         "afterwards": _afterwards(operation),
-        "panels": panels.panels_of(operation),
+        "panels": found,
         "lacking": _lacking(operation, plan, tally.requirement) if operation.state in OPEN else [],
         "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,

@@ -13,12 +13,14 @@ from opsconsole.models import Operation
 class Panel:
     """`content` gives what `template` shows as `told`, None where there is nothing to show.
 
-    Evidence stands below the plan, everything else above it, and comes with the end of the run.
+    Evidence stands below the plan, everything else above it, and comes with the end of the run. `sql` is the name of
+    the section that shows the SQL of the plan's steps, for which they then need not.
     """
 
     template: str
     content: Callable[[Operation], Any]
     evidence: bool = False
+    sql: str = ""
 
 
 _PANELS: dict[str, list[Panel]] = {}
@@ -30,10 +32,10 @@ def register_panel(kind: str, panel: Panel) -> None:
 
 
 def panels_of(operation: Operation) -> list[Mapping[str, Any]]:
-    """`template`, `told` and `evidence` of each panel that has something to show."""
+    """`template`, `told`, `evidence` and `sql` of each panel that has something to show."""
     told = ((panel, panel.content(operation)) for panel in _PANELS.get(operation.kind, ()))
     return [
-        {"template": panel.template, "told": content, "evidence": panel.evidence}
+        {"template": panel.template, "told": content, "evidence": panel.evidence, "sql": panel.sql}
         for panel, content in told
         if content is not None
     ]

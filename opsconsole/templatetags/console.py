@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
 from django.forms import BoundField
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from opsconsole import kinds
@@ -28,6 +29,14 @@ def badge(word: str, colour: str = "grey", icon: str = "") -> SafeString:
     """A pill: a word, a colour of console.css and the name of a Material symbol."""
     sign = format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', icon) if icon else ""
     return format_html('<span class="oc-badge oc-{}">{}{}</span>', _colour(colour), sign, word)
+
+
+@register.filter
+def coloured(spans: Iterable[tuple[str, str]]) -> SafeString:
+    """Pieces of SQL, (kind, text), each in the colour of its kind."""
+    return format_html_join(
+        "", '<span class="{}">{}</span>', ((f"oc-sql-{kind or 'rest'}", text) for kind, text in spans)
+    )
 
 
 @register.filter
