@@ -56,6 +56,7 @@ def operation_page(request: HttpRequest, operation: Operation) -> HttpResponse:
         crumb=str(operation.pk),
         able=_able(operation, context),
         **context,
+        **_panels(operation),
         **_lines(operation, after=0),
     )
 
@@ -72,6 +73,7 @@ def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
     if not (moved or lines["lines"] or context["progress"]):
         return HttpResponse(status=204)
     context["able"] = _able(operation, context) if moved else []
+    context["panels"] = panels.panels_of(operation, moving=True) if moved else []
     return fragment(request, "console/operation/live.html", polled=True, moved=moved, **context, **lines)
 
 
@@ -90,14 +92,10 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
     waits = operation.state == State.PENDING_APPROVAL
     hindrances = approvals.may_vote(account_of(request), operation) if waits else []
     effects = looks.effects_of(plan)
-    found = panels.panels_of(operation)
-    sql = next((str(panel["sql"]) for panel in found if panel["sql"]), "")
     return {
         "operation": operation,
         "plan": plan,
         "settings": looks.settings_of(plan),
-        "steps": plan.steps if sql else looks.steps_of(plan),
-        "sql": sql,
         "frame": _strictest(plan),
         "effects": effects,
         "compared": looks.is_compared(plan),
@@ -125,12 +123,18 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "seen": f"{operation.state}.{len(events)}.{crc32(operation.waiting_for.encode()):x}",
         "may_audit": rights_of(request).can("audit", operation),
         "afterwards": _afterwards(operation),
-        "panels": found,
         "lacking": _lacking(operation, plan, tally.requirement) if operation.state in OPEN else [],
         "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,
     }
+
+
+def _panels(operation: Operation) -> dict[str, Any]:
+    """What its kind shows, and the steps with their SQL unless a panel shows that; only for the whole page."""
+    plan, found = operation.plan, panels.panels_of(operation)
+    sql = next((str(panel["sql"]) for panel in found if panel["sql"]), "")
+    return {"panels": found, "sql": sql, "steps": plan.steps if sql else looks.steps_of(plan)}
 
 
 def _able(operation: Operation, context: dict[str, Any]) -> list[Person]:

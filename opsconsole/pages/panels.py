@@ -31,9 +31,10 @@ def register_panel(kind: str, panel: Panel) -> None:
     _PANELS.setdefault(kind, []).append(panel)
 
 
-def panels_of(operation: Operation) -> list[Mapping[str, Any]]:
-    """`template`, `told`, `evidence` and `sql` of each panel that has something to show."""
-    told = ((panel, panel.content(operation)) for panel in _PANELS.get(operation.kind, ()))
+def panels_of(operation: Operation, *, moving: bool = False) -> list[Mapping[str, Any]]:
+    """`template`, `told`, `evidence` and `sql` of each panel that has something to show; of those that move, or all."""
+    asked = [panel for panel in _PANELS.get(operation.kind, ()) if not (moving and panel.evidence)]
+    told = ((panel, panel.content(operation)) for panel in asked)
     return [
         {"template": panel.template, "told": content, "evidence": panel.evidence, "sql": panel.sql}
         for panel, content in told

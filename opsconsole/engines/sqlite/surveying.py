@@ -11,10 +11,12 @@ from opsconsole.engines.structure import ForeignKey
 from opsconsole.engines.surveying import Survey, TableState
 
 _MOST_DAMAGE = 20
-_PARTS = re.compile(
-    r"""(?P<string>'(?:[^']|'')*')|(?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])"""
-    r"""|(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<sign>\s*[(),]\s*)|(?P<space>\s+)""",
-    re.DOTALL,
+_STRING = r"(?P<string>'(?:[^']|'')*')"
+_WORDS = re.compile(
+    rf"""{_STRING}|(?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL
+)
+_SIGNS = re.compile(
+    rf"""{_STRING}|(?P<name>"(?:[^"]|"")*")|\s*(?P<sign>[(,])\s*|\s*(?P<end>\))\s*(?=(?P<more>[^\s,)]))?|\s+"""
 )
 _SIMPLE = re.compile(r"[A-Za-z_]\w*")
 
@@ -65,16 +67,20 @@ def definitions(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def spelled(text: str) -> str:
-    """An SQL text without comments, needless blanks, and quotes around names that need none."""
-    return " ".join(_PARTS.sub(_plainly, text).split(" ")).strip()
+    """An SQL text without comments, with blanks where they read well, and quotes only around names that need them."""
+    return _SIGNS.sub(_spaced, _WORDS.sub(_bare, text)).strip()
 
 
-def _plainly(part: re.Match[str]) -> str:
-    if part["string"]:
-        return part["string"]
+def _bare(part: re.Match[str]) -> str:
     if part["name"]:
         return part["name"][1:-1] if _SIMPLE.fullmatch(part["name"][1:-1]) else part["name"]
-    return part["sign"].strip() if part["sign"] else " "
+    return part["string"] or " "
+
+
+def _spaced(part: re.Match[str]) -> str:
+    if part["end"]:
+        return ") " if part["more"] else ")"
+    return part["string"] or part["name"] or {"(": " (", ",": ", ", None: " "}[part["sign"]]
 
 
 def _columns(connection: sqlite3.Connection, table: str, like: Survey | None) -> list[str]:
