@@ -53,6 +53,7 @@ class Context:
     own_columns: set[tuple[str, str]] = field(default_factory=set)
     triggers: dict[str, set[str]] = field(default_factory=dict)  # that the text makes: table and events
     functions: set[str] = field(default_factory=set)  # that the text defines
+    referring: dict[str, set[str]] = field(default_factory=dict)  # by bare name, tables that the text has refer to it
     begun: bool = False  # by a BEGIN of the text itself
     attached: bool = False
     foreign_keys_off: bool = False
@@ -105,6 +106,18 @@ class Context:
             self.own.add(table)
             self.ever_own.add(table)
             (self.unsure.add if maybe_there else self.unsure.discard)(table)
+
+    def reaches(self, table: str, other: str, *, referring: bool = False) -> None:
+        """Through a table, rows of one that was there before are reached from here on: a part of it, or its children.
+
+        `referring` ones go, or lose a value, with its rows.
+        """
+        if other in self.own:
+            return
+        self.own.discard(table)
+        self.ever_own.discard(table)
+        if referring:
+            self.referring.setdefault(table.rpartition(".")[2], set()).add(other)
 
     def is_own(self, table: str) -> bool:
         """Whether rows of that name are surely of the text's own making: no view, no table under another name."""
@@ -168,11 +181,12 @@ class Context:
 
     def children(self, table: str) -> str:
         """The tables that lose rows or values with this one, with their rows, in words; "" for none."""
-        return listed(
+        known = [
             f"{key.table} ({', '.join(filter(None, (rows_in_words(self.live.rows_of(key.table)), key.on_delete)))})"
             for key in self.live.emptied_with(table)
             if self.live.rows_of(key.table) != 0
-        )
+        ]
+        return listed([*known, *sorted(self.referring.get(table.rpartition(".")[2], ()))])
 
 
 def listed(words: Iterable[str]) -> str:

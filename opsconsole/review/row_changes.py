@@ -60,7 +60,8 @@ def written(context: Context, table: str, event: str, token: Token) -> None:
     relation = context.live.relation(table)
     names = [trigger.name for trigger in relation.triggers if event in trigger.events] if relation else []
     if names:
-        context.add("fires-triggers", table, f"Runs triggers of {table}: {', '.join(names)}.", token)
+        defined = Severity.UNKNOWN if context.functions else None  # they may be what the triggers call
+        context.add("fires-triggers", table, f"Runs triggers of {table}: {', '.join(names)}.", token, defined)
 
 
 def _reaches_all(context: Context, change: Change) -> str:

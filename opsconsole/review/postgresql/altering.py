@@ -78,7 +78,10 @@ def _action(context: Context, table: str, action: Reader) -> None:
         case "OWNER":
             action.need("TO")
             context.add("grant", table, f"Gives {table} to {action.name()}.", first)
-        case "CLUSTER" | "INHERIT" | "REPLICA" | "OF" | "NOT":
+        case "INHERIT":
+            context.add("table-option", table, f"Changes a property of {table}: {verb}.", first)
+            context.reaches(action.name(), table)
+        case "CLUSTER" | "REPLICA" | "OF" | "NOT":
             context.add("table-option", table, f"Changes a property of {table}: {verb}.", first)
         case _:
             raise Unreadable
@@ -142,6 +145,7 @@ def _partition(context: Context, table: str, verb: str, action: Reader, first: T
         if action.take("CONCURRENTLY"):
             in_transaction(context, "DETACH PARTITION CONCURRENTLY", table, first)
     elif part not in context.own:
+        context.reaches(table, part)
         context.lock(
             "attach-partition", part, f"Every row of {part} is read to see whether it belongs to {table}.", first
         )

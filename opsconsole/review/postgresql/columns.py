@@ -74,6 +74,7 @@ def _properties(context: Context, table: str, column: str, action: Reader, first
             check_calls(context, action.group())
             context.lock("constraint-not-valid", table, f"Every row of {table} is checked.", first)
         elif action.take("REFERENCES"):
+            _reached(context, table, action.part(action.place - 1, len(action.words)))
             _references(action)
             if default:
                 context.lock("constraint-not-valid", table, f"Every row of {table} is checked.", first)
@@ -97,6 +98,17 @@ def _references(action: Reader) -> None:
         action.take_one("NULL", "DEFAULT", "ACTION")
 
 
+def _reached(context: Context, table: str, action: Reader) -> None:
+    """Note that rows of a table go with others from here on, where its reference says so."""
+    action.until("REFERENCES")
+    if not action.take("REFERENCES"):
+        return
+    parent = action.name()
+    action.until("DELETE")
+    if action.take("DELETE") and action.next in ("CASCADE", "SET"):
+        context.reaches(parent, table, referring=True)
+
+
 def _constraint(context: Context, table: str, action: Reader, first: Token) -> None:
     name = ""
     if action.take("CONSTRAINT"):
@@ -108,6 +120,7 @@ def _constraint(context: Context, table: str, action: Reader, first: Token) -> N
         if not action.take("USING", "INDEX"):
             context.lock("unique-constraint", table, f"The index of {what} is built while nobody uses {table}.", first)
     elif action.take_one("CHECK", "FOREIGN", "NOT"):
+        _reached(context, table, action.part(action.place, len(action.words)))
         check_definition(context, action.part(action.place - 1, len(action.words)))
         if valid:
             context.lock("constraint-not-valid", table, f"Every row of {table} is checked for {what}.", first)

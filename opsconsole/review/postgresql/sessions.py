@@ -13,7 +13,10 @@ def set_(context: Context, reader: Reader) -> None:
         return
     reader.take_one("LOCAL", "SESSION")
     reader.take("SESSION")  # SET SESSION SESSION AUTHORIZATION
-    if reader.take("TIME", "ZONE") or reader.take("NAMES"):
+    if reader.take("TIME", "ZONE"):
+        return
+    if reader.take("NAMES"):
+        settings.encoding(context, reader.skip().text if not reader.done else "default", first)
         return
     if reader.next in ("ROLE", "AUTHORIZATION"):
         context.add("set-role", "", "What follows runs with other rights.", first)

@@ -145,3 +145,11 @@ DELETE FROM a WHERE id > 100;
 DELETE FROM a WHERE (SELECT true);
 --- delete-without-where
 DELETE FROM a WHERE now() AT TIME ZONE 'utc' > timestamp '2020-01-01';
+--- setting
+SET client_encoding = 'SJIS';
+--- setting
+SET NAMES 'GBK';
+--- setting
+SELECT set_config('client_encoding', 'BIG5', false);
+--- benign
+SET client_encoding = 'UTF8';

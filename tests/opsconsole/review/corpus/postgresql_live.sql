@@ -43,3 +43,21 @@ DROP TABLE archive.users;
 --- delete-without-where
 CREATE TABLE IF NOT EXISTS some_view (id int);
 DELETE FROM some_view;
+--- table-option truncate
+CREATE TABLE p (LIKE users);
+ALTER TABLE users INHERIT p;
+TRUNCATE p;
+--- attach-partition drop-table
+CREATE TABLE p (LIKE users) PARTITION BY RANGE (id);
+ALTER TABLE p ATTACH PARTITION users DEFAULT;
+DROP TABLE p;
+--- delete-without-where delete-cascades
+CREATE TABLE t (id bigint PRIMARY KEY);
+ALTER TABLE messages ADD FOREIGN KEY (user_id) REFERENCES t ON DELETE CASCADE NOT VALID;
+DELETE FROM t;
+--- delete delete-cascades
+ALTER TABLE tags ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES drafts ON DELETE CASCADE NOT VALID;
+DELETE FROM drafts WHERE user_id = 1;
+--- replace-function fires-triggers=unknown update
+CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN DELETE FROM users; RETURN NEW; END$$;
+UPDATE tags SET label = 'x' WHERE id = 1;
