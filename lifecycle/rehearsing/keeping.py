@@ -43,7 +43,7 @@ def record(run: Run, report: Report, *, backup: Backup | None, data_at: datetime
         "migration.rehearsed",
         operation=operation,
         database=row.database,
-        subject=row.verdict[:500],
+        subject=_outcome(report),
         data={
             "rehearsal": row.pk, "units": row.units_digest, "report": row.report_sha256, "held": row.held,
             "schema": row.schema_fingerprint, "mode": row.mode, "backup": backup.pk if backup else None,
@@ -51,6 +51,14 @@ def record(run: Run, report: Report, *, backup: Backup | None, data_at: datetime
         },
     )  # fmt: skip
     return row
+
+
+def _outcome(report: Report) -> str:
+    """For the history, whose readers may see no data: the database's own words can quote values of rows."""
+    told = report.fresh or report.recording
+    if told.failure is not None:
+        return "it failed"
+    return "nothing failed, and nothing went that the SQL does not name" if report.held else "it did not hold"
 
 
 def newest(database: Database, units_digest: str) -> Rehearsal | None:
