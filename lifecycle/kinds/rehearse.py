@@ -159,4 +159,6 @@ def _data_at(backup: Backup | None, began: datetime, *, copied: bool) -> datetim
 
 
 def _result(row: Rehearsal) -> Result:
-    return Result(summary=row.verdict, data={"rehearsal": row.pk, "held": row.held, "units": row.units_digest})
+    """The summary goes into the history, whose readers may see no data; the data stay with the operation."""
+    told = {"rehearsal": row.pk, "held": row.held, "units": row.units_digest, "verdict": row.verdict}
+    return Result(summary=keeping.report_of(row).summary, data=told)

@@ -76,6 +76,16 @@ class Report:
         return "The folder builds the very schema that the live database has."
 
     @property
+    def summary(self) -> str:
+        """The verdict without the database's own words, which can quote values of rows."""
+        failures = [self.drift.failure if self.drift else None, (self.fresh or self.recording).failure]
+        if failure := next((each for each in failures if each), None):
+            line = f", line {failure.line}" if failure.line else ""
+            where = f"{failure.migration or failure.title}{line}"
+            return f"It fails in {where}; what the database said stands with what was found."
+        return self.verdict
+
+    @property
     def held(self) -> bool:
         """Nothing failed, nothing went that the SQL does not name, and nothing is broken that was not."""
         told = self.fresh or self.recording

@@ -94,7 +94,8 @@ def test_a_folder_that_builds_another_schema_is_told_of(sqlite_shop: Any, tmp_pa
     assert "differs from the live one" in report.verdict or not indexes
     broken = rehearse(row, tmp_path, OWN, Trial(units=[], all_units=[unit("SELECT 1;\nnonsense;")]), fresh=True)
     assert broken.fresh and broken.fresh.failure and broken.fresh.failure.line == 2
-    assert not broken.held and "from nothing" in broken.verdict
+    assert not broken.held and "from nothing" in broken.verdict and "nonsense" in broken.verdict
+    assert broken.summary.startswith("It fails in 0001_step, line 2;") and "nonsense" not in broken.summary
 
 
 def shop_schema(row: Database) -> list[str]:
