@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from lifecycle.sources.acts import Unit
-from lifecycle.sources.base import Migration
+from lifecycle.sources.base import Migration, Place
+from lifecycle.sources.statements import require_own_transaction
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
 from opsconsole.review import Dialect, Live, Review, Statement, dialect_of, review, split
@@ -33,9 +34,12 @@ class Reviewed:
 def reviewed(engine: Engine, units: Sequence[Unit], chosen: Sequence[Migration], live: Live) -> list[Reviewed]:
     """A review of every text, in their order. Raises Refused for what cannot run in the transaction of its tool."""
     names, dialect = {each.key: each.name for each in chosen}, dialect_of(engine)
-    places = []
+    places, here = [], Place(engine=engine.name, database="")
     for number, unit in enumerate(units):
         inside = {id(act): phase.transaction for phase in unit.phases for act in phase.acts}
+        for act in unit.scripts:
+            if inside[id(act)]:
+                require_own_transaction(names.get(act.migration, act.migration), act.sql, here)
         places += [(number, act, inside[id(act)], place) for place, act in enumerate(unit.scripts)]
     texts = [_Text(act.sql, transaction or _implicit(act.sql, dialect)) for _, act, transaction, _ in places]
     found = []

@@ -90,6 +90,13 @@ def test_rows_that_nobody_announced_are_rolled_back(on_sqlite: Scene) -> None:
     assert (scene.shop.orders(), rows(scene, "SELECT count(*) FROM notes")) == (200, [(0,)])
 
 
+def test_a_text_that_leaves_its_transaction_and_begins_another_is_refused(on_sqlite: Scene) -> None:
+    """What it committed could not be rolled back, whatever was said of it afterwards."""
+    on_sqlite.bring({"1_notes.sql": f"-- migrate:up\nDELETE FROM orders; COMMIT;\nBEGIN;\n{NOTES}-- migrate:down\n"})
+    with pytest.raises(Refused, match="has COMMIT in line 2"):
+        on_sqlite.plan(tool="dbmate")
+
+
 def test_what_the_plan_announces_is_done_and_a_guarded_table_is_told_of(on_postgres: Scene) -> None:
     scene = on_postgres
     scene.row.guarded_tables = ["orders"]
