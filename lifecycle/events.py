@@ -142,7 +142,7 @@ EVENTS: tuple[EventType, ...] = (
     event(
         "migration.ended",
         "{object} of {database} ended",
-        "tool key how sha256 text_sha256 seconds",
+        "tool key how file_digest text_digest seconds",
         by="how",
         done="{object} was applied to {database}",
         taken_back="{object} was taken back on {database}",

@@ -104,7 +104,7 @@ def _move(row: MigrationRun, state: MigrationRun.State, values: Mapping[str, Any
     """Write the state and its event."""
     MigrationRun.objects.filter(pk=row.pk).update(state=state, **values)
     how = "taken_back" if state == State.DONE and row.direction == "down" else str(state)
-    facts = {"tool": row.tool, "key": row.key, "how": how, "sha256": row.sha256, "text_sha256": row.text_sha256}
+    facts = {"tool": row.tool, "key": row.key, "how": how, "file_digest": row.sha256, "text_digest": row.text_sha256}
     audit.record(
         "migration.ended",
         operation=row.operation,
