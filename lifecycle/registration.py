@@ -9,9 +9,11 @@ from lifecycle.encryption import recipients
 from lifecycle.encryption.changes import AddRecipient, RetireRecipient
 from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, REHEARSALS, RULES
 from lifecycle.kinds.backup import BackupKind
+from lifecycle.kinds.compare import CompareKind
 from lifecycle.kinds.copy import CopyKind
 from lifecycle.kinds.doctor import DoctorKind
 from lifecycle.kinds.expire import ExpireKind
+from lifecycle.kinds.handover import HandoverKind
 from lifecycle.kinds.inspect import InspectKind
 from lifecycle.kinds.migrate import MigrateKind
 from lifecycle.kinds.reapply import ReapplyKind
@@ -48,7 +50,8 @@ def register_all() -> None:
     rules.add(guards.every)
     for kind in (
         BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
-        MigrateKind(), RollbackKind(), RehearseKind(), DoctorKind(), ResolveKind(),
+        MigrateKind(), RollbackKind(), RehearseKind(), DoctorKind(), ResolveKind(), HandoverKind(),
+        CompareKind(),
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()
@@ -98,6 +101,7 @@ def _declare_pages() -> None:
     from lifecycle.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
         backups,
         drills,
+        handovers,
         keeping,
         migrations,
         patches,

@@ -170,6 +170,7 @@ class Kind(ABC):
     gated: ClassVar[bool] = True  # whether the default policy asks for a second person
     compares: ClassVar[bool] = True  # its losses come of comparing rows on both sides: those set back are known, too
     like: ClassVar[str] = ""  # another kind, whose policies ask for their people here too
+    demands_alike: ClassVar[bool] = False  # whether they ask for their evidence here, too
     stall_seconds: ClassVar[int] = 600  # no progress for so long ends the run
     deadline_seconds: ClassVar[int] = 6 * 3600
 

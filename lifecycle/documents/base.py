@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -45,7 +45,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What is known of a document without reading its rows. It is JSON through and through (`dataclasses.asdict`)."""
+    """What is known of a document without reading its rows. It is JSON through and through (`summary_json`)."""
 
     format: str  # portable, ignition-json, tasklets-json, tasklets-folder, solana-set, pg-dump-sql, d1-export, ...
     label: str  # the same for people
@@ -56,6 +56,8 @@ class Summary:
     engine: str = ""  # postgresql, sqlite, or "" where the format does not tell
     texts: bool = False  # every value is the text that its database writes for it, that of JSON included (pg_dump)
     problems: tuple[Problem, ...] = ()
+    definitions: Mapping[str, str] = field(default_factory=dict)  # SQLite's, "table users" -> its text; never run
+    ledger: tuple[str, ...] = ()  # what D1's own record of migrations names, in its order
 
     @property
     def rows(self) -> int:
@@ -79,11 +81,19 @@ class Document(ABC):
         """
 
 
+def summary_json(summary: Summary) -> dict[str, Any]:
+    """As JSON. What only dumps of SQLite tell is left out where there is none of it, so manifests stay as they are."""
+    whole = asdict(summary)
+    return {name: value for name, value in whole.items() if value or name not in ("definitions", "ledger")}
+
+
 def summary_from(raw: Mapping[str, Any]) -> Summary:
-    """Inverse of `asdict(summary)` after a journey through JSON. Raises TypeError or KeyError when it does not fit."""
+    """Inverse of `summary_json` after a journey through JSON. Raises TypeError or KeyError when it does not fit."""
     values = dict(raw)
     values["tables"] = tuple(DocumentTable(**{**item, "columns": tuple(item["columns"])}) for item in raw["tables"])
     values["problems"] = tuple(Problem(**item) for item in raw.get("problems", ()))
+    values["definitions"] = {str(name): str(text) for name, text in dict(raw.get("definitions", {})).items()}
+    values["ledger"] = tuple(map(str, raw.get("ledger", ())))
     return Summary(**values)
 
 

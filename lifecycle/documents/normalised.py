@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from backports import zstd
 
-from lifecycle.documents.base import Document, DocumentTable, Row, Summary, summary_from
+from lifecycle.documents.base import Document, DocumentTable, Row, Summary, summary_from, summary_json
 from lifecycle.documents.limits import Limits
 from lifecycle.documents.portable import DocumentWriter, rows_of
 from lifecycle.documents.reading import Findings, Heading
@@ -206,7 +206,7 @@ class NormalisedDocument(Document):
 
 def write_summary(folder: Path, summary: Summary, files: tuple[TableFile, ...], sources: list[dict[str, Any]]) -> None:
     """Write what is known of the document; the last act of the child."""
-    whole = {"summary": asdict(summary), "files": [asdict(file) for file in files], "sources": sources}
+    whole = {"summary": summary_json(summary), "files": [asdict(file) for file in files], "sources": sources}
     (folder / SUMMARY).write_text(json.dumps(whole, ensure_ascii=False))
 
 

@@ -111,7 +111,7 @@ def normalise(order: dict[str, Any], limits: Limits) -> None:
     summary = Summary(
         format=reader.name, label=reader.label, tables=tables, version=heading.version,
         version_name=heading.version_name, exported_at=heading.exported_at, engine=heading.engine, texts=heading.texts,
-        problems=_told(findings.problems),
+        problems=_told(findings.problems), definitions=findings.definitions, ledger=tuple(findings.ledger),
     )  # fmt: skip
     write_summary(Path(), summary, table_files, sources)
 

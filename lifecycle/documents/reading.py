@@ -14,6 +14,9 @@ from typing import BinaryIO, ClassVar
 from lifecycle.documents.base import Problem, Row
 
 LONGEST_TEXT = 1000  # characters of a problem; names in it may be as long as somebody likes
+LONGEST_TOLD = 100_000  # characters of a definition; D1 takes no longer statement
+MOST_DEFINED = 1 << 20  # characters of all definitions
+MOST_APPLIED = 10_000  # names in a ledger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,27 @@ class Findings:
     heading: Heading = field(default_factory=Heading)
     problems: list[Problem] = field(default_factory=list)
     types: dict[str, Mapping[str, str]] = field(default_factory=dict)  # table -> column -> the source's type
+    definitions: dict[str, str] = field(default_factory=dict)  # as in Summary
+    ledger: list[str] = field(default_factory=list)  # as in Summary
+    definitions_left: int = MOST_DEFINED  # how many characters more are kept; once there are none, nothing is
+
+    def define(self, kind: str, name: str, text: str) -> None:
+        """Tell a definition, spelled in one way. A schema that is too large to be told is not told in part."""
+        self.definitions_left -= len(name) + len(text)
+        if self.definitions_left < 0:
+            self.define_nothing()
+        else:
+            self.definitions[_clean(f"{kind} {name}")] = _clean(text)
+
+    def define_nothing(self) -> None:
+        """What was told is not the source's schema, or not all of it."""
+        self.definitions_left = 0
+        self.definitions.clear()
+
+    def applied(self, name: str) -> None:
+        """Tell one name of the ledger."""
+        if len(self.ledger) < MOST_APPLIED:
+            self.ledger.append(_clean(name[:LONGEST_TEXT]))
 
     def warn(self, code: str, text: str, next_step: str = "") -> None:
         self._tell("warning", code, text, next_step)
@@ -62,6 +86,11 @@ class Findings:
     def _tell(self, level: str, code: str, text: str, next_step: str) -> None:
         shown = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
         self.problems.append(Problem(level=level, code=code, text=shown, next_step=next_step))
+
+
+def _clean(text: str) -> str:
+    """A text that JSON and every database can hold: what is no character is replaced."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 class Reader(ABC):

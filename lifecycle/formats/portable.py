@@ -15,12 +15,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from lifecycle.documents import portable, stored
-from lifecycle.documents.base import Document, DocumentTable, Summary, summary_from
+from lifecycle.documents.base import Document, DocumentTable, Summary, summary_from, summary_json
 from lifecycle.formats.base import PART, Archive, Contents, Progress, Scope, StoredObject, TableContent
 from lifecycle.formats.streams import ArchiveWriter, damaged, plain_bytes, readable
 from opsconsole.exceptions import OperationFailed
@@ -131,7 +131,7 @@ def contents_of_tables(
 def facts_of(summary: Summary, scope: Scope, part: str) -> dict[str, Any]:
     """What goes into `Contents.source`."""
     return {
-        stored.SUMMARY: json.loads(json.dumps(asdict(summary))),  # as it comes back from a manifest
+        stored.SUMMARY: json.loads(json.dumps(summary_json(summary))),  # as it comes back from a manifest
         "layout": "one file a table" if scope.apart else "one file",
         **({PART: part} if part else {}),
     }

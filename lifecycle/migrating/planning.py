@@ -24,6 +24,7 @@ from opsconsole.review import Live, Severity, read_live
 from opsconsole.targets import plan_target
 
 MOST_BYTES = 8 << 20  # of SQL in one plan
+FORWARD = ("migrate", "handover")  # kinds that apply what is pending, here or elsewhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def compose(
     announced = effects.announce([each.review for each in found], live, rehearsed)
     identity = engine.identity()
     given = Given(tool=subject.source.name, options=subject.folder.options, place=seen.place, units=units)
-    remarks = _remarks(subject, seen, chosen) if kind == "migrate" else []
+    remarks = _remarks(subject, seen, chosen) if kind in FORWARD else []
     risk, reasons = _risk(found, announced, rehearsed, remarks)
     return Plan(
         kind=kind,
@@ -129,7 +130,7 @@ def refuse_too_large(units: Sequence[Unit]) -> None:
 
 
 def _refuse_without_backup(request: Request) -> None:
-    if request.parameters["backup"] == "no" and protected(request.database):
+    if request.parameters.get("backup") == "no" and protected(request.database):
         raise Refused(
             "backup_needed",
             f"{request.database.name} is protected, so a safety backup is always taken first.",
@@ -190,7 +191,7 @@ def _steps(
     final = ways_back.point_of_no_return(units, chosen, found)
     names = {each.key: each.name for each in chosen}
     return (
-        *([first] if request.parameters["backup"] != "no" else []),
+        *([first] if request.parameters.get("backup", "no") != "no" else []),
         *(
             Step(
                 title=unit.title,

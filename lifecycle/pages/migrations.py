@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from lifecycle.migrating import folders
+from lifecycle.migrating import folders, handing_over
 from lifecycle.migrating.expecting import Missing
 from lifecycle.migrating.recognising import recognise
 from lifecycle.migrating.status import DONE, RUNNABLE, Line, Status, status_of, validate
@@ -146,6 +146,7 @@ class Offers:
             return [
                 *self._act("migrate", "Apply it" if first else "Apply up to here", to=name),
                 *self._act("rehearse", "Rehearse it" if first else "Rehearse up to here", to=name),
+                *(self._act("handover", "Hand it over for a remote D1", to=name) if self._is_d1() else []),
             ]
         if state == State.HALF:
             return [*self._act("doctor", "Ask the doctor"), *self._act("resolve", "Set it right", migration=name)]
@@ -165,6 +166,9 @@ class Offers:
         if self.status.refusals or not applied or line is not applied[-1]:
             return False
         return line.entry.migration is not None and bool(line.entry.migration.down)
+
+    def _is_d1(self) -> bool:
+        return self.status.seen.place.d1 and self.status.subject.source.name == handing_over.TOOL
 
     def _act(self, kind: str, label: str, **parameters: str) -> list[Act]:
         if kind not in self.kinds:

@@ -95,4 +95,5 @@ def _shown(recording: Recording, *, fresh: bool) -> Shown:
 
 
 register_panel("rehearse", Panel(template=TEMPLATE, content=of_rehearsal))
-register_panel("migrate", Panel(template=TEMPLATE, content=of_migration, evidence=True))
+for _kind in ("migrate", "handover"):
+    register_panel(_kind, Panel(template=TEMPLATE, content=of_migration, evidence=True))

@@ -16,7 +16,7 @@ from django.db import transaction
 from lifecycle.backups import archives
 from lifecycle.backups.manifest import contents_from
 from lifecycle.documents import inspecting
-from lifecycle.documents.base import Document, Problem, Summary, refusing
+from lifecycle.documents.base import Document, Problem, Summary, refusing, summary_json
 from lifecycle.documents.inspecting import GivenFile, Inspected
 from lifecycle.documents.normalised import TableFile
 from lifecycle.documents.stored import open_stored
@@ -75,7 +75,7 @@ def record(operation_id: int, upload: Upload, found: Found) -> Inspection:
     known = Inspection.objects.filter(upload=upload).first()
     if known is not None:
         return known
-    summary, contents = asdict(found.summary), asdict(found.contents) if found.contents else {}
+    summary, contents = summary_json(found.summary), asdict(found.contents) if found.contents else {}
     readable = found.contents is not None
     row = Inspection.objects.create(
         upload=upload,

@@ -19,7 +19,7 @@ from opsconsole.models import Account, Operation
 from opsconsole.permissions import visible_databases
 from opsconsole.states import OPEN
 
-USERS = ("inspect", "restore")  # kinds whose operations read an upload
+USERS = ("inspect", "restore", "compare")  # kinds whose operations read an upload
 ARRIVING = timedelta(days=1)  # longer than any upload takes: an unlisted folder older than this was left behind
 _NAME = re.compile(rf"{FOLDER}/(?P<stamp>\d{{8}}T\d{{6}}Z)-(?P<token>[0-9a-f]{{16}})")
 State = Upload.State

@@ -32,7 +32,8 @@ def requirement_for(kind: kinds.Kind, targets: Iterable[Target], *, at: datetime
     merged = strictest_of(rules.requirement(_verb(kind), place) for place in places)
     if kind.like:
         other = strictest_of(rules.requirement(_verb(kinds.get(kind.like)), place) for place in places)
-        merged = strictest(merged, replace(other, windows=(), demand=NO_DEMAND))
+        demand = other.demand if kind.demands_alike else NO_DEMAND
+        merged = strictest(merged, replace(other, windows=(), demand=demand))
     return replace(merged, policy_digest=rules.digest)
 
 

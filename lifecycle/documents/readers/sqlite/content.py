@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.documents.base import Row
-from lifecycle.documents.reading import Findings, Heading
+from lifecycle.documents.reading import LONGEST_TOLD, Findings, Heading
 
 if TYPE_CHECKING:
     from opsconsole.engines.sqlite.untrusted import Defined, Untrusted
@@ -25,6 +25,17 @@ def is_left_out(name: str) -> bool:
     return name.lower() == LEDGER or name.lower().startswith(_RUNTIME)
 
 
+def tell_definition(findings: Findings, kind: str, name: str, text: str) -> None:
+    """Tell what an object is defined as, spelled as the engine spells it."""
+    # Here, not above: this loads the engines, which only the formats of SQLite need.
+    from opsconsole.engines.sqlite.surveying import spelled
+
+    if len(text) > LONGEST_TOLD:
+        findings.define_nothing()
+    else:
+        findings.define(kind, name, spelled(text))
+
+
 class Content:
     """Reads every table of data; the others are named."""
 
@@ -38,6 +49,7 @@ class Content:
         schema = self._database.schema()
         tables = [item for item in schema if item.kind == "table" and not item.is_virtual]
         shadows = _shadows(schema)
+        self._tell_definitions(schema)
         left_out = []
         for table in tables:
             if is_left_out(table.name) or table.name in shadows:
@@ -78,6 +90,12 @@ class Content:
                 version=heading.version, version_name=newest, exported_at=heading.exported_at, engine=heading.engine
             )
 
+    def _tell_definitions(self, schema: list[Defined]) -> None:
+        """What the data's own objects are defined as; their texts are compared, and never run."""
+        for item in schema:
+            if item.sql and not is_left_out(item.name) and not is_left_out(item.table):
+                tell_definition(self._findings, item.kind, item.name, item.sql)
+
     def _newest_migration(self) -> str:
         columns = {column for column, _, _ in self._database.columns(LEDGER)}
         if "name" not in columns:
@@ -85,6 +103,7 @@ class Content:
         newest = ""
         for (name,) in self._database.rows(LEDGER, ["name"]):
             newest = str(name) if name else newest
+            self._findings.applied(str(name or ""))
         return newest[:200]
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle.documents.base import Row
 from lifecycle.documents.readers.refusals import unreadable
-from lifecycle.documents.readers.sqlite.content import Content
+from lifecycle.documents.readers.sqlite.content import Content, tell_definition
 from lifecycle.documents.readers.sqlite.lexer import SqliteScript
 from lifecycle.documents.readers.text import Statement
 from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
@@ -32,6 +32,10 @@ _COMMIT = re.compile(rb"(?:COMMIT|END)(?:\s+TRANSACTION)?\s*;", re.IGNORECASE)
 _BROKEN = re.compile(rb"ROLLBACK\b", re.IGNORECASE)
 _TABLE = re.compile(rb"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + _NAME + rb")\s*\(", re.IGNORECASE)
 _TOLD = re.compile(rb"CREATE\s+(VIEW|TRIGGER)\b", re.IGNORECASE)
+_DEFINED = re.compile(
+    rb"CREATE\s+(?:UNIQUE\s+)?(INDEX|VIEW|TRIGGER)\s+(?:IF\s+NOT\s+EXISTS\s+)?(" + _NAME + rb")", re.IGNORECASE
+)
+_IF_NOT_EXISTS = re.compile(r"\A(CREATE\s+(?:UNIQUE\s+)?\w+\s+)IF\s+NOT\s+EXISTS\s+", re.IGNORECASE)
 _VIRTUAL = re.compile(rb"CREATE\s+VIRTUAL\s+TABLE\b", re.IGNORECASE)
 _INSERT = re.compile(
     rb"INSERT\s+INTO\s+(" + _NAME + rb")\s*(\((?:[^()'\"`\[]++|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\])*+\))?\s*VALUES\s*\(",
@@ -71,6 +75,7 @@ class _Told:
     """What is told at the end."""
 
     inserts: bool = False
+    named_only: bool = False  # some table was not created by the dump
     definitions: dict[str, int] = field(default_factory=dict)
     infinities: Lines = field(default_factory=Lines)
     ambiguous: Lines = field(default_factory=Lines)
@@ -97,6 +102,8 @@ class _Import:
 
     def _take(self, statement: Statement) -> bool:
         text = statement.text
+        if match := _DEFINED.match(text):
+            self._define(statement, match[1].decode().lower(), _plain(match[2]))
         if match := _INSERT.match(text):
             self._insert(statement, _plain(match[1]), match[2])
         elif match := _TABLE.match(text):
@@ -109,6 +116,11 @@ class _Import:
         elif not _PASSED.fullmatch(text):
             return self._refuse(statement)
         return True
+
+    def _define(self, statement: Statement, kind: str, name: str) -> None:
+        """Tell a definition that is not run. SQLite itself keeps it without IF NOT EXISTS."""
+        text = statement.text.decode(errors="replace").rstrip().removesuffix(";")
+        tell_definition(self._findings, kind, name, _IF_NOT_EXISTS.sub(r"\1", text))
 
     def _create(self, statement: Statement, name: str) -> None:
         if not name.lower().startswith("sqlite_"):
@@ -138,6 +150,7 @@ class _Import:
                 f"The INSERT on line {statement.line} names no columns, and the dump does not create {name}.",
                 "Export with the schema, or give the SQLite file itself.",
             )
+        self.told.named_only = True
         quoted = name.replace('"', '""')
         made = Statement(statement.line, f'CREATE TABLE "{quoted}" '.encode() + columns)
         self._create(made, name)
@@ -202,6 +215,8 @@ class SqliteDump(Reader):
             elif whole:
                 content = Content(database, findings)
                 yield from content.rows()
+                if taking.told.named_only:
+                    findings.define_nothing()
                 self.tell(taking.told, content, findings)
 
     def tell(self, told: _Told, content: Content, findings: Findings) -> None:
