@@ -14,7 +14,6 @@ from typing import BinaryIO, ClassVar
 from lifecycle.documents.base import Problem, Row
 
 LONGEST_TEXT = 1000  # characters of a problem; names in it may be as long as somebody likes
-LONGEST_TOLD = 100_000  # characters of a definition; D1 takes no longer statement
 MOST_DEFINED = 1 << 20  # characters of all definitions
 MOST_APPLIED = 10_000  # names in a ledger
 
@@ -57,7 +56,7 @@ class Findings:
     definitions_left: int = MOST_DEFINED  # how many characters more are kept; once there are none, nothing is
 
     def define(self, kind: str, name: str, text: str) -> None:
-        """Tell a definition, spelled in one way. A schema that is too large to be told is not told in part."""
+        """Tell a definition as it stands there. A schema that is too large to be told is not told in part."""
         self.definitions_left -= len(name) + len(text)
         if self.definitions_left < 0:
             self.define_nothing()

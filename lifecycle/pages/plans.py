@@ -20,7 +20,7 @@ from opsconsole.review import Dialect
 
 TEMPLATE = "lifecycle/migrations/_sql.html"
 SECTION = "oc-sql"
-KINDS = ("migrate", "rollback", "resolve", "rehearse")
+KINDS = ("migrate", "rollback", "resolve", "rehearse", "handover")
 LINKED = 12  # findings of a severity
 GROUPS = {"units": "", "back": "The way back, tried afterwards", "all_units": "On an empty database"}
 

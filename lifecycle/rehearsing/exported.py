@@ -17,6 +17,7 @@ from lifecycle.rehearsing.values import Change
 from lifecycle.sources.acts import Unit
 from lifecycle.sources.base import Source
 from opsconsole.engines.base import Engine
+from opsconsole.engines.sqlite.surveying import spelled
 from opsconsole.exceptions import OperationFailed, Refused
 
 OBJECTS = ("table", "index", "view", "trigger")  # the other definitions are parts of tables
@@ -96,7 +97,7 @@ def found(document: Document, table: str) -> Shape:
     hidden = f"table {table}"
     return Shape(
         ledger=summary.ledger if table == LEDGER else _names(document, table),
-        definitions={name: text for name, text in summary.definitions.items() if name != hidden},
+        definitions={name: spelled(text) for name, text in summary.definitions.items() if name != hidden},
         rows={each.name: each.rows for each in summary.tables if each.name != table},
     )
 

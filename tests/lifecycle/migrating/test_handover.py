@@ -24,6 +24,7 @@ from tests.support.cases import work
 from tests.support.console import Console
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
+from tests.support.tools import Tools, lay_wrangler, local_d1
 
 NOTES = (
     "\ufeffCREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);\r\nCREATE INDEX idx_notes_body ON notes (body);\n"
@@ -172,3 +173,28 @@ def _copied(path: Path, to: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copyfile(path, to)
+
+
+@pytest.mark.nightly
+def test_what_wrangler_itself_makes_and_exports_agrees(console: Console, cast: Any, tools: Tools) -> None:
+    """The unpacked tar as wrangler's own folder, on its local D1 in the place of the remote one."""
+    project, first = console.files / "project", "CREATE TABLE IF NOT EXISTS 'odd one' (id INTEGER PRIMARY KEY);\n"
+    more = 'CREATE TABLE "x y" (id INTEGER, at TEXT DEFAULT (datetime(\'now\')));\nALTER TABLE "x y" RENAME TO xy;\n'
+    view = "CREATE VIEW IF NOT EXISTS v AS SELECT * FROM xy;\nCREATE UNIQUE INDEX IF NOT EXISTS i ON xy(id);\n"
+    folder = lay_wrangler(project, {"0001_first.sql": first})
+    assert tools.wrangler_apply(project).code == 0
+    file = console.files / "shop.db"
+    _copied(local_d1(project), file)
+    row = register("shop", f"sqlite:///{file}?flavour=d1", environment="development")
+    made = Scene(console, cast, SqliteShop(file), row)
+    made.bring({"0001_first.sql": first, "0002_more.sql": more, "0003_view.sql": view})
+    done = hand_over(made)
+    for name, data in _unpacked(_download(at("ada"), done)).items():
+        if name.startswith("migrations/"):
+            (folder / name.removeprefix("migrations/")).write_bytes(data)
+    assert tools.wrangler_apply(project).code == 0
+    exported = console.files / "export.sql"
+    assert tools.wrangler(project, "export", "DB", "--local", f"--output={exported}").code == 0
+    told = compare(made, exported)
+    assert told.result["agrees"], told.result
+    assert told.result["applied"] == 3

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.documents.base import Row
-from lifecycle.documents.reading import LONGEST_TOLD, Findings, Heading
+from lifecycle.documents.reading import Findings, Heading
 
 if TYPE_CHECKING:
     from opsconsole.engines.sqlite.untrusted import Defined, Untrusted
@@ -23,17 +23,6 @@ _SHADOWS = re.compile(r"(.+)_(?:data|idx|content|docsize|config|segments|segdir|
 def is_left_out(name: str) -> bool:
     """Whether a table belongs to the runtime or the console, and not to the data."""
     return name.lower() == LEDGER or name.lower().startswith(_RUNTIME)
-
-
-def tell_definition(findings: Findings, kind: str, name: str, text: str) -> None:
-    """Tell what an object is defined as, spelled as the engine spells it."""
-    # Here, not above: this loads the engines, which only the formats of SQLite need.
-    from opsconsole.engines.sqlite.surveying import spelled
-
-    if len(text) > LONGEST_TOLD:
-        findings.define_nothing()
-    else:
-        findings.define(kind, name, spelled(text))
 
 
 class Content:
@@ -94,7 +83,7 @@ class Content:
         """What the data's own objects are defined as; their texts are compared, and never run."""
         for item in schema:
             if item.sql and not is_left_out(item.name) and not is_left_out(item.table):
-                tell_definition(self._findings, item.kind, item.name, item.sql)
+                self._findings.define(item.kind, item.name, item.sql)
 
     def _newest_migration(self) -> str:
         columns = {column for column, _, _ in self._database.columns(LEDGER)}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lifecycle.documents.base import Row
 from lifecycle.documents.readers.refusals import unreadable
-from lifecycle.documents.readers.sqlite.content import Content, tell_definition
+from lifecycle.documents.readers.sqlite.content import Content
 from lifecycle.documents.readers.sqlite.lexer import SqliteScript
 from lifecycle.documents.readers.text import Statement
 from lifecycle.documents.reading import Findings, Heading, Reader, SourceFile
@@ -120,7 +120,7 @@ class _Import:
     def _define(self, statement: Statement, kind: str, name: str) -> None:
         """Tell a definition that is not run. SQLite itself keeps it without IF NOT EXISTS."""
         text = statement.text.decode(errors="replace").rstrip().removesuffix(";")
-        tell_definition(self._findings, kind, name, _IF_NOT_EXISTS.sub(r"\1", text))
+        self._findings.define(kind, name, _IF_NOT_EXISTS.sub(r"\1", text))
 
     def _create(self, statement: Statement, name: str) -> None:
         if not name.lower().startswith("sqlite_"):
