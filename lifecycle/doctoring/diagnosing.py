@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lifecycle.doctoring.values import Diagnosis, Do, Point, Replay, Report, Verdict
-from lifecycle.rehearsing.comparing import schema_changes
+from lifecycle.migrating.differences import schema_changes
 
 
 def diagnose(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:

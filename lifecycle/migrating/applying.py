@@ -6,12 +6,14 @@ Each unit's commit is a commit point of its own. What stands is always told by t
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from lifecycle.backups import taking
 from lifecycle.formats import formats_for
 from lifecycle.migrating import counting, ledgers, reporting, runs
+from lifecycle.migrating.differences import gist, schema_changes
 from lifecycle.migrating.ledgers import Given
 from lifecycle.migrating.patience import Limits
 from lifecycle.migrating.running import ENDED, execute, state
@@ -40,6 +42,7 @@ class Progress:
     safety: Backup | None = None
     done: int = 0
     schema: str = ""  # fingerprint after the last unit
+    definitions: Mapping[str, str] = field(default_factory=dict)  # after the last unit, by name
     alerts: list[str] = field(default_factory=list)
     invalid: set[str] = field(default_factory=set)  # indexes that are known not to be valid
     rows: dict[str, list[int | None]] = field(default_factory=dict)  # before the first and after the last unit
@@ -58,7 +61,7 @@ def apply(run: Run) -> Progress:
     with engine.script(patience, foreign_keys=given.source.foreign_keys) as script:
         ledger = _locked(run, script, given)
         run.arm()
-        progress.schema = engine.schema_fingerprint()
+        progress.schema, progress.definitions = engine.schema_fingerprint(), engine.definitions()
         watcher = _watcher(run, script, given, ledger)
         progress.invalid = set(counting.invalid_indexes(script))
         for unit in given.units:
@@ -161,10 +164,17 @@ def _one(run: Run, engine: Engine, watcher: Watcher, unit: Unit, progress: Progr
     else:
         run.after_commit()
     watcher.seen()
+    runs.end(run.operation_id, unit, _told(engine, watcher, progress, took))
+
+
+def _told(engine: Engine, watcher: Watcher, progress: Progress, took: float) -> Told:
+    """What is written of a unit that is done; the schema is looked at."""
+    before, progress.definitions = progress.definitions, engine.definitions()
     progress.schema = engine.schema_fingerprint()
-    rows = watcher.look.rows()
-    told = Told(state=State.DONE, seconds=took, rows=rows, schema_after=progress.schema)
-    runs.end(run.operation_id, unit, told)
+    return Told(
+        state=State.DONE, seconds=took, rows=watcher.look.rows(), schema_after=progress.schema,
+        changes=gist(schema_changes(before, progress.definitions)),
+    )  # fmt: skip
 
 
 def _patiently(watcher: Watcher, unit: Unit) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
+from lifecycle.migrating.differences import Change
 from lifecycle.models import MigrationRun
 from lifecycle.sources.acts import Unit
 from opsconsole import audit
@@ -18,6 +19,8 @@ from opsconsole.models import Database
 from opsconsole.plans import Plan
 
 State = MigrationRun.State
+MOST_CHANGES = 100  # of the schema, kept of one unit
+SHOWN = 400  # characters of a definition in them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Told:
     seconds: float | None = None
     rows: Mapping[str, Sequence[int | None]] | None = None
     schema_after: str = ""
+    changes: Sequence[Change] = ()
     error: str = ""
 
 
@@ -64,6 +68,8 @@ def end(operation_id: int, unit: Unit, told: Told) -> None:
         values["rows"] = {table: list(numbers) for table, numbers in told.rows.items()}
     if told.schema_after:
         values["schema_after"] = told.schema_after
+        values["changes"] = [asdict(change.cut(SHOWN)) for change in told.changes[:MOST_CHANGES]]
+        values["changed"] = len(told.changes)
     rows = MigrationRun.objects.filter(operation_id=operation_id, key__in=unit.migrations)
     for row in rows.exclude(state=told.state).select_related("database", "operation").order_by("pk"):
         _move(row, told.state, values)

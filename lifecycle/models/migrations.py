@@ -75,6 +75,9 @@ class MigrationRun(models.Model):
     rows = models.JSONField(default=dict)  # {table: [before, after]}; null where it is not there, or was not counted
     schema_before = models.CharField(max_length=71, blank=True)  # fingerprints
     schema_after = models.CharField(max_length=71, blank=True)
+    # Of the schema, by its unit: the first as `differences.Change` has them, and how many there are.
+    changes = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    changed = models.PositiveIntegerField(default=0, db_default=0)
     error = models.TextField(blank=True)
 
     class Meta:

@@ -19,7 +19,7 @@ from lifecycle.migrating.expecting import Missing
 from lifecycle.migrating.recognising import recognise
 from lifecycle.migrating.status import DONE, RUNNABLE, Line, Status, status_of, validate
 from lifecycle.models import MigrationFolder, MigrationRun
-from lifecycle.pages.runs import changed
+from lifecycle.pages.runs import shown
 from lifecycle.sources.base import State
 from lifecycle.sources.detection import Unclear
 from lifecycle.uploads import streaming
@@ -61,7 +61,7 @@ def migrations_tab(request: HttpRequest, database: Database) -> Mapping[str, Any
         found = _beside(request, database, asked)
     return {
         "folders": rows,
-        "runs": [(run, changed(run)) for run in runs],
+        "runs": shown(runs),
         "can_bring": rights_of(request).can("request", database),
         "days": settings.FOLDER_DAYS,
         "roots": [str(root) for root in settings.OPSCONSOLE_ROOTS],

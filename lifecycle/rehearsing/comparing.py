@@ -2,51 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lifecycle.loss.values import grouped
-from lifecycle.rehearsing.values import Change
+from lifecycle.migrating.differences import Change, schema_changes
 from opsconsole.engines.surveying import Survey, TableState
 
 MOST_NAMED = 20
-MOST_SHOWN = 2000  # characters of a definition
-
-
-def schema_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    """What was added, removed and changed, by name."""
-    found = []
-    for name in sorted({*before, *after}):
-        if name not in before:
-            found.append(Change(name=name, change="added", after=after[name][:MOST_SHOWN]))
-        elif name not in after:
-            found.append(Change(name=name, change="removed", before=before[name][:MOST_SHOWN]))
-        elif before[name] != after[name]:
-            was, now = (definition[:MOST_SHOWN] for definition in (before[name], after[name]))
-            found.append(Change(name=name, change="changed", before=was, after=now))
-    return found
-
-
-def gist(changes: Sequence[Change]) -> list[Change]:
-    """Without the columns, references and rules of tables that came or went as a whole."""
-    whole = {
-        name
-        for change in changes
-        for kind, _, name in [change.name.partition(" ")]
-        if kind in ("table", "relation") and change.change != "changed"
-    }
-    return [change for change in changes if _owner(change.name) not in whole]
-
-
-def _owner(name: str) -> str:
-    """The table that a part of one belongs to, "" for anything else."""
-    kind, _, rest = name.partition(" ")
-    if kind == "column":
-        return rest.rpartition(".")[0]
-    if name.startswith("foreign key "):
-        return name.removeprefix("foreign key ").partition("(")[0]
-    if kind in ("constraint", "trigger", "policy", "rule"):
-        return rest.rpartition(" on ")[2]
-    return ""
 
 
 def paired(before: Survey, after: Survey) -> list[tuple[TableState | None, TableState | None]]:

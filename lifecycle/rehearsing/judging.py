@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lifecycle.loss.values import grouped
+from lifecycle.migrating.differences import Change
 from lifecycle.rehearsing.comparing import paired
-from lifecycle.rehearsing.values import Change, Recording, TableRecord
+from lifecycle.rehearsing.values import Recording, TableRecord
 from opsconsole.engines.surveying import Survey, TableState
 
 MOST_NAMED = 3

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from lifecycle.migrating.differences import schema_changes
 from lifecycle.migrating.running import Watch, execute
 from lifecycle.rehearsing import comparing, d1, judging, violations
 from lifecycle.rehearsing.noting import Notes, Noting, NotingPostgres, NotingSqlite
@@ -91,7 +92,7 @@ def _recorded(
     slowest = sorted(notes.statements, key=lambda each: (not each.failed, -each.ms))[:MOST_STATEMENTS]
     kept = set(map(id, slowest))
     texts = [act.sql for unit in units for phase in (*unit.always, *unit.phases) for act in phase.acts]
-    changes = comparing.schema_changes(before.definitions, after.definitions)
+    changes = schema_changes(before.definitions, after.definitions)
     return Recording(
         flavour=manner.flavour,
         verdict="",

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lifecycle.migrating.differences import Change, gist, schema_changes
 from lifecycle.rehearsing import copies, judging
-from lifecycle.rehearsing.comparing import gist, schema_changes
 from lifecycle.rehearsing.copies import Origin
 from lifecycle.rehearsing.recording import Manner, record
-from lifecycle.rehearsing.values import Change, Failure, Recording, recording_from
+from lifecycle.rehearsing.values import Failure, Recording, recording_from
 from lifecycle.sources.acts import Act, Phase, Unit
 from opsconsole.engines.base import Engine
 from opsconsole.engines.scripting import ScriptFailed

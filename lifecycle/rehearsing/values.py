@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lifecycle.migrating.differences import Change
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableRecord:
@@ -65,16 +67,6 @@ class Failure:
     why: str
     code: str = ""
     in_the_way: str = ""  # how many rows are, where the statement tells what it demands of them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Change:
-    """One difference between two schemas. `name` has the kind in front: "column public.users.email"."""
-
-    name: str
-    change: str  # added, removed or changed
-    before: str = ""
-    after: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,11 +145,11 @@ class Desk:
         self.page.wait_for_url(re.compile(r"/operations/\d+/$"))
         return self.page.url.removeprefix(self.demo.url)
 
-    def approves(self, path: str, name: str, number: int, reason: str) -> None:
-        """Type what the plan asks for, and approve it."""
+    def approves(self, path: str, name: str, number: int, reason: str, *, counts: str = "rows that would be") -> None:
+        """Type what the plan asks for, and approve it. The number `counts` what its label says."""
         self.page.goto(path)
         self.page.get_by_label(f"Type {name} to confirm").fill(name)
-        self.page.get_by_label("Type the number of rows that would be lost").fill(str(number))
+        self.page.get_by_label(f"Type the number of {counts}").fill(str(number))
         self.page.get_by_label("Reason").fill(reason)
         self.page.get_by_role("button", name=re.compile("^Approve")).click()
 

@@ -53,6 +53,8 @@ def test_what_is_pending_is_applied_backed_up_and_told(on_sqlite: Scene) -> None
     runs = list(MigrationRun.objects.order_by("key"))
     assert [(run.state, run.rows["notes"]) for run in runs] == [("done", [None, 0]), ("done", [0, 1])]
     assert runs[0].schema_after == runs[1].schema_before != runs[0].schema_before
+    assert [change["name"] for change in runs[0].changes if change["change"] == "added"][-1:] == ["table notes"]
+    assert (runs[0].changed, runs[1].changed) == (len(runs[0].changes), 0)
     offers = kinds.get("migrate").afterwards(operation)
     assert [(offer.kind, offer.parameters) for offer in offers] == [("restore", {"backup": str(backup.pk)})]
     with pytest.raises(Refused) as refused:
