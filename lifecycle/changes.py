@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from lifecycle.backups import downloads
 from lifecycle.backups.finding import backup_numbered, database_of, require_engineer
+from lifecycle.loss.values import grouped
 from lifecycle.models import Backup, Patch, Stored
 from lifecycle.proving import smoke, verdicts
 from opsconsole.changes import Change, Draft
@@ -50,7 +51,9 @@ class Download(Change):
             owner_groups=(database.owner_group.name,),
             databases=(database.id,),
             risk="high",
-            risk_reasons=(f"{item.rows} rows of {database.name} leave the reach of masking and of the audit.",),
+            risk_reasons=(
+                f"{grouped(item.rows)} rows of {database.name} leave the reach of masking and of the audit.",
+            ),
             way_back="None: what was downloaded stays where it went.",
         )
 

@@ -77,6 +77,12 @@ def _recorded(replay: Replay, place: int) -> Report:
     return Report(sentence=f"The schema is that {where}, and the ledger has {len(after)} more.", diagnoses=found)
 
 
+_AFTER_STOPPED = (
+    "Where migrations build on tables that none of them makes, a replay from nothing cannot tell how far they came: "
+    "compare with the safety backup, or put what they build on in front as a migration of its own."
+)
+
+
 def _drifted(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:
     """No point of the way is the schema that is there: the nearest one, and what is otherwise."""
     changes = [schema_changes(point.definitions, live) for point in replay.points]
@@ -88,7 +94,7 @@ def _drifted(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Re
         f"The schema is none that these migrations make; it is nearest to {where}, with {len(differs)} differences."
     )
     if replay.failure:
-        sentence = f"{sentence} The replay stopped: {replay.failure}"
+        sentence = f"{sentence} The replay stopped: {replay.failure} {_AFTER_STOPPED}"
     names = {point.key: point.name for point in replay.points}
     said = "Nobody can tell by the schema how far it came: set right by hand what differs, then ask again."
     found = tuple(

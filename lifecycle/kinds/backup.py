@@ -106,7 +106,7 @@ class BackupKind(Kind):
             evidence={
                 "server": identity.server_version,
                 "store": taking.stores_in_words(request.database, store),
-                "room in the store": f"at most {needed >> 20} MiB are needed, and they are free where it tells",
+                "room in the store": f"at most {needed >> 20} MiB are needed; where a store tells, they are free",
                 "formats": ", ".join(f.name for f in formats_for(engine.name)),
             },
             way_back="Nothing is changed, so there is nothing to take back.",

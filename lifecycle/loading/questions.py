@@ -49,7 +49,8 @@ def _of_uncovered(
 
 def _of_absent(absent: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
     for name, rows in absent.items():
-        yield "absent", name, f"the database has no table {name}, so {_rows(rows)} of it are left out"
+        left = f", so its {_rows(rows)} {'is' if rows == 1 else 'are'} left out" if rows else ""
+        yield "absent", name, f"the database has no table {name}{left}"
 
 
 def _of_tables(tables: Sequence[Covered], options: Options) -> Iterator[tuple[str, str, str]]:

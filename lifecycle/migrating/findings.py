@@ -96,6 +96,7 @@ def _refuse_impossible(name: str, result: Review) -> None:
         if finding.rule == "concurrently-in-transaction":
             raise Refused(
                 "cannot_run",
-                f"{name}, line {finding.line}: {finding.reason} The tool runs it in a transaction, so it would fail.",
+                f"{name}, line {finding.line}: {finding.reason} Here it would run inside one, so it would fail: "
+                "statements that are sent together are one transaction.",
                 finding.hint,
             )

@@ -7,11 +7,13 @@ from lifecycle.proving import drills
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Afterwards
 from opsconsole.models import Database, Operation
+from opsconsole.states import State
 
 
 def after(operation: Operation) -> tuple[Afterwards, ...]:
-    """Rolling back, where every migration that it applied has a way of its own; and restoring its safety backup."""
-    return (*_rollback(operation), *_restore(operation))
+    """Asking the doctor, where it failed; rolling back, where every migration that it applied has a way of its own; and
+    restoring its safety backup."""
+    return (*_doctor(operation), *_rollback(operation), *_restore(operation))
 
 
 def instead_of_down(database: Database, refused: Refused) -> str:
@@ -35,17 +37,36 @@ def _rollback(operation: Operation) -> tuple[Afterwards, ...]:
     reachable = len(done) == 1 or told["stays"]
     if operation.kind != "migrate" or not done or not reachable or not all(ways.get(name) for name in done):
         return ()
-    kept = {name: told[name] for name in ("brought", "root", "path", "tool") if told.get(name)}
     number = len(done)
     words = "It has a way back of its own" if number == 1 else f"All {number} have a way back of their own"
     return (
         Afterwards(
             sentence=f"{words}; rows that went do not come back by it.",
             kind="rollback",
-            parameters={**kept, **({"to": told["stays"]} if number > 1 else {})},
+            parameters={**_folder(operation), **({"to": told["stays"]} if number > 1 else {})},
             label=f"Roll back {done[-1]}" if number == 1 else f"Roll back {number} migrations",
         ),
     )
+
+
+def _doctor(operation: Operation) -> tuple[Afterwards, ...]:
+    if operation.state != State.FAILED:
+        return ()
+    return (
+        Afterwards(
+            sentence="The doctor replays the folder beside the database and says what is half done. It only reads.",
+            kind="doctor",
+            parameters=_folder(operation),
+            label="Ask the doctor",
+            icon="medical_services",
+        ),
+    )
+
+
+def _folder(operation: Operation) -> dict[str, str]:
+    """The folder that it was about, as the form of another operation takes it."""
+    told = operation.plan.parameters
+    return {name: str(told[name]) for name in ("brought", "root", "path", "tool") if told.get(name)}
 
 
 def _restore(operation: Operation) -> tuple[Afterwards, ...]:

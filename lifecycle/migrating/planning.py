@@ -78,6 +78,7 @@ def compose(
     given = Given(tool=subject.source.name, options=subject.folder.options, place=seen.place, units=units)
     remarks = _remarks(subject, seen, chosen) if kind in FORWARD else []
     risk, reasons = _risk(found, announced, rehearsed, remarks)
+    takes = any(each.lost for each in announced.effects) or any(map(ways_back.destroys_something, found))
     return Plan(
         kind=kind,
         summary=_summary(kind, subject, chosen),
@@ -107,7 +108,7 @@ def compose(
         risk=risk,
         risk_reasons=reasons,
         evidence=_evidence(subject, seen, announced, rehearsed, live),
-        way_back=ways_back.words(kind, subject, units, chosen, last_backup(subject.database)),
+        way_back=ways_back.words(kind, subject, chosen, takes=takes, backup=last_backup(subject.database)),
         confirmation=effects.confirmation(announced),
     )
 
@@ -146,7 +147,7 @@ def _summary(kind: str, subject: Subject, chosen: Sequence[Migration]) -> str:
             f"{subject.database.name}: {what} taken back by {'its' if number == 1 else 'their'} own way back ({label})."
         )
     what = f"migration {last} applied" if number == 1 else f"{number} migrations applied, up to {last}"
-    return f"{subject.database.name} has {what}, exactly as {label} does it."
+    return f"{subject.database.name} has {what}, in the way of {label}."
 
 
 def _remarks(subject: Subject, seen: Seen, chosen: Sequence[Migration]) -> list[str]:
@@ -176,10 +177,12 @@ def _risk(
         risk = "high"
         reasons.insert(0, f"The rehearsal of exactly this: {rehearsed.verdict}")
     reasons += remarks[:MOST_REASONS]
-    return risk, tuple(reasons) or ("Nothing in it is known to lose rows or to keep others from working.",)
+    return risk, tuple(reasons) or (_TAKES if lost else _CALM,)
 
 
 MOST_REASONS = 12
+_CALM = "Nothing in it is known to lose rows or to keep others from working."
+_TAKES = "It takes rows away."
 
 
 def _steps(

@@ -38,8 +38,8 @@ def _renamed(state: TableState, before: Survey, left: Mapping[str, TableState]) 
 
 
 def back_differences(before: Survey, after: Survey) -> list[str]:
-    """In what the way back does not lead back, in words; sequences and files' sizes are not compared."""
-    words = [_words(change) for change in schema_changes(before.definitions, after.definitions)]
+    """In what the way back does not lead back, in words, rows first; sequences and files' sizes are not compared."""
+    words = []
     for was, now in paired(before, after):
         if was is None or now is None:
             name = (was or now).name  # type: ignore[union-attr]
@@ -48,6 +48,7 @@ def back_differences(before: Survey, after: Survey) -> list[str]:
             words.append(f"{was.name} has {grouped(now.rows)} rows instead of {grouped(was.rows)}")
         elif was.columns == now.columns and was.digest != now.digest:
             words.append(f"{was.name} has other values in its {grouped(was.rows)} rows")
+    words += [_words(change) for change in schema_changes(before.definitions, after.definitions)]
     more = len(words) - MOST_NAMED
     return words[:MOST_NAMED] + ([f"and {more} more differences"] if more > 0 else [])
 

@@ -61,11 +61,11 @@ def verdict(recording: Recording) -> str:
     if recording.orphans:
         parts.append(f"{grouped(sum(recording.orphans.values()))} rows come to break a foreign key")
     if recording.invalid_indexes:
-        parts.append(f"it leaves invalid indexes: {', '.join(recording.invalid_indexes)}")
+        parts.append(f"It leaves invalid indexes: {', '.join(recording.invalid_indexes)}")
     if recording.damage:
-        parts.append(f"the check of the rows then finds: {recording.damage[0]}")
+        parts.append(f"The check of the rows then finds: {recording.damage[0]}")
     if recording.back is not None and not recording.back.leads_back:
-        parts.append("the way back does not lead back")
+        parts.append("The way back does not bring everything back")
     proven = f"{recording.untouched} of {len(recording.tables)} tables are proven untouched"
     return f"{'. '.join(parts) or 'It loses no row'}. {proven[0].upper()}{proven[1:]}."
 

@@ -246,8 +246,8 @@ def _conclude(
     name = "upload" if plan.parameters["upload"] else "backup"
     left = f" {grouped(misfits.rows)} rows did not fit and are in a file of their own." if misfits else ""
     return Result(
-        summary=f"{database.name} has {grouped(facts['rows'])} rows of {name} {plan.parameters[name]} in "
-        f"{len(facts['tables'])} tables, counted before it was final.{left}",
+        summary=f"{database.name} has {grouped(facts['rows'])} row{'s' * (facts['rows'] != 1)} of {name} "
+        f"{plan.parameters[name]} in {len(facts['tables'])} tables, counted before it was final.{left}",
         data={
             name: int(plan.parameters[name]),
             "rows": facts["rows"],

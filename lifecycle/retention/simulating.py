@@ -127,5 +127,5 @@ def rhythm_of(outlook: Outlook, at: datetime) -> str:
     """What `coming` takes for granted, in words."""
     per = len(expected(outlook.candidates, at, DAYS))
     if not per:
-        return "No backup is taken regularly, so only what ends by itself lets any go"
-    return f"If backups go on being taken as in the last {DAYS} days, about {per} more in the next {DAYS}"
+        return "No backup was taken regularly so far, so only what ends by itself lets any go"
+    return f"If backups go on being taken as in the last {DAYS} days, about {per} more come in the next {DAYS}"

@@ -228,7 +228,7 @@ def _because(case: _Case, tool: str, *, asked: bool) -> str:
     if tool in case.confirmed:
         return f"The database holds the ledger of {label}, and the folder fits ({case.candidate.seen})."
     if asked:
-        return f"{label}, as asked; the database holds no ledger of it yet."
+        return "That was said by whoever asked; the database holds no ledger of it yet."
     return f"The folder is one of {label} ({case.candidate.seen}); the database holds no ledger yet."
 
 

@@ -32,7 +32,7 @@ def approve(request: HttpRequest, operation: Operation) -> HttpResponse:
     typed = operations.Typed(name=_text(request, "typed_name"), number=_text(request, "typed_number"))
     row = operations.approve(operation, typed=typed, **_decision(request, operation))
     drafts.forget(request, operation)
-    messages.success(request, f"You approved it. It is {row.face.word} now.")
+    messages.success(request, f"You approved it. Its state is now: {row.face.word}.")
     return redirect(operation)
 
 
@@ -77,7 +77,7 @@ def withdraw(request: HttpRequest, operation: Operation) -> HttpResponse:
 )
 def cancel(request: HttpRequest, operation: Operation) -> HttpResponse:
     row = operations.cancel(operation, account=account_of(request), reason=_text(request, "reason"))
-    messages.success(request, f"It is {row.face.word}.")
+    messages.success(request, f"Its state is now: {row.face.word}.")
     return redirect(operation)
 
 

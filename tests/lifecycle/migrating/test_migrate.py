@@ -75,6 +75,8 @@ def test_the_first_failure_stops_with_what_the_tool_would_leave(on_sqlite: Scene
     assert rows(scene, "SELECT name FROM d1_migrations") == [("0001_a.sql",)]
     assert rows(scene, "SELECT name FROM sqlite_schema WHERE name = 'half'") == []
     assert states() == ["done", "failed"]
+    doctor = kinds.get("migrate").afterwards(operation)[0]
+    assert (doctor.kind, doctor.parameters["brought"]) == ("doctor", operation.plan.parameters["brought"])
     assert [line.level.word for line in posture.read_migrations([scene.row])[scene.row.pk]] == ["needs you"]
     pending = [each["name"] for each in scene.plan().parameters["migrations"]]
     assert pending == ["0002_bad.sql", "0003_c.sql"]
@@ -107,6 +109,7 @@ def test_what_the_plan_announces_is_done_and_a_guarded_table_is_told_of(on_postg
     plan = scene.plan()
     assert plan.confirmation is not None and plan.confirmation.number == 200
     assert plan.confirmation.sentence == "You would lose up to 200 rows of public.orders."
+    assert (plan.risk, plan.risk_reasons) == ("high", ("It takes rows away.",))
     assert [step.commit_point for step in plan.steps] == [False, True]
     operation = scene.do()
     assert operation.state == State.SUCCEEDED, operation.failure_why

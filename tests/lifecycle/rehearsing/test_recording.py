@@ -89,7 +89,7 @@ def test_the_way_back_is_tried_and_compared(shop: Shop, back: str, leads: bool) 
     found = rehearse(shop, forth, back=(unit(back, direction="down"),))
     assert found.back is not None and found.back.leads_back is leads, found.back
     assert found.back.differences == () if leads else len(found.back.differences) >= 2
-    assert ("the way back does not lead back" in found.verdict) is not leads
+    assert ("The way back does not bring everything back" in found.verdict) is not leads
 
 
 def test_postgresql_tells_locks_rewrites_and_why_a_text_is_timed_as_a_whole(postgres: Any) -> None:
