@@ -11,7 +11,8 @@ from opsconsole.engines.sqlite.probe import is_hidden, quoted
 
 TOO_MANY = 20_000_000  # rows of one table; more would hold the migration's locks for long
 _TABLES = (
-    "SELECT n.nspname || '.' || c.relname, format('%I.%I', n.nspname, c.relname), c.oid::bigint, c.reltuples::bigint"
+    "SELECT n.nspname || '.' || c.relname, format('%I.%I', n.nspname, c.relname), c.oid::bigint,"
+    " CASE WHEN NOT row_security_active(c.oid) THEN c.reltuples::bigint END"
     f" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {USER_TABLES}"
     " AND has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE') ORDER BY 1"
 )
@@ -20,6 +21,11 @@ _OURS = (
     " WHERE s.n_tup_del > s.n_tup_ins OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid()"
     " AND l.relation = c.oid AND l.granted AND l.database <> 0 AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock',"
     " 'ExclusiveLock', 'AccessExclusiveLock'))"
+)
+# Whatever changes or removes rows holds a heavier lock on their table until the transaction ends.
+_TOUCHED = (
+    "SELECT relation::bigint FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND granted"
+    " AND mode NOT IN ('AccessShareLock', 'RowShareLock')"
 )
 _INVALID = (
     "SELECT n.nspname || '.' || c.relname, t.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
@@ -30,8 +36,9 @@ _INVALID = (
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Rows by table (`Table.full_name`), None where there are too many to count; `ids` are what a rename leaves.
+    """Rows by table (`Table.full_name`), None where there are too many to count, or a policy hides some of them.
 
+    `ids` are what a rename leaves.
     `lasting` ids are never given to another table; those of SQLite (root pages) may be.
     """
 
@@ -68,13 +75,21 @@ class Shrunk:
         return self.before - self.after
 
 
-def count(script: Script) -> Counted:
-    """Every table of the user; what a role may not read is left out."""
+def count(script: Script, *, since: Counted | None = None) -> Counted:
+    """Every table of the user; what a role may not read is left out.
+
+    `since` was counted in this same transaction: on PostgreSQL, what it has not touched meanwhile is not read again
+    while it holds its locks.
+    """
+    known = _untouched(script, since) if since and script.vendor == "postgresql" else {}
     tables = _postgresql(script) if script.vendor == "postgresql" else _sqlite(script)
     rows: dict[str, int | None] = {}
     ids = {}
     for name, sql, number, estimate in tables:
-        rows[name] = int(script.ask(sql)[0][0]) if estimate <= TOO_MANY else None
+        if number in known:
+            rows[name] = known[number]
+        else:
+            rows[name] = int(script.ask(sql)[0][0]) if estimate is not None and estimate <= TOO_MANY else None
         ids[name] = number
     return Counted(rows=rows, ids=ids, lasting=script.vendor == "postgresql")
 
@@ -108,12 +123,18 @@ def invalid_indexes(script: Script) -> dict[str, str]:
     return {str(index): str(table) for index, table in script.ask(_INVALID)}
 
 
-def _postgresql(script: Script) -> Iterator[tuple[str, str, int, int]]:
+def _untouched(script: Script, since: Counted) -> dict[int, int | None]:
+    """Rows by id of the tables that this transaction has left alone."""
+    touched = {int(number) for (number,) in script.ask(_TOUCHED)}
+    return {number: since.rows[name] for name, number in since.ids.items() if number not in touched}
+
+
+def _postgresql(script: Script) -> Iterator[tuple[str, str, int, int | None]]:
     for name, ident, number, estimate in script.ask(_TABLES.replace("%", "%%")):
-        yield str(name), f"SELECT count(*) FROM ONLY {ident}".replace("%", "%%"), int(number), int(estimate)
+        yield str(name), f"SELECT count(*) FROM ONLY {ident}".replace("%", "%%"), int(number), estimate
 
 
-def _sqlite(script: Script) -> Iterator[tuple[str, str, int, int]]:
+def _sqlite(script: Script) -> Iterator[tuple[str, str, int, int | None]]:
     names = script.ask("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name")
     roots = dict(script.ask("SELECT name, rootpage FROM sqlite_schema WHERE type = 'table'"))
     for (name,) in names:

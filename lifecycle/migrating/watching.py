@@ -123,7 +123,7 @@ class Watcher:
         self._limit(0)
         look = self.look
         look.alone = self.script.in_transaction
-        self.count_after()
+        self.count_after(since=look.before if unit.atomic else None)
         if not look.alone:
             return
         for loss in look.shrunk:
@@ -135,12 +135,12 @@ class Watcher:
                 raise OperationFailed("ledger_differs", why, "Look at the ledger, then plan again.")
             self._announce(unit)
 
-    def count_after(self) -> None:
-        """Count again, and tell which tables have become smaller."""
+    def count_after(self, *, since: Counted | None = None) -> None:
+        """Count again, and tell which tables have become smaller. `since` is what was counted in this transaction."""
         look = self.look
         if look.before is None:
             return
-        look.after = counting.count(self.script)
+        look.after = counting.count(self.script, since=since)
         ours = counting.alone_with(self.script) if look.alone else frozenset[int]()
         look.ledgers = self._ledger_names()
         found = counting.shrunk(look.before, look.after, ours=ours)
