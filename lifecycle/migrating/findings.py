@@ -32,22 +32,27 @@ class Reviewed:
 
 
 def reviewed(engine: Engine, units: Sequence[Unit], chosen: Sequence[Migration], live: Live) -> list[Reviewed]:
-    """A review of every text, in their order. Raises Refused for what cannot run in the transaction of its tool."""
+    """A review of every text, in their order."""
     names, dialect = {each.key: each.name for each in chosen}, dialect_of(engine)
-    places, here = [], Place(engine=engine.name, database="")
+    places = []
     for number, unit in enumerate(units):
         inside = {id(act): phase.transaction for phase in unit.phases for act in phase.acts}
-        for act in unit.scripts:
-            if inside[id(act)]:
-                require_own_transaction(names.get(act.migration, act.migration), act.sql, here)
         places += [(number, act, inside[id(act)], place) for place, act in enumerate(unit.scripts)]
     texts = [_Text(act.sql, transaction or _implicit(act.sql, dialect)) for _, act, transaction, _ in places]
-    found = []
-    for (number, act, _, place), result in zip(places, _in_turn(texts, dialect, live), strict=True):
-        name = names.get(act.migration, act.migration)
-        _refuse_impossible(name, result)
-        found.append(Reviewed(unit=number, act=place, key=act.migration, name=name, review=result))
-    return found
+    return [
+        Reviewed(unit=number, act=place, key=act.migration, name=names.get(act.migration, act.migration), review=result)
+        for (number, act, _, place), result in zip(places, _in_turn(texts, dialect, live), strict=True)
+    ]
+
+
+def refuse_impossible(engine: Engine, units: Sequence[Unit], found: Sequence[Reviewed]) -> None:
+    """Raise Refused for a text that cannot run in the transaction of its tool."""
+    names, here = {each.key: each.name for each in found}, Place(engine=engine.name, database="")
+    for act in (act for unit in units for phase in unit.phases if phase.transaction for act in phase.acts):
+        if act.script:
+            require_own_transaction(names.get(act.migration, act.migration), act.sql, here)
+    for each in found:
+        _refuse_impossible(each.name, each.review)
 
 
 @dataclass(frozen=True)

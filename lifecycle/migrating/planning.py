@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle.migrating import effects, ledgers, rehearsals, showing, ways_back
 from lifecycle.migrating.effects import Announced
-from lifecycle.migrating.findings import Reviewed, reviewed
+from lifecycle.migrating.findings import Reviewed, refuse_impossible, reviewed
 from lifecycle.migrating.ledgers import Given
 from lifecycle.migrating.rehearsals import Rehearsed, digest_of_units
 from lifecycle.models import Backup
@@ -72,6 +72,7 @@ def compose(
     _refuse_without_backup(request)
     live = read_live(engine, exact=True)
     found = reviewed(engine, units, chosen, live)
+    refuse_impossible(engine, units, found)
     rehearsed = rehearsals.newest(subject.database, units)
     announced = effects.announce([each.review for each in found], live, rehearsed)
     identity = engine.identity()

@@ -9,6 +9,7 @@ from typing import Any
 from lifecycle.backups import archives
 from lifecycle.encryption import recipients
 from lifecycle.migrating import planning, selecting, showing
+from lifecycle.migrating.findings import reviewed
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.migrating.rehearsals import digest_of_units
 from lifecycle.models import Rehearsal
@@ -23,6 +24,7 @@ from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Request
 from opsconsole.plans import Plan, Precondition, Step
+from opsconsole.review import read_live
 from opsconsole.targets import plan_target
 
 FRESH = Rehearsal.Mode.FRESH.value
@@ -135,6 +137,7 @@ def _plan(
             "back": [unit.to_json() for unit in wanted.back],
             "all_units": [unit.to_json() for unit in wanted.all_units],
             "units_digest": digest_of_units(wanted.all_units or wanted.units),
+            **({"findings": _findings(engine, wanted)} if wanted.units else {}),
             "d1": seen.place.d1,
             "foreign_keys": subject.source.foreign_keys,
             "schema": schema,
@@ -146,6 +149,12 @@ def _plan(
         evidence=_evidence(subject, wanted, place, told),
         way_back="Nothing is changed, so there is nothing to take back.",
     )
+
+
+def _findings(engine: Engine, wanted: Wanted) -> list[dict[str, Any]]:
+    """What a review says of what is tried on a copy; rows are not counted for it, for that is what the copy is for."""
+    found = reviewed(engine, wanted.units, wanted.chosen, read_live(engine))
+    return [finding for each in found for finding in each.to_json()]
 
 
 def _evidence(subject: Subject, wanted: Wanted, place: Place, told: str) -> dict[str, str]:

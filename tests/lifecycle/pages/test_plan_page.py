@@ -30,7 +30,7 @@ def test_dangerous_lines_are_marked_and_the_download_is_the_sealed_text(
     assert answer.headers["Content-Type"].startswith("text/plain") and sql.startswith("-- Apply 0001_drops.sql\n")
     assert DROPS in sql and "INSERT INTO d1_migrations (name) VALUES (?);  -- '0001_drops.sql'" in sql
     rehearsal = scene.ask("rehearse", backup="")
-    assert "What a review finds" in ada.get(f"/operations/{rehearsal.pk}/").content.decode()
+    assert '<a href="#sql-1-1-4">' in ada.get(f"/operations/{rehearsal.pk}/").content.decode()
 
 
 def test_a_page_stands_whatever_the_number_of_statements(console: Console, cast: Cast, sqlite_shop: Any) -> None:
