@@ -27,7 +27,7 @@ _KEPT = re.compile(
 )
 _KEPT_IN_VERSIONS = re.compile(r"\w+\.py")
 _SKIPPED = frozenset({"node_modules", "target", "dist", "build", "vendor", "venv", "__pycache__"})
-_OF_DBMATE = re.compile(rb"^\s*(?:export\s+)?DBMATE_\w+\s*=.*$", re.MULTILINE)
+_OF_DBMATE = re.compile(rb"^\s*(?:export\s+)?DBMATE_MIGRATIONS_\w+\s*=.*$", re.MULTILINE)
 
 
 class Gathering:

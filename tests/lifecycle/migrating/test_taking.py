@@ -19,7 +19,7 @@ FILES = {
     "repo/migrations/0001_a.sql": b"SELECT 1;",
     "repo/migrations/meta/_journal.json": b"{}",
     "repo/wrangler.toml": b'name = "x"',
-    "repo/.env": b"SECRET=1\nDBMATE_MIGRATIONS_DIR=./x\nDATABASE_URL=postgres://u:p@h/x\n",
+    "repo/.env": b"SECRET=1\nDBMATE_DATABASE_URL=postgres://u:p@h/x\nDBMATE_MIGRATIONS_DIR=./x\nDATABASE_URL=postgres://u:p@h/x\n",
     "repo/src/index.ts": b"code",
     "repo/node_modules/p/0001_x.sql": b"no",
     "repo/.git/0001_x.sql": b"no",
