@@ -43,7 +43,11 @@ class CompareKind(Kind):
 
     def plan(self, request: Request) -> Plan:
         if not request.parameters["upload"]:
-            raise Usage("no_upload", "There is no export to compare.", "Bring it with file=PATH, or name an upload.")
+            raise Usage(
+                "no_upload",
+                "There is no export to compare.",
+                "Choose an upload that was inspected (upload=); the command line brings one with file=PATH.",
+            )
         handover = _find(request.database, request.parameters["operation"])
         uploads = Upload.objects.filter(database=request.database).select_related("database")
         export = document_sources.of_upload(listing.find(uploads, request.parameters["upload"]))
@@ -69,7 +73,6 @@ class CompareKind(Kind):
                 Step(
                     title="Compare it with the export",
                     detail="The ledger, every definition, and the number of rows of every table.",
-                    commit_point=True,
                 ),
             ),
             preconditions=(
@@ -141,6 +144,10 @@ class CompareKind(Kind):
             rows = _handovers(database)[:OFFERED]
             return (("", "the newest"), *((str(row.pk), f"{row.pk}: {row.result['summary']}") for row in rows))
         return ()
+
+    def instead(self, database: Database) -> tuple[Afterwards, ...]:
+        where = f"/databases/{database.name}/upload/"
+        return (Afterwards(sentence="Is the export not here yet?", link=where, link_text="Upload it"),)
 
     def heading(self, database: Database) -> str:
         return f"Compare an export with {database.name}"

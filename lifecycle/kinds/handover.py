@@ -99,11 +99,12 @@ def _plan(request: Request, subject: Subject, seen: Seen, chosen: list[Migration
     first = Step(
         title="Hand out the files and the commands of wrangler",
         detail="A tar of exactly these files. Nothing below is run by the console.",
-        artifact=handing_over.digest(handing_over.archive(parameters)),
     )
     titles = (f"Wrangler, at Cloudflare: {step.title[0].lower()}{step.title[1:]}" for step in plan.steps)
     later = (replace(step, title=title) for step, title in zip(plan.steps, titles, strict=True))
-    evidence = {key: value for key, value in plan.evidence.items() if key != "a restore takes"}
+    known = {key: value for key, value in plan.evidence.items() if key != "a restore takes"}
+    packed = handing_over.digest(handing_over.archive(parameters))
+    told = {"counted": f"in the console's own file: {known['counted']}", "handed out": f"a tar, {packed}"}
     return replace(
         plan,
         summary=f"{count} handed over for the D1 {name} at Cloudflare, to be applied by wrangler; nothing is run here.",
@@ -111,6 +112,6 @@ def _plan(request: Request, subject: Subject, seen: Seen, chosen: list[Migration
         steps=(first, *later),
         risk="medium" if plan.risk == "low" else plan.risk,
         risk_reasons=(UNSEEN, *plan.risk_reasons),
-        evidence=evidence,
+        evidence=known | told,
         way_back=WAY_BACK,
     )

@@ -115,9 +115,11 @@ def compare(wanted: Shape, have: Shape) -> Comparison:
 
 def sentence(told: Comparison, handed_over: Sequence[str]) -> str:
     """What is said of it."""
-    count = f"all {len(handed_over)} migrations" if len(handed_over) > 1 else handed_over[0]
+    several = len(handed_over) > 1
     if told.agrees:
-        said = f"The export has {count} in its ledger, and its schema is exactly what they were reviewed to make."
+        what = f"all {len(handed_over)} migrations" if several else handed_over[0]
+        made = f"what {'they were' if several else 'it was'} reviewed to make"
+        said = f"The export has {what} in its ledger, and its schema is exactly {made}."
         return f"{said} {_of_rows(told.rows)}".rstrip()
     parts = [
         *([f"{_some(told.missing)} not in its ledger"] if told.missing else []),
