@@ -100,6 +100,7 @@ def _declare_pages() -> None:
     navigation.register_item(navigation.Item(title="Encryption", icon="encrypted", link="/encryption/"))
     from lifecycle.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
         backups,
+        doctor,
         drills,
         handovers,
         keeping,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lifecycle.doctoring.values import Diagnosis, Do, Point, Replay, Report, Verdict
 from lifecycle.migrating.differences import schema_changes
@@ -10,6 +11,14 @@ from lifecycle.migrating.differences import schema_changes
 
 def diagnose(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:
     """What the ledger says, held against what is there. `half` are the keys that it calls begun and failed."""
+    made = {name for point in replay.points for name in point.definitions}
+    foreign = tuple(f"{name} is there, and no migration made it" for name in sorted(live) if name not in made)
+    report = _held_against(replay, {name: text for name, text in live.items() if name in made}, half)
+    return replace(report, changes=(*report.changes, *foreign))
+
+
+def _held_against(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:
+    """`live` without what no migration of the folder ever made: that was there before it, or is somebody else's."""
     same = [place for place, point in enumerate(replay.points) if point.definitions == live]
     if not same:
         return _drifted(replay, live, half)
@@ -24,7 +33,7 @@ def _as_recorded(replay: Replay, last: int, half: Sequence[str]) -> Report:
     """The schema is the one that the ledger's migrations make."""
     points = [point for point in replay.points if point.key in half]
     if not points:
-        return Report(sentence="The schema is exactly what the migrations of the ledger make. There is nothing to do.")
+        return Report(sentence="The schema has exactly what the migrations of the ledger make. There is nothing to do.")
     key, name, of = points[-1].key, points[-1].name, points[-1].of
     if last > replay.ledger and replay.points[last].key == key:
         said = _only_rows(replay.points[last].at, of)
@@ -88,7 +97,7 @@ def _drifted(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Re
     changes = [schema_changes(point.definitions, live) for point in replay.points]
     nearest = min(range(len(changes)), key=lambda place: (len(changes[place]), abs(place - replay.ledger)))
     here, differs = replay.points[nearest], changes[nearest]
-    told = {"added": "is there, and no migration made it", "removed": "is not there", "changed": "is another one"}
+    told = {"added": "is there already", "removed": "is not there", "changed": "is another one"}
     where = "an empty database" if not here.key else _at(here)
     sentence = (
         f"The schema is none that these migrations make; it is nearest to {where}, with {len(differs)} differences."

@@ -170,7 +170,5 @@ def _steps(done: list[Unit], rest: list[Unit], engine: str) -> tuple[Step, ...]:
             title=f"Replay {len(rest)} others statement by statement",
             detail="The schema is noted after each, until one is the live one's.",
         ),
-        Step(
-            title="Say where the live schema stands", detail="And what would set the ledger right.", commit_point=True
-        ),
+        Step(title="Say where the live schema stands", detail="And what would set the ledger right."),
     )

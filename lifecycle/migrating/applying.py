@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle.backups import taking
 from lifecycle.formats import formats_for
-from lifecycle.migrating import counting, ledgers, reporting, runs
+from lifecycle.migrating import asking, counting, ledgers, reporting, runs
 from lifecycle.migrating.differences import gist, schema_changes
 from lifecycle.migrating.ledgers import Given
 from lifecycle.migrating.patience import Limits
@@ -53,6 +53,7 @@ def apply(run: Run) -> Progress:
     engine, progress = run.engine(), Progress()
     given = ledgers.given(run.plan, engine)
     run.recheck()
+    asking.refuse_without_backup(run.database(), str(run.plan.parameters["backup"]))
     if run.plan.parameters["backup"] != "no":
         run.log("Taking a safety backup of what is there now.")
         spot = replacing.safety_spot(run.database(), run.operation_id, run.fence)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from lifecycle.migrating import patience
-from opsconsole.exceptions import Usage
+from opsconsole.databases import protected
+from opsconsole.exceptions import Refused, Usage
 from opsconsole.kinds import Parameter, Request
+from opsconsole.models import Database
 
 FOLDER = Parameter(
     name="folder", label="Folder", local=True, help="the tool's folder, or a repository, on this machine; it is brought"
@@ -56,3 +58,13 @@ def refuse_bad(request: Request) -> None:
         value = request.parameters[name]
         if not value.isdecimal() or not 1 <= int(value) <= most:
             raise Usage("bad_value", f"{value!r} is no value of {name}.", f"Write a number from 1 to {most}.")
+
+
+def refuse_without_backup(database: Database, backup: str) -> None:
+    """Raise Refused where no safety backup was wanted and the database is protected: when planned, or by now."""
+    if backup == "no" and protected(database):
+        raise Refused(
+            "backup_needed",
+            f"{database.name} is protected, so a safety backup is always taken first.",
+            "Ask again without backup=no.",
+        )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lifecycle.migrating import effects, ledgers, rehearsals, showing, ways_back
+from lifecycle.migrating import asking, effects, ledgers, rehearsals, showing, ways_back
 from lifecycle.migrating.effects import Announced
 from lifecycle.migrating.findings import Reviewed, refuse_impossible, reviewed
 from lifecycle.migrating.ledgers import Given
@@ -14,7 +14,7 @@ from lifecycle.migrating.rehearsals import Rehearsed, digest_of_units
 from lifecycle.models import Backup
 from lifecycle.sources.acts import Unit
 from lifecycle.sources.base import Entry, Folder, Ledger, Migration, Place, Source
-from opsconsole.databases import engine_for, protected
+from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Request
@@ -69,7 +69,7 @@ def compose(
     """The plan of units, of whichever direction. `chosen` are their migrations, in the order in which they run."""
     engine = engine_for(subject.database)
     refuse_too_large(units)
-    _refuse_without_backup(request)
+    asking.refuse_without_backup(request.database, request.parameters.get("backup", ""))
     live = read_live(engine, exact=True)
     found = reviewed(engine, units, chosen, live)
     refuse_impossible(engine, units, found)
@@ -128,15 +128,6 @@ def refuse_too_large(units: Sequence[Unit]) -> None:
             "too_large",
             f"These migrations are {size >> 20} MiB of SQL, and a plan that people read holds {MOST_BYTES >> 20} MiB.",
             "Apply fewer at a time (to=), or bring the rows as data: an import or a restore.",
-        )
-
-
-def _refuse_without_backup(request: Request) -> None:
-    if request.parameters.get("backup") == "no" and protected(request.database):
-        raise Refused(
-            "backup_needed",
-            f"{request.database.name} is protected, so a safety backup is always taken first.",
-            "Leave backup=no out.",
         )
 
 

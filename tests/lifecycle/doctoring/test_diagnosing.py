@@ -68,10 +68,16 @@ def test_what_the_ledger_has_and_the_schema_lacks_is_forgotten() -> None:
 
 
 def test_a_schema_that_nobody_made_is_told_by_its_differences() -> None:
-    report = diagnose(replay(ledger=1), schema("a", "b", "x"), ["0002"])
+    report = diagnose(replay(ledger=1), schema("b", "c"), ["0002"])
     assert [each.verdict for each in report.diagnoses] == [Verdict.DRIFTED]
+    assert report.changes == ("table a is not there",)
+    assert "the end of 0002, with 1 differences" in report.sentence
+
+
+def test_what_was_there_before_the_folder_is_told_and_does_not_stand_in_the_way() -> None:
+    report = diagnose(replay(ledger=1), schema("a", "b", "x"), ["0002"])
+    assert [(each.verdict, each.at) for each in report.diagnoses] == [(Verdict.HALF, 1)]
     assert report.changes == ("table x is there, and no migration made it",)
-    assert "statement 1 of 3 of 0002, with 1 differences" in report.sentence
 
 
 def test_a_diagnosis_comes_back_from_json() -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from lifecycle import posture
+from lifecycle.migrating import asking
 from lifecycle.models import Backup, MigrationRun
 from opsconsole import kinds, operations
 from opsconsole.exceptions import Refused
@@ -20,6 +21,7 @@ from opsconsole.states import State
 from tests.lifecycle.migrating.conftest import Scene
 from tests.support.cases import runners_of, stopped_at, work
 from tests.support.registering import register
+from tests.support.tampering import guards_off
 
 NOTES = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);\n"
 FILL = "INSERT INTO notes (body) VALUES ('one');\n"
@@ -129,6 +131,21 @@ def test_a_ledger_that_somebody_else_wrote_makes_it_stale(on_sqlite: Scene) -> N
         db.execute("INSERT INTO d1_migrations (name) VALUES ('0001_notes.sql')")
     assert work(scene.console, operation).state == State.STALE
     assert rows(scene, "SELECT name FROM sqlite_schema WHERE name = 'notes'") == []
+
+
+def test_a_database_that_became_protected_is_not_migrated_without_a_backup(on_sqlite: Scene) -> None:
+    scene = on_sqlite
+    scene.bring({"0001_notes.sql": NOTES})
+    operation = scene.ask()
+    asking.refuse_without_backup(scene.row, "no")
+    with guards_off():
+        type(scene.row.environment).objects.filter(pk=scene.row.environment_id).update(protected=True)
+    done = work(scene.console, operation)
+    assert done.state != State.SUCCEEDED
+    assert rows(scene, "SELECT name FROM sqlite_schema WHERE name = 'notes'") == []
+    with pytest.raises(Refused) as refused:
+        asking.refuse_without_backup(type(scene.row).objects.get(pk=scene.row.pk), "no")
+    assert refused.value.code == "backup_needed"
 
 
 def test_the_last_ones_are_taken_back_by_their_own_way(on_postgres: Scene) -> None:
