@@ -7,6 +7,7 @@ beside it; it answers with progress and one result. It ends when the socket clos
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -42,8 +43,11 @@ class Channel:
         self._last = 0.0
 
     def task(self) -> tuple[dict[str, Any], int | None] | None:
-        """The next task and its descriptor, None when the parent has closed the socket."""
-        data, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE, 1)
+        """The next task and its descriptor, None when the parent has closed the socket, or is gone."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, MESSAGE, 1)
+        except ConnectionResetError:  # it was killed before it had read our last answer
+            return None
         return (json.loads(data), descriptors[0] if descriptors else None) if data else None
 
     def progress(self, plain: int) -> None:
@@ -198,8 +202,9 @@ def serve(kind: type[Worker]) -> None:
     """Do the tasks that come through the socket whose descriptor is the program's argument."""
     channel = Channel(int(sys.argv[1]))
     worker = kind(channel)
-    while (given := channel.task()) is not None:
-        channel.send(answer(worker, *given))
+    with contextlib.suppress(BrokenPipeError):  # the parent is gone: nobody waits for the answer
+        while (given := channel.task()) is not None:
+            channel.send(answer(worker, *given))
 
 
 if __name__ == "__main__":
