@@ -6,14 +6,12 @@ kept is what migration tools read (`gathering`), and never changed; plans hold t
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import re
 import secrets
 import tarfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +24,7 @@ from lifecycle.migrating import taking
 from lifecycle.migrating.gathering import Gathering
 from lifecycle.models import MigrationFolder
 from lifecycle.sources.base import Folder
+from lifecycle.uploads import sweeping
 from lifecycle.uploads.receiving import STAMP, clean_name, refuse
 from opsconsole import audit
 from opsconsole.clock import now
@@ -36,7 +35,6 @@ from opsconsole.permissions import visible_databases
 FOLDER = "folders"
 ARRIVING = timedelta(hours=1)  # an unlisted object older than this was left behind
 State, Way = MigrationFolder.State, MigrationFolder.Way
-_NAME = re.compile(rf"{FOLDER}/(?P<stamp>\d{{8}}T\d{{6}}Z)-(?P<token>[0-9a-f]{{16}})")
 
 
 def from_path(database: Database, path: Path, account: Account) -> MigrationFolder:
@@ -101,7 +99,7 @@ def keep(database: Database, account: Account, folder: Folder, way: str) -> Migr
     try:
         return _enlist(database, account, folder, way, key, at)
     except BaseException:
-        _remove(key.rpartition("/")[0], token)
+        sweeping.remove(key.rpartition("/")[0])
         raise
 
 
@@ -156,15 +154,8 @@ def drop_expired() -> int:
 
 def tidy() -> int:
     """Remove from the store what no row keeps, and give back how many that were."""
-    kept = {key.rpartition("/")[0] for key in _keys(State.KEPT)}
-    gone = {key.rpartition("/")[0] for key in _keys(State.EXPIRED)}
-    removed = 0
-    for folder in archives.store().folders(FOLDER, depth=1):
-        match = None if folder in kept else _NAME.fullmatch(folder)
-        if match and (folder in gone or _stamped(match["stamp"]) < now() - ARRIVING):
-            _remove(folder, match["token"])
-            removed += 1
-    return removed
+    kept, gone = _folders(State.KEPT), _folders(State.EXPIRED)
+    return sweeping.tidy(FOLDER, kept=kept, gone=gone, arriving=ARRIVING)
 
 
 @transaction.atomic
@@ -194,22 +185,13 @@ def _drop(row: MigrationFolder) -> bool:
             return False
         told = {"folder": row.pk, "bytes": row.size}
         audit.record("folder.expired", database=row.database, subject=f"folder {row.pk} ({row.name})", data=told)
-    folder = row.key.rpartition("/")[0]
-    _remove(folder, folder.rpartition("-")[2])
+    sweeping.remove(row.key.rpartition("/")[0])
     return True
 
 
-def _remove(folder: str, token: str) -> None:
-    store = archives.store()
-    store.sweep(folder, part=token)
-    for key in store.keys(folder):
-        with contextlib.suppress(FileNotFoundError):
-            store.delete(key)
-    store.remove_folder(folder)
-
-
-def _keys(state: str) -> Iterator[str]:
-    return MigrationFolder.objects.filter(state=state).values_list("key", flat=True).iterator()
+def _folders(state: str) -> set[str]:
+    keys = MigrationFolder.objects.filter(state=state).values_list("key", flat=True)
+    return {key.rpartition("/")[0] for key in keys.iterator()}
 
 
 def _packed(folder: Folder) -> bytes:
@@ -248,7 +230,3 @@ def _damaged(row: MigrationFolder) -> OperationFailed:
     return OperationFailed(
         "folder_damaged", f"What the store holds of folder {row.pk} is not what was brought.", "Bring it again."
     )
-
-
-def _stamped(stamp: str) -> datetime:
-    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from lifecycle.backups import archives
 from lifecycle.models import Upload
-from lifecycle.uploads.receiving import FOLDER, STAMP
+from lifecycle.uploads import sweeping
+from lifecycle.uploads.receiving import FOLDER
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
@@ -21,7 +19,6 @@ from opsconsole.states import OPEN
 
 USERS = ("inspect", "restore", "compare")  # kinds whose operations read an upload
 ARRIVING = timedelta(days=1)  # longer than any upload takes: an unlisted folder older than this was left behind
-_NAME = re.compile(rf"{FOLDER}/(?P<stamp>\d{{8}}T\d{{6}}Z)-(?P<token>[0-9a-f]{{16}})")
 State = Upload.State
 
 
@@ -72,15 +69,12 @@ def tidy() -> int:
 
     Gives back how many were removed.
     """
-    kept = set(Upload.objects.exclude(state=State.EXPIRED).values_list("key", flat=True))
-    gone = set(Upload.objects.filter(state=State.EXPIRED).values_list("key", flat=True))
-    removed = 0
-    for folder in archives.store().folders(FOLDER, depth=1):
-        match = None if folder in kept else _NAME.fullmatch(folder)
-        if match and (folder in gone or _stamped(match["stamp"]) < now() - ARRIVING):
-            _remove(folder, match["token"])
-            removed += 1
-    return removed
+    return sweeping.tidy(
+        FOLDER,
+        kept=set(Upload.objects.exclude(state=State.EXPIRED).values_list("key", flat=True)),
+        gone=set(Upload.objects.filter(state=State.EXPIRED).values_list("key", flat=True)),
+        arriving=ARRIVING,
+    )
 
 
 def _wanted() -> set[int]:
@@ -99,18 +93,5 @@ def _drop(row: Upload) -> bool:
             return False
         told = {"upload": row.pk, "bytes": row.size}
         audit.record("upload.expired", database=row.database, subject=f"upload {row.pk}", data=told)
-    _remove(row.key, row.key.rpartition("-")[2])
+    sweeping.remove(row.key)
     return True
-
-
-def _remove(folder: str, token: str) -> None:
-    store = archives.store()
-    store.sweep(folder, part=token)
-    for key in store.keys(folder):
-        with contextlib.suppress(FileNotFoundError):
-            store.delete(key)
-    store.remove_folder(folder)
-
-
-def _stamped(stamp: str) -> datetime:
-    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
