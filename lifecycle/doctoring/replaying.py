@@ -10,13 +10,12 @@ from lifecycle.doctoring.values import Point, Replay
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.migrating.running import Watch, execute
 from lifecycle.sources.acts import Unit
-from lifecycle.sources.base import Entry, Migration, State
+from lifecycle.sources.base import DONE, RUNNABLE, Entry, Migration, State
 from opsconsole.engines.base import Engine
 from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.review import dialect_of, split
 
-APPLIED = (State.APPLIED, State.EDITED)
-NOT_APPLIED = (State.HALF, State.PENDING, State.UNDONE, State.SKIPPED)
+NOT_DONE = (State.HALF, State.SKIPPED, *RUNNABLE)
 
 
 def units_of(subject: Subject, seen: Seen) -> tuple[list[Unit], list[Unit]]:
@@ -25,8 +24,8 @@ def units_of(subject: Subject, seen: Seen) -> tuple[list[Unit], list[Unit]]:
     Raises Refused when the tool would not take them.
     """
     entries = [entry for entry in seen.entries if entry.migration]
-    done = [entry.migration for entry in entries if entry.state in APPLIED and entry.migration]
-    rest = sorted((entry for entry in entries if entry.state in NOT_APPLIED), key=_failed_first)
+    done = [entry.migration for entry in entries if entry.state in DONE and entry.migration]
+    rest = sorted((entry for entry in entries if entry.state in NOT_DONE), key=_failed_first)
     units = _units(subject, seen, [*done, *(entry.migration for entry in rest if entry.migration)])
     return units[: len(done)], units[len(done) :]
 

@@ -9,12 +9,12 @@ from lifecycle.doctoring.inverting import opposites
 from lifecycle.doctoring.values import Do
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.sources.acts import Act, Phase, Unit
-from lifecycle.sources.base import Entry, Migration, State
+from lifecycle.sources.base import RUNNABLE, Entry, Migration, State
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.review import Statement, dialect_of, split
+from opsconsole.review import Statement, dialect_of, review, split
 
-WAITING = (State.PENDING, State.UNDONE, State.SKIPPED)
+MARKABLE = (State.SKIPPED, *RUNNABLE)
 
 
 def units_for(engine: Engine, subject: Subject, seen: Seen, do: Do, entry: Entry, at: int) -> list[Unit]:
@@ -57,6 +57,18 @@ def statements_of(engine: Engine, subject: Subject, seen: Seen, migration: Migra
     return [each for act in unit.scripts for each in split(act.sql, dialect_of(engine))]
 
 
+def as_examined(examined: Sequence[Unit], engine: Engine, now: Sequence[Statement], key: str, at: int | None) -> bool:
+    """Whether a migration's statements are those that a doctor replayed: the first `at` of them, or all."""
+    texts = [
+        each.text
+        for unit in examined
+        if key in unit.migrations
+        for act in unit.scripts
+        for each in split(act.sql, dialect_of(engine))
+    ]
+    return texts[:at] == [each.text for each in now][:at]
+
+
 def _before(seen: Seen, migration: Migration) -> list[Migration]:
     known = list(seen.migrations)
     return known[: known.index(migration)]
@@ -74,7 +86,7 @@ def _finish(engine: Engine, subject: Subject, seen: Seen, migration: Migration, 
     left = statements[at:]
     mark = subject.source.mark(migration, seen.ledger, seen.place, subject.folder.options)
     acts = tuple(_script(each.text, migration.key) for each in left)
-    return _joined(mark, acts, f"Finish {migration.name}: statements {at + 1} to {len(statements)}", "up")
+    return _joined(engine, mark, acts, f"Finish {migration.name}: statements {at + 1} to {len(statements)}", "up")
 
 
 def _undo(engine: Engine, subject: Subject, seen: Seen, entry: Entry, at: int) -> Unit:
@@ -88,18 +100,18 @@ def _undo(engine: Engine, subject: Subject, seen: Seen, entry: Entry, at: int) -
     if entry.row is None:  # the ledger does not have it: there is nothing to forget
         alone = Phase(transaction=True, acts=acts)
         return Unit(title=title, migrations=(migration.key,), phases=(alone,), direction="forget")
-    return _joined(_forget(subject, seen, entry), acts, title, "forget")
+    return _joined(engine, _forget(subject, seen, entry), acts, title, "forget")
 
 
 def _baseline(subject: Subject, seen: Seen, last: Entry) -> list[Unit]:
     """Marks for everything up to one migration that the ledger does not have. Raises Refused when it has them all."""
     source, ledger, options = subject.source, seen.ledger, subject.folder.options
     until = list(seen.entries).index(last) + 1
-    wanted = [each.migration for each in seen.entries[:until] if each.state in WAITING and each.migration]
+    wanted = [each.migration for each in seen.entries[:until] if each.state in MARKABLE and each.migration]
     if not wanted:
         raise Refused("nothing_to_mark", f"The ledger has everything up to {last.name}.", "There is nothing to do.")
-    if source.name == "golang-migrate":
-        wanted = wanted[-1:]  # its ledger is one number, and all below it count as applied
+    if source.one_number:
+        wanted = wanted[-1:]
     units = []
     for migration in wanted:
         units.append(source.mark(migration, ledger, seen.place, options))
@@ -107,10 +119,10 @@ def _baseline(subject: Subject, seen: Seen, last: Entry) -> list[Unit]:
     return units
 
 
-def _joined(ledger: Unit, acts: tuple[Act, ...], title: str, direction: str) -> Unit:
+def _joined(engine: Engine, ledger: Unit, acts: tuple[Act, ...], title: str, direction: str) -> Unit:
     """Texts before a change of the ledger: in its transaction, unless one of them cannot be in one."""
-    alone = any("concurrently" in act.sql.lower() for act in acts)
-    if alone:
+    rules = {each.rule for act in acts for each in review(act.sql, dialect_of(engine), transaction=True).findings}
+    if "concurrently-in-transaction" in rules:
         phases: tuple[Phase, ...] = (Phase(acts=acts), *ledger.phases)
     else:
         first, *rest = ledger.phases

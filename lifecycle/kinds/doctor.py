@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -150,7 +150,7 @@ def _units(given: Mapping[str, Any], name: str) -> list[Unit]:
     return [unit_from(unit) for unit in given[name]]
 
 
-def _ticker(run: Run) -> Any:
+def _ticker(run: Run) -> Callable[[], None]:
     told = [0.0]
 
     def tick() -> None:

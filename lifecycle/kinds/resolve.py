@@ -9,9 +9,11 @@ from lifecycle.doctoring import resolving
 from lifecycle.doctoring.values import Diagnosis, Do, Verdict, diagnosis_from
 from lifecycle.kinds.migrate import MigrateKind
 from lifecycle.migrating import asking, material, planning, selecting, ways_back
-from lifecycle.migrating.planning import Seen
+from lifecycle.migrating.planning import Seen, Subject
+from lifecycle.sources.acts import unit_from
 from lifecycle.sources.base import Entry, Migration
 from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Afterwards, Parameter, Request
 from opsconsole.models import Database, Operation
@@ -66,13 +68,13 @@ class ResolveKind(MigrateKind):
         chosen = [each for each in seen.migrations if each.key in keys] or [_stranger(entry)]
         plan = planning.compose(self.name, request, subject, seen, units, chosen)
         said = _SUMMARY[do].format(name=entry.name, at=at, next=at + 1)
-        proof = _proof(request.database, seen, engine.schema_fingerprint(), entry, do, at)
+        proof = _proof(engine, subject, seen, entry, do, at)
         return replace(
             plan,
             summary=f"{request.database.name}: {said}",
             way_back=ways_back.of_resolution(planning.last_backup(request.database)),
             risk_reasons=(*_reasons(do, entry, proof), *plan.risk_reasons),
-            risk="high" if proof is None and plan.risk == "low" else plan.risk,
+            risk="high" if proof is None else plan.risk,
             evidence={**plan.evidence, "the doctor": proof or "has not found this, or something has changed since"},
         )
 
@@ -101,10 +103,17 @@ def _stranger(entry: Entry) -> Migration:
     return Migration(key=entry.key, name=entry.name, path="", text="")
 
 
-def _proof(database: Database, seen: Seen, schema: str, entry: Entry, do: Do, at: int) -> str | None:
-    """What the newest examination said that fits, in words; None when nobody has found that."""
-    row = Operation.objects.filter(database=database, kind="doctor", state=State.SUCCEEDED).order_by("-pk").first()
-    if row is None or (row.result.get("schema"), row.result.get("ledger")) != (schema, seen.ledger.digest):
+def _proof(engine: Engine, subject: Subject, seen: Seen, entry: Entry, do: Do, at: int) -> str | None:
+    """What the newest examination of these texts said that fits, in words; None when nobody has found that."""
+    rows = Operation.objects.filter(database=subject.database, kind="doctor", state=State.SUCCEEDED)
+    row, migration = rows.order_by("-pk").first(), entry.migration
+    looked_at = (engine.schema_fingerprint(), seen.ledger.digest)
+    if row is None or migration is None or (row.result.get("schema"), row.result.get("ledger")) != looked_at:
+        return None
+    examined = [unit_from(unit) for name in ("done", "rest") for unit in row.plan.parameters[name]]
+    now = resolving.statements_of(engine, subject, seen, migration)
+    first = at if do in (Do.FINISH, Do.UNDO) else None
+    if not resolving.as_examined(examined, engine, now, entry.key, first):
         return None
     for found in map(diagnosis_from, row.result.get("diagnoses", ())):
         if found.key == entry.key and _fits(found, do, at):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lifecycle.sources.base import Entry, Migration, Source, State
+from lifecycle.sources.base import RUNNABLE, Entry, Migration, Source, State
 from opsconsole.exceptions import Refused, Usage
-
-RUNNABLE = (State.PENDING, State.UNDONE)
 
 
 def pending(entries: Sequence[Entry], *, to: str = "", only: str = "") -> list[Migration]:

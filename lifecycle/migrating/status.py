@@ -14,14 +14,12 @@ from lifecycle.migrating import planning
 from lifecycle.migrating.expecting import Expected, Missing
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.models import MigrationRun
-from lifecycle.sources.base import Entry, Ledger, Migration, Refusal, State
+from lifecycle.sources.base import DONE, RUNNABLE, Entry, Ledger, Migration, Refusal, State
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
 from opsconsole.models import Database
 from opsconsole.review import dialect_of
 
-RUNNABLE = (State.PENDING, State.UNDONE)
-DONE = (State.APPLIED, State.EDITED)
 NEXT = {
     State.APPLIED: "",
     State.PENDING: "Rehearse it, then apply it.",

@@ -17,10 +17,10 @@ from django.urls import reverse
 from lifecycle.migrating import folders, handing_over
 from lifecycle.migrating.expecting import Missing
 from lifecycle.migrating.recognising import recognise
-from lifecycle.migrating.status import DONE, RUNNABLE, Line, Status, status_of, validate
+from lifecycle.migrating.status import Line, Status, status_of, validate
 from lifecycle.models import MigrationFolder, MigrationRun
 from lifecycle.pages.runs import shown
-from lifecycle.sources.base import State
+from lifecycle.sources.base import DONE, RUNNABLE, State
 from lifecycle.sources.detection import Unclear
 from lifecycle.uploads import streaming
 from opsconsole.databases import engine_for

@@ -112,6 +112,10 @@ class State(StrEnum):
     UNDONE = "rolled back"  # was applied and taken back; its tool applies it again
 
 
+DONE = (State.APPLIED, State.EDITED)
+RUNNABLE = (State.PENDING, State.UNDONE)  # what applying takes up
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One line of a status: a migration, its row, or both, and one sentence about it."""
@@ -147,6 +151,7 @@ class Source(ABC):
     engines: ClassVar[frozenset[str]]
     foreign_keys: ClassVar[bool | None] = None  # on SQLite; None: on where the database is D1's, as it is otherwise
     together: ClassVar[bool] = False  # all pending migrations in one transaction
+    one_number: ClassVar[bool] = False  # the ledger is one version, and all below it count as applied
     transactional: ClassVar[bool] = True  # a failing migration leaves nothing of itself
 
     @abstractmethod

@@ -39,6 +39,7 @@ class GolangMigrate(Source):
 
     name: ClassVar[str] = "golang-migrate"
     label: ClassVar[str] = "golang-migrate"
+    one_number: ClassVar[bool] = True
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
     foreign_keys: ClassVar[bool | None] = False  # its SQLite driver leaves them off
 

@@ -78,6 +78,13 @@ def test_what_failed_halfway_is_found_and_taken_back(on_sqlite: Scene) -> None:
 
 def test_what_failed_halfway_is_finished_from_there_and_a_claim_without_proof_is_a_risk(on_sqlite: Scene) -> None:
     scene = failed_halfway(on_sqlite)
+    examined = doctor(scene)
+    scene.bring({"0002_half/migration.sql": MENDED})
+    known = scene.plan("resolve", do="finish", migration="0002_half", at="2")
+    assert f"operation {examined.pk}" in known.evidence["the doctor"]
+    scene.bring({"0002_half/migration.sql": MENDED.replace("(body)", "(extra)")})
+    other = scene.plan("resolve", do="finish", migration="0002_half", at="2")
+    assert other.risk == "high" and "Nobody has proven" in other.risk_reasons[0]  # the first two are not those examined
     scene.bring({"0002_half/migration.sql": MENDED})
     claim = scene.plan("resolve", do="applied", migration="0002_half")
     assert claim.risk == "high" and "Nobody has proven" in claim.risk_reasons[0]
