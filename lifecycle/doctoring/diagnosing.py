@@ -33,7 +33,7 @@ def _as_recorded(replay: Replay, last: int, half: Sequence[str]) -> Report:
     """The schema is the one that the ledger's migrations make."""
     points = [point for point in replay.points if point.key in half]
     if not points:
-        return Report(sentence="The schema has exactly what the migrations of the ledger make. There is nothing to do.")
+        return Report(sentence="The schema has what the migrations of the ledger make: nothing is to be set right.")
     key, name, of = points[-1].key, points[-1].name, points[-1].of
     if last > replay.ledger and replay.points[last].key == key:
         said = _only_rows(replay.points[last].at, of)

@@ -10,9 +10,9 @@ from opsconsole.pages.panels import Panel, register_panel
 
 
 def found(operation: Operation) -> Mapping[str, Any] | None:
-    """None while nothing was found."""
+    """None while nothing was found; its sentence stands above it as the result."""
     result = operation.result
-    if "diagnoses" not in result:
+    if not (result.get("diagnoses") or result.get("changes")):
         return None
     return {**result, "more": result["changes_in_all"] - len(result["changes"])}
 

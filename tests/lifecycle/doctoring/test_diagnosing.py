@@ -35,7 +35,7 @@ def told(ledger: int, live: dict[str, str], *half: str) -> list[tuple[str, Verdi
 
 def test_a_ledger_that_tells_the_truth_needs_nothing() -> None:
     assert told(1, schema("a")) == []
-    assert "nothing to do" in diagnose(replay(ledger=4), schema("a", "b", "c"), ()).sentence
+    assert "nothing is to be set right" in diagnose(replay(ledger=4), schema("a", "b", "c"), ()).sentence
 
 
 def test_a_failed_one_of_which_nothing_is_there_is_rolled_back() -> None:
