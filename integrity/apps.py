@@ -1,4 +1,4 @@
-"""The app of the integrity checks."""
+"""Registers what this app adds to the kernel: its kinds of operation, and what people see of them."""
 
 from django.apps import AppConfig
 
@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class IntegrityConfig(AppConfig):
     name = "integrity"
     verbose_name = "Integrity"
+
+    def ready(self) -> None:
+        from integrity.registration import register_all
+
+        register_all()

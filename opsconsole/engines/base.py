@@ -15,9 +15,12 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opsconsole.engines.inquiry import Inquiry
 from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
 from opsconsole.engines.surveying import Held, Survey
+
+ASKING_SECONDS = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +197,10 @@ class Engine(ABC):
         `foreign_keys` is whether SQLite enforces references (None: where the database is D1's); other vendors always
         do.
         """
+
+    @abstractmethod
+    def inquiry(self, *, seconds: float = ASKING_SECONDS) -> AbstractContextManager[Inquiry]:
+        """One moment of the database to ask many things of, each of which may take `seconds`."""
 
     @abstractmethod
     def definitions(self) -> Mapping[str, str]:

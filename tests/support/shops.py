@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,11 @@ class SqliteShop:
 
     def lose(self, keep: int) -> None:
         lose_orders(self.path, keep)
+
+    def change(self, script: str) -> None:
+        """Run SQL in it."""
+        with closing(sqlite3.connect(self.path)) as db:
+            db.executescript(script)
 
     def tamper(self, scratch: str, script: str) -> None:
         """Run SQL in a file beside it; `{no_keys}` stands for switching foreign keys off."""
@@ -105,6 +111,10 @@ class PostgresShop:
     def lose(self, keep: int) -> None:
         with psycopg.connect(self.url) as db:
             db.execute("DELETE FROM orders WHERE id > %s", (keep,))
+
+    def change(self, script: str) -> None:
+        """Run SQL in it."""
+        self.server.run(script, self.name)
 
     def tamper(self, scratch: str, script: str) -> None:
         """Run SQL in another database of its server; `{no_keys}` stands for switching foreign keys off."""

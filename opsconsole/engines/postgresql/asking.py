@@ -42,7 +42,7 @@ def ask(session: Connection, statement: str, *, seconds: int) -> Answer:
     )
     try:
         with session.transaction():
-            question = _guarded(session, asked) if _is_superuser(session) else asked
+            question = _guarded(session, asked) if is_superuser(session) else asked
             session.execute("SET TRANSACTION READ ONLY")
             session.execute(
                 "SELECT set_config('statement_timeout', %s, true), set_config('search_path', %s, true)",
@@ -69,6 +69,23 @@ def _guarded(session: Connection, asked: sql.Composed) -> sql.Composed:
     return sql.SQL("SELECT * FROM pg_temp.opsconsole_asks()").format()
 
 
-def _is_superuser(session: Connection) -> bool:
+def guarded_rows(session: Connection, asked: sql.Composed) -> sql.Composed:
+    """A call of a temporary function that gives the rows of `asked`, of one json column, with the rights of READER.
+
+    The function is made outside any transaction that cannot write, and ends with the session.
+    """
+    session.execute("SELECT set_config('check_function_bodies', 'off', false)")
+    session.execute(
+        sql.SQL(
+            "CREATE OR REPLACE FUNCTION pg_temp.opsconsole_rows() RETURNS SETOF json LANGUAGE sql STABLE"
+            " SECURITY DEFINER SET search_path = {} AS {}"
+        ).format(sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
+    )
+    session.execute(f"ALTER FUNCTION pg_temp.opsconsole_rows() OWNER TO {READER}")
+    return sql.SQL("SELECT * FROM pg_temp.opsconsole_rows()").format()
+
+
+def is_superuser(session: Connection) -> bool:
+    """Whether the session's role may do everything."""
     row = session.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
     return bool(row and row[0])

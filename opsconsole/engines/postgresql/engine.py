@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
+from opsconsole.engines.base import ASKING_SECONDS, Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.postgresql import (
     address,
     catalogue,
     check,
     databases,
     fingerprint,
+    inquiry,
     lock,
     rows,
     script,
@@ -23,6 +24,7 @@ from opsconsole.engines.postgresql import (
     surveying,
 )
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
+from opsconsole.engines.postgresql.inquiry import PostgresInquiry
 from opsconsole.engines.postgresql.lock import PostgresLock
 from opsconsole.engines.postgresql.script import PostgresScript
 from opsconsole.engines.scripting import USUAL, Patience, Script
@@ -103,6 +105,11 @@ class PostgresEngine(Engine):
         self, patience: Patience = USUAL, *, read_only: bool = False, foreign_keys: bool | None = None
     ) -> Iterator[PostgresScript]:
         with script.opened(self.connector, patience, read_only=read_only) as opened:
+            yield opened
+
+    @contextmanager
+    def inquiry(self, *, seconds: float = ASKING_SECONDS) -> Iterator[PostgresInquiry]:
+        with inquiry.opened(self.connector, seconds=seconds) as opened:
             yield opened
 
     def definitions(self) -> Mapping[str, str]:

@@ -51,7 +51,8 @@ def answer(connection: sqlite3.Connection, statement: str, seconds: float) -> di
     return {"rows": len(rows), "first": None if first is None else str(first)}
 
 
-def _only_reads(action: int, first: str | None, second: str | None, schema: str | None, source: str | None) -> int:
+def only_reads(action: int, first: str | None, second: str | None, schema: str | None, source: str | None) -> int:
+    """An authorizer that lets statements read and nothing else."""
     allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE}
     harmless = action == sqlite3.SQLITE_FUNCTION and second not in DENIED_FUNCTIONS
     return sqlite3.SQLITE_OK if action in allowed or harmless else sqlite3.SQLITE_DENY
@@ -64,7 +65,7 @@ def main(arguments: list[str]) -> int:
     connection = sqlite3.connect(f"file:{quote(path)}?immutable=1", uri=True, isolation_level=None)
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     connection.execute("PRAGMA query_only=ON")
-    connection.set_authorizer(_only_reads)
+    connection.set_authorizer(only_reads)
     for statement in json.load(sys.stdin):
         print(json.dumps(answer(connection, statement, float(seconds))), flush=True)
     return 0

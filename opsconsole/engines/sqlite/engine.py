@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from opsconsole.engines.base import Address, Check, Engine, Identity, Likeness, Page, Table
+from opsconsole.engines.base import ASKING_SECONDS, Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.scripting import USUAL, Patience
-from opsconsole.engines.sqlite import catalogue, connections, locks, probe, script, structure, surveying
+from opsconsole.engines.sqlite import catalogue, connections, inquiry, locks, probe, script, structure, surveying
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
+from opsconsole.engines.sqlite.inquiry import SqliteInquiry
 from opsconsole.engines.sqlite.script import SqliteScript
 from opsconsole.engines.structure import Structure
 from opsconsole.engines.surveying import Survey
@@ -101,6 +102,11 @@ class SqliteEngine(Engine):
     ) -> Iterator[SqliteScript]:
         enforced = self.is_d1 if foreign_keys is None else foreign_keys
         with self.spot() as spot, script.opened(spot, patience, read_only=read_only, foreign_keys=enforced) as opened:
+            yield opened
+
+    @contextmanager
+    def inquiry(self, *, seconds: float = ASKING_SECONDS) -> Iterator[SqliteInquiry]:
+        with self.spot() as spot, inquiry.opened(spot, seconds=seconds) as opened:
             yield opened
 
     def definitions(self) -> Mapping[str, str]:

@@ -1,0 +1,1 @@
+"""What is looked for in every database, without anybody configuring it."""

@@ -1,0 +1,20 @@
+"""What this app records in the audit history."""
+
+from __future__ import annotations
+
+from opsconsole.audit.catalogue import EventType, event
+from opsconsole.audit.reconciliation import Witnessed
+
+REPORTS = Witnessed(
+    model="integrity.Report",
+    type="integrity.checked",
+    fields=(("operation_id", "report"), ("content_sha256", "content"), ("critical", "critical")),
+)
+
+EVENTS: tuple[EventType, ...] = (
+    event(
+        "integrity.checked",
+        "{database} was checked: {object}",
+        "report content mode critical warning info new_critical",
+    ),
+)

@@ -1,0 +1,1 @@
+"""Setting right what a check found: exactly the rows that were approved, in one transaction, and back."""

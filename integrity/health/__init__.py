@@ -1,0 +1,1 @@
+"""A small cheap look at every database, again and again."""

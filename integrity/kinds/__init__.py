@@ -1,0 +1,1 @@
+"""The kinds of operations of this app, one verb a file."""

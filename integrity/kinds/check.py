@@ -1,0 +1,174 @@
+"""Check: look for faults in the data and the schema, read-only, and keep what was found as a report."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db.models import QuerySet
+
+from integrity.checks.base import Moment
+from integrity.checks.known import CHECKS
+from integrity.models import Report
+from integrity.reporting import composing, keeping
+from integrity.rules import in_force
+from integrity.scanning.answering import Budget
+from integrity.scanning.examining import Examination, examine
+from integrity.scanning.selecting import FULL, QUICK, Selection, select
+from opsconsole.clock import now
+from opsconsole.databases import engine_for
+from opsconsole.exceptions import Usage
+from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database, Operation
+from opsconsole.plans import Plan, Precondition, Step
+from opsconsole.targets import plan_target
+
+SHARED = "shared"  # it only reads, and keeps nobody out
+MOST_SECONDS = 3600
+MODE = Parameter(
+    name="mode",
+    label="Look at",
+    default=FULL,
+    choices=((FULL, "everything"), (QUICK, "only what can be critical")),
+    help="full, or quick: only checks and rules that can be critical",
+)
+CATEGORY = Parameter(name="category", label="Category", help="one category, such as Orphaned Records; empty for all")
+RULE = Parameter(name="rule", label="Rule", help="the name of one rule or check; empty for all")
+SECONDS = Parameter(
+    name="seconds", label="Seconds a question may take", default="300", help="a question that takes longer is a finding"
+)
+SAMPLE = Parameter(
+    name="sample",
+    label="Sample of huge tables",
+    help="percent of the pages of tables of over a million rows, empty for all; the report says how exact it is",
+)
+
+
+class CheckKind(Kind):
+    name = "check"
+    label = "Check"
+    noun = "check"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (MODE, CATEGORY, RULE, SECONDS, SAMPLE)
+    mutates = False
+    repeatable = True
+    gated = False
+    deadline_seconds = 24 * 3600
+
+    def plan(self, request: Request) -> Plan:
+        database, given = request.database, request.parameters
+        engine = engine_for(database)
+        chosen, budget = _selection(database, given), _budget(given)
+        identity = engine.identity()
+        return Plan(
+            kind=self.name,
+            summary=f"It is known whether the data of {database.name} are sound: {_words(given)}.",
+            targets=(plan_target(database, identity, role=SHARED),),
+            parameters={**given, "seconds": str(int(budget.seconds))},
+            steps=(
+                Step(
+                    title=f"Ask {len(chosen.checks)} checks and {len(chosen.rules)} rules",
+                    detail="In one read-only transaction on one moment of the database.",
+                ),
+                Step(title="Keep what was found as a report", commit_point=True),
+            ),
+            preconditions=(Precondition(probe="identity", subject=SHARED, value=identity.key),),
+            risk="low",
+            risk_reasons=("It only reads.", f"A question ends after {int(budget.seconds)} seconds."),
+            way_back="Nothing is changed, so there is nothing to take back.",
+        )
+
+    def run(self, run: Run) -> Result:
+        run.arm()
+        began, started = now(), time.monotonic()
+        database, given = run.database(SHARED), run.plan.parameters
+        stood = keeping.standing(database)
+        found = _examined(run, database, _selection(database, given), _budget(given))
+        composed = composing.compose(found.outcomes, stood, began)
+        run.check_cancel()
+        run.before_commit(witness={})
+        facts = {"seconds": round(time.monotonic() - started), "sample": given["sample"]}
+        row = keeping.record(run, composed, began=began, rows=found.rows, facts=facts)
+        run.after_commit()
+        run.failpoint("check.recorded")
+        return _result(row)
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        row = Report.objects.filter(pk=recovery.operation_id).first()
+        return (Witness.DONE, _result(row)) if row else (Witness.NOT_DONE, None)
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        rules = in_force.rules_of(database)
+        if parameter == "category":
+            names = {check.category for check in CHECKS} | {rule.category for rule in rules}
+            return (("", "all"), *((name, name) for name in sorted(names)))
+        if parameter == "rule":
+            checks = ((check.name, check.label) for check in CHECKS if database.engine in check.engines)
+            return (("", "all"), *((rule.name, f"rule {rule.name}") for rule in rules), *checks)
+        return ()
+
+    def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
+        row = Report.objects.filter(pk=operation.pk).first()
+        if row is None:
+            return ()
+        return (Afterwards(sentence="What was found:", link=row.get_absolute_url(), link_text="read the report"),)
+
+
+def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
+    engine = run.engine(SHARED)
+    structure = engine.structure()
+    with engine.inquiry(seconds=budget.seconds) as inquiry, inquiry.ticked(run.check_cancel):
+        moment = Moment(
+            inquiry=inquiry,
+            engine=engine,
+            structure=structure,
+            name=database.name,
+            d1=database.engine == "sqlite" and getattr(engine, "is_d1", False),
+            before=keeping.rows_before(database),
+        )
+        return examine(
+            moment, chosen, budget, lambda done, of, what: run.progress(done, of, "tables" if of else "", step=what)
+        )
+
+
+def _selection(database: Database, given: Any) -> Selection:
+    rules = in_force.rules_of(database)
+    return select(database.engine, rules, mode=given["mode"], category=given["category"], rule=given["rule"])
+
+
+def _budget(given: Any) -> Budget:
+    """Raises Usage."""
+    return Budget(
+        seconds=_number(given["seconds"], "seconds", 1, MOST_SECONDS),
+        percent=_number(given["sample"] or "0", "sample", 0, 100),
+    )
+
+
+def _number(text: str, name: str, least: float, most: float) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not least <= value <= most:
+        raise Usage("bad_number", f"{name} is a number from {least:g} to {most:g}, and not {text!r}.")
+    return value
+
+
+def _words(given: Any) -> str:
+    if given["rule"]:
+        return f"rule {given['rule']}"
+    which = "everything that can be critical" if given["mode"] == QUICK else "every check and rule"
+    return f"{which} of {given['category']}" if given["category"] else which
+
+
+def _result(row: Report) -> Result:
+    """`stands` makes the command line end with 1: a critical finding stands."""
+    return Result(
+        summary=f"{row.database.name} was checked: {keeping.words(row)}.",
+        data={
+            "report": row.pk, "critical": row.critical, "warning": row.warning, "info": row.info,
+            "new_critical": row.new_critical, "stands": row.critical > 0,
+        },
+    )  # fmt: skip

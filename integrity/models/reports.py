@@ -1,0 +1,88 @@
+"""Reports of integrity checks, and the findings in them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from opsconsole.models import Database, Operation
+
+
+class Report(models.Model):
+    """What one check found; rows are never changed.
+
+    `critical`, `warning` and `info` count findings by severity, `new` and `new_critical` those that the report before
+    did not have. `held` lists what was looked at and found sound, as {check, subject, sentence}; `fixed` what stood
+    and this one, having looked, did not find, as {fingerprint, check, subject, sentence, severity}. `tables` are rows
+    by table, as of this moment; `facts` what else there is to say (sampling, seconds).
+    """
+
+    class Mode(models.TextChoices):
+        FULL = "full", "everything"
+        QUICK = "quick", "critical only"
+
+    operation = models.OneToOneField(Operation, primary_key=True, on_delete=models.PROTECT, related_name="report")
+    database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="reports")
+    mode = models.CharField(max_length=8, choices=Mode.choices)
+    category = models.CharField(max_length=60, blank=True)  # when only one was looked at
+    rule = models.CharField(max_length=120, blank=True)  # a rule's or a check's name, when only that was looked at
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    critical = models.PositiveIntegerField()
+    warning = models.PositiveIntegerField()
+    info = models.PositiveIntegerField()
+    new = models.PositiveIntegerField()
+    new_critical = models.PositiveIntegerField()
+    held = models.JSONField()
+    fixed = models.JSONField()
+    tables = models.JSONField()
+    facts = models.JSONField()
+    content_sha256 = models.CharField(max_length=71)  # over the canonical bytes of it and its findings
+
+    class Meta:
+        ordering = ["-operation_id"]
+        indexes = [models.Index(fields=["database", "-operation"], name="report_by_database")]
+
+    def __str__(self) -> str:
+        return f"report {self.operation_id} of {self.database.name}"
+
+    def get_absolute_url(self) -> str:
+        return f"/integrity/{self.pk}/"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was looked at that there is to look at."""
+        return self.mode == self.Mode.FULL and not self.category and not self.rule
+
+
+class Finding(models.Model):
+    """One fault in one report; see `integrity.checks.base.Found`. `sample` holds masked values only."""
+
+    report = models.ForeignKey(Report, on_delete=models.PROTECT, related_name="findings")
+    fingerprint = models.CharField(max_length=71)
+    check_name = models.CharField(max_length=120)
+    subject = models.TextField()
+    table = models.TextField(blank=True)
+    severity = models.CharField(max_length=8)
+    category = models.CharField(max_length=60)
+    sentence = models.TextField()
+    count = models.BigIntegerField()
+    of = models.BigIntegerField(null=True)
+    margin = models.TextField(blank=True)  # how exact the count is, in words; empty when it is exact
+    sample = models.JSONField(null=True)  # {"columns": [...], "rows": [[...], ...]}
+    query = models.TextField(blank=True)
+    why = models.TextField()
+    next_step = models.TextField()
+    proposals = models.JSONField()
+    failed = models.BooleanField()  # it could not be looked at, which is a finding of its own
+    is_new = models.BooleanField()
+    since = models.DateTimeField()  # of the first report in a row that has it
+
+    class Meta:
+        ordering = ["report", "id"]
+        constraints = [models.UniqueConstraint(fields=["report", "fingerprint"], name="finding_once_a_report")]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+    def get_absolute_url(self) -> str:
+        return f"/integrity/{self.report_id}/#{self.fingerprint.rpartition(':')[2][:12]}"

@@ -1,0 +1,25 @@
+"""The explicit table of what this app brings: kinds, kinds of rules, changes, pages' panels. Called once at start."""
+
+from __future__ import annotations
+
+from integrity import guards
+from integrity.events import EVENTS, REPORTS
+from integrity.kinds.check import CheckKind
+from opsconsole import kinds, loading
+from opsconsole.audit import catalogue, reconciliation
+from opsconsole.triggers import rules
+
+
+def register_all() -> None:
+    """Register everything. Raises TypeError at start-up when something is registered twice."""
+    catalogue.add(EVENTS)
+    reconciliation.add_rule(REPORTS)
+    rules.add(guards.every)
+    for kind in (CheckKind(),):
+        kinds.register(kind)
+    if loading.pages:
+        _declare_pages()
+
+
+def _declare_pages() -> None:
+    from integrity.pages import reports  # noqa: F401  (declaring it asks for the table of kinds, which is filled above)

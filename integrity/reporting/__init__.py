@@ -1,0 +1,1 @@
+"""What a check found, kept: reports and findings, compared with the ones before."""

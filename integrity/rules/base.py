@@ -1,0 +1,105 @@
+"""The contract of a kind of rule, and the registry of kinds.
+
+A kind of rule checks what somebody wrote (`checked`), and turns a rule into what is asked of a database: questions that
+are answered together with others, or a look of its own. A rule that does not fit the database (a table that is gone, a
+column that was renamed) raises `Unfit`; that is a finding, never silence.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from integrity.checks.base import Moment, Outcome, Proposal, Question, Severity
+
+
+class Unfit(Exception):
+    """A rule cannot be asked of this database; `why` says what is missing, `next_step` what to do."""
+
+    def __init__(self, why: str, next_step: str = "Change the rule, or the schema.") -> None:
+        super().__init__(why)
+        self.why, self.next_step = why, next_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """A rule as a value: what a row of `integrity.models.Rule` says, or a line of a pack or of an import."""
+
+    name: str
+    kind: str
+    spec: Mapping[str, Any]
+    severity: Severity
+    category: str
+    threshold: int = 0
+    owner: str = ""
+    hint: str = ""
+    fix: Mapping[str, Any] | None = None
+    health: str = ""
+    pack: str = ""
+
+    @property
+    def check(self) -> str:
+        """The name under which its findings are kept."""
+        return f"rule:{self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One member of a kind's spec, as forms show it. `kind` is text, sql, number, list or json."""
+
+    name: str
+    label: str
+    help: str = ""
+    kind: str = "text"
+    required: bool = True
+    default: Any = ""
+
+
+class RuleKind(ABC):
+    """One sort of rule."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]  # "Rows without their parent"
+    members: ClassVar[tuple[Member, ...]]
+
+    @abstractmethod
+    def checked(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """The members, complete and in their types. Raises Usage, naming the member."""
+
+    @abstractmethod
+    def sentence(self, spec: Mapping[str, Any]) -> str:
+        """What must hold, in words: "every accounts.user_id is the id of one of users"."""
+
+    def questions(self, rule: Spec, moment: Moment) -> Iterable[Question]:
+        """What is asked about rows. Raises Unfit."""
+        return ()
+
+    def look(self, rule: Spec, moment: Moment) -> Iterable[Outcome]:
+        """What is asked by itself. Raises Unfit or AskFailed."""
+        return ()
+
+    def fixes(self, rule: Spec, moment: Moment) -> tuple[Proposal, ...]:
+        """What would set it right; `rule.fix` says which of them, when somebody said so. Raises Unfit."""
+        return ()
+
+
+_REGISTRY: dict[str, RuleKind] = {}
+
+
+def register_rule_kind(kind: RuleKind) -> None:
+    """Add a kind of rule. Raises TypeError for a duplicate."""
+    if kind.name in _REGISTRY:
+        raise TypeError(f"the kind of rule {kind.name} is registered twice")
+    _REGISTRY[kind.name] = kind
+
+
+def rule_kinds() -> list[RuleKind]:
+    """All kinds of rules, in the order in which they were registered."""
+    return list(_REGISTRY.values())
+
+
+def rule_kind(name: str) -> RuleKind | None:
+    """The kind of that name."""
+    return _REGISTRY.get(name)

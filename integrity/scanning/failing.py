@@ -1,0 +1,27 @@
+"""The finding that something could not be looked at."""
+
+from __future__ import annotations
+
+from integrity.checks.base import Found, Severity
+from integrity.rules.base import Unfit
+from opsconsole.engines.inquiry import AskFailed
+
+
+def failed(check: str, title: str, category: str, severity: Severity, error: AskFailed | Unfit) -> Found:
+    """Why a check, a rule or a question got no answer, and what would help."""
+    if isinstance(error, Unfit):
+        step = error.next_step
+    elif error.timeout:
+        step = "Give the check more time (seconds=), or look for locks and missing indexes."
+    else:
+        step = "Read the database's message; change the rule or give the console's role the right to read."
+    return Found(
+        check=check,
+        subject=f"{title} could not be looked at",
+        severity=severity,
+        category=category,
+        sentence=f"{title} could not be looked at: {error.why}",
+        why="What is not looked at may be wrong without anybody knowing.",
+        next_step=step,
+        failed=True,
+    )

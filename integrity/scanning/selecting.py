@@ -1,0 +1,46 @@
+"""What a check looks at: everything, what can be critical, one category, or one rule or check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrity.checks.base import Check, Severity
+from integrity.checks.known import CHECKS
+from integrity.rules.base import Spec
+from opsconsole.exceptions import Usage
+
+FULL, QUICK = "full", "quick"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The checks and rules that are asked."""
+
+    checks: tuple[Check, ...]
+    rules: tuple[Spec, ...]
+
+
+def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "", rule: str = "") -> Selection:
+    """Those of the vendor that fit. Raises Usage when a name or a category is none of them."""
+    checks = [check for check in CHECKS if engine in check.engines]
+    if rule:
+        one = [check for check in checks if check.name == rule]
+        ruled = [spec for spec in rules if spec.name == rule]
+        if not one and not ruled:
+            raise Usage(
+                "unknown_rule",
+                f"There is no rule and no check called {rule} here.",
+                "Look at the tab of integrity, which lists them.",
+            )
+        return Selection(checks=tuple(one), rules=tuple(ruled))
+    if category:
+        known = sorted({check.category for check in checks} | {spec.category for spec in rules})
+        if category not in known:
+            raise Usage("unknown_category", f"There is no category {category}.", f"Use one of: {', '.join(known)}.")
+        checks = [check for check in checks if check.category == category]
+        rules = [spec for spec in rules if spec.category == category]
+    if mode == QUICK:
+        checks = [check for check in checks if check.severity is Severity.CRITICAL]
+        rules = [spec for spec in rules if spec.severity is Severity.CRITICAL]
+    return Selection(checks=tuple(checks), rules=tuple(rules))
