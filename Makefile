@@ -9,7 +9,7 @@ DEVELOPMENT := .venv/.development-installed
 AXE := tests/browser/node_modules/axe-core/axe.min.js
 TOOLS := tests/tools/node_modules/.installed
 
-.PHONY: help install run test nightly bench lint clean test-servers
+.PHONY: help install run test test-ready nightly bench lint lint-style lint-types lint-imports lint-templates clean test-servers
 .DEFAULT_GOAL := help
 
 help:
@@ -26,10 +26,13 @@ install: $(RUNTIME)
 run: $(RUNTIME)
 	@exec $(PYTHON) manage.py up --host $(HOST) --port $(PORT)
 
-test: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
+test: test-ready
 	@$(PYTHON) -m pytest -n 3 --dist loadgroup --console-db both -q $(ARGS)
 
-nightly: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
+# everything that tests need; `make -j` makes its parts side by side
+test-ready: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
+
+nightly: test-ready
 	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
 
 # S is a quick look (minutes, 2 GiB of disk for a while); M is what the bars are about (16 GiB), and writes its table
@@ -38,11 +41,19 @@ ROUNDS ?= 3
 bench: $(DEVELOPMENT) test-servers
 	@$(PYTHON) -m tests.bench --size $(SIZE) --rounds $(ROUNDS) --only "$(ONLY)"
 
-lint: $(DEVELOPMENT)
+lint: lint-style lint-types lint-imports lint-templates
+
+lint-style: $(DEVELOPMENT)
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+
+lint-types: $(DEVELOPMENT)
 	@$(PYTHON) -m mypy
+
+lint-imports: $(DEVELOPMENT)
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+lint-templates: $(DEVELOPMENT)
 	@$(PYTHON) -m djlint templates --lint --quiet
 
 clean:
@@ -90,7 +101,7 @@ endef
 
 # TLS, amcheck, a transaction pooler, a browser and its checks for barriers come from Debian and npm; where they cannot
 # be installed, the tests that need them are skipped (and fail in CI)
-test-servers:
+test-servers: | .venv/bin/python
 	@missing=""; export PATH="$$PATH:/usr/sbin"; \
 	for program in chromium pgbouncer npm; do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
