@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -31,17 +31,26 @@ class Reviewed:
         return [place | finding.to_json() for finding in self.review.findings]
 
 
-def reviewed(engine: Engine, units: Sequence[Unit], chosen: Sequence[Migration], live: Live) -> list[Reviewed]:
-    """A review of every text, in their order."""
+def reviewed(
+    engine: Engine,
+    units: Sequence[Unit],
+    chosen: Sequence[Migration],
+    live: Live,
+    wrote: Mapping[tuple[str, int], int] | None = None,
+) -> list[Reviewed]:
+    """A review of every text, in their order. `wrote` are rows by migration's name and line, where somebody counted."""
     names, dialect = {each.key: each.name for each in chosen}, dialect_of(engine)
     places = []
     for number, unit in enumerate(units):
         inside = {id(act): phase.transaction for phase in unit.phases for act in phase.acts}
         places += [(number, act, inside[id(act)], place) for place, act in enumerate(unit.scripts)]
-    texts = [_Text(act.sql, transaction or _implicit(act.sql, dialect)) for _, act, transaction, _ in places]
+    texts = [
+        _Text(act.sql, transaction or _implicit(act.sql, dialect), names.get(act.migration, act.migration))
+        for _, act, transaction, _ in places
+    ]
     return [
         Reviewed(unit=number, act=place, key=act.migration, name=names.get(act.migration, act.migration), review=result)
-        for (number, act, _, place), result in zip(places, _in_turn(texts, dialect, live), strict=True)
+        for (number, act, _, place), result in zip(places, _in_turn(texts, dialect, live, wrote or {}), strict=True)
     ]
 
 
@@ -59,14 +68,21 @@ def refuse_impossible(engine: Engine, units: Sequence[Unit], found: Sequence[Rev
 class _Text:
     sql: str
     transaction: bool
+    name: str  # of its migration
 
 
-def _in_turn(texts: Sequence[_Text], dialect: Dialect, live: Live) -> Iterator[Review]:
+def _in_turn(
+    texts: Sequence[_Text], dialect: Dialect, live: Live, wrote: Mapping[tuple[str, int], int]
+) -> Iterator[Review]:
     """A review of each text that knows what those before it have made: they are read as one, where that is possible."""
     for transaction, group in groupby(texts, lambda text: text.transaction):
-        some = [text.sql for text in group]
+        given = list(group)
+        some = [text.sql for text in given]
         alone = [split(text, dialect) for text in some]
-        whole = review(_BETWEEN.join(some), dialect, live, transaction=transaction)
+        lines_of = [(text.name, each.line) for text, found in zip(given, alone, strict=True) for each in found]
+        counted = {number: wrote[place] for number, place in enumerate(lines_of, 1) if place in wrote}
+        known = replace(live, matching={**live.matching, **counted})
+        whole = review(_BETWEEN.join(some), dialect, known, transaction=transaction)
         if len(whole.statements) != sum(map(len, alone)) or any(each.rule == "too-large" for each in whole.findings):
             yield from (review(text, dialect, live, transaction=transaction) for text in some)
             continue

@@ -20,7 +20,8 @@ class Rehearsed:
     """The newest rehearsal of some units on a copy of one database.
 
     `tables` are rows before and after, None where the table was not there; `losing` names those of which rows were
-    lost, or a column with values. `facts` are what else a page shows of it, as JSON without floats.
+    lost, or a column with values. `wrote` are rows that single statements wrote, by migration and 1-based line of its
+    file. `facts` are what else a page shows of it, as JSON without floats.
     """
 
     operation: int
@@ -28,6 +29,7 @@ class Rehearsed:
     verdict: str  # one sentence
     held: bool  # nothing failed, and nothing was lost that the SQL does not name
     tables: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    wrote: Mapping[tuple[str, int], int] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def lost(self, table: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +31,19 @@ def find(database: Database, units_digest: str) -> Rehearsed | None:
         verdict=row.verdict,
         held=row.held,
         tables={table.was or table.name: (table.before, table.after) for table in report.recording.tables},
+        wrote=_wrote(report),
         facts=_facts(row, report),
     )
+
+
+def _wrote(report: Report) -> dict[tuple[str, int], int]:
+    """Rows that statements wrote, of those that stand alone on their line."""
+    lines = Counter((each.migration, each.line) for each in report.recording.statements)
+    return {
+        (each.migration, each.line): each.rows
+        for each in report.recording.statements
+        if each.rows is not None and lines[each.migration, each.line] == 1
+    }
 
 
 def problems(plan: Plan, demand: Demand) -> list[Problem]:

@@ -59,11 +59,18 @@ class Notes:
                 self.locks[number] = (mode, held)
         self._held.clear()
 
-    def ran(self, text: str, line: int, seconds: float, *, failed: ScriptFailed | None = None) -> None:
+    def ran(
+        self, text: str, line: int, seconds: float, *, rows: int | None = None, failed: ScriptFailed | None = None
+    ) -> None:
         shown = text.strip()[:SHOWN]
         self.statements.append(
             StatementRecord(
-                migration=self.migration, line=line, text=shown, ms=round(seconds * 1000), failed=failed is not None
+                migration=self.migration,
+                line=line,
+                text=shown,
+                ms=round(seconds * 1000),
+                failed=failed is not None,
+                rows=rows,
             )
         )
         if failed is not None:
@@ -88,7 +95,7 @@ class Noting(Script):
         self._inner, self._notes = inner, notes
 
     @abstractmethod
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None: ...
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None: ...
 
     def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         return self._inner.ask(sql, values)
@@ -115,15 +122,17 @@ class Noting(Script):
     def in_transaction(self) -> bool:
         return self._inner.in_transaction
 
-    def _one(self, step: Step, tick: Callable[[], None]) -> None:
+    def _one(self, step: Step, tick: Callable[[], None], *, whole: bool = False) -> int | None:
+        """Run and note one statement, or a whole text, of whose rows nothing is known by statement."""
         began = time.monotonic()
         try:
-            self._inner.run(step.text, tick=tick)
+            rows = self._inner.run(step.text, tick=tick)
         except ScriptFailed as error:
             line = step.line + max(error.line, 1) - 1
             self._notes.ran(step.text, line, time.monotonic() - began, failed=error)
             raise ScriptFailed(error.why, code=error.code, line=line, locked=error.locked) from error
-        self._notes.ran(step.text, step.line, time.monotonic() - began)
+        self._notes.ran(step.text, step.line, time.monotonic() - began, rows=None if whole else rows)
+        return rows
 
 
 class NotingPostgres(Noting):
@@ -131,23 +140,24 @@ class NotingPostgres(Noting):
 
     vendor: ClassVar[str] = "postgresql"
 
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None:
         steps, why = steps_of(text)
         if why:
-            self._whole(text, why, tick)
-        elif self.in_transaction:
-            self._all(steps, tick)
-        else:
-            with self.transaction():
-                self._all(steps, tick)
+            return self._whole(text, why, tick)
+        if self.in_transaction:
+            return self._all(steps, tick)
+        with self.transaction():
+            return self._all(steps, tick)
 
-    def _all(self, steps: Sequence[Step], tick: Callable[[], None]) -> None:
+    def _all(self, steps: Sequence[Step], tick: Callable[[], None]) -> int | None:
+        rows = None
         for step in steps:
             began = time.monotonic()
-            self._one(step, tick)
+            rows = self._one(step, tick)
             self._notes.see_locks(began)
+        return rows
 
-    def _whole(self, text: str, why: str, tick: Callable[[], None]) -> None:
+    def _whole(self, text: str, why: str, tick: Callable[[], None]) -> int | None:
         self._notes.whole.append(f"{self._notes.migration or NOBODY}: {why}")
 
         def seeing() -> None:
@@ -155,9 +165,10 @@ class NotingPostgres(Noting):
             self._notes.see_locks(time.monotonic())
 
         try:
-            self._one(Step(text, 1), seeing)
+            rows = self._one(Step(text, 1), seeing, whole=True)
             if self.in_transaction:
                 self._notes.see_locks(time.monotonic())
+            return rows
         finally:
             if not self.in_transaction:
                 self._notes.locks_end()
@@ -172,7 +183,8 @@ class NotingSqlite(Noting):
         super().__init__(inner, notes)
         self._as_d1 = as_d1
 
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None:
+        rows = None
         for line, statement in statements(text):
             code = d1.COMMENTS.sub("", statement)
             step = Step(code, line + statement[: len(statement) - len(code)].count("\n"))
@@ -180,4 +192,5 @@ class NotingSqlite(Noting):
                 error = ScriptFailed(why, code="d1", line=step.line)
                 self._notes.ran(step.text, step.line, 0.0, failed=error)
                 raise error
-            self._one(step, tick)
+            rows = self._one(step, tick)
+        return rows

@@ -54,6 +54,7 @@ class StatementRecord:
     text: str  # its beginning
     ms: int
     failed: bool = False
+    rows: int | None = None  # that it wrote; None where that is not known, or it writes none
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,10 @@ class Script(ABC):
     vendor: ClassVar[str]  # postgresql or sqlite
 
     @abstractmethod
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None:
         """Run a text as it is, which may hold any number of statements, or none.
+
+        Gives back how many rows its last statement wrote, None when that wrote no rows of tables.
 
         PostgreSQL takes it as one simple query: outside a transaction, its statements are one implicit transaction
         (a single CREATE INDEX CONCURRENTLY works, two statements with it fail). SQLite runs statement after statement,

@@ -20,8 +20,8 @@ class Live:
     """The target. Tables go by their full name (`schema.table`; SQLite: `table`).
 
     `rows` and `size_bytes` may lack tables, or hold None where it is not known. `ddl` holds the texts that make an
-    SQLite schema, None where they are not known. `matching` holds how many rows a statement, by its number, would
-    hit, when somebody counted.
+    SQLite schema, None where they are not known. `matching` holds how many rows a statement, by its number, hit when
+    it was tried on a copy.
     """
 
     rows: Mapping[str, int | None] = field(default_factory=dict)

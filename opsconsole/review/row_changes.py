@@ -85,9 +85,15 @@ def _share(context: Context, change: Change) -> None:
         context.add(change.verb, table, f"{does} those{of} rows of {table} that its WHERE names.", change.token)
         return
     grave = hit > FEW_ROWS and (total is None or hit * 100 > total * SHARE)
-    most = "at most " if counted is None else ""
-    reason = f"{does} {most}{rows_in_words(hit)}{of} of {table}."
+    most, tried = ("at most ", "") if counted is None else ("", ", as counted in the rehearsal")
+    reason = f"{does} {most}{rows_in_words(hit)}{of} of {table}{tried}."
     context.add(change.verb, table, reason, change.token, Severity.DESTRUCTIVE if grave else None)
+
+
+def tried_on(context: Context) -> str:
+    """How many rows a statement that inserts or changes wrote when it was tried; which of them it changed is open."""
+    counted = context.live.matching.get(context.piece.statement.number)
+    return "" if counted is None else f" In the rehearsal it wrote {rows_in_words(counted)}, new ones included."
 
 
 def _is_by_key(context: Context, change: Change) -> bool:

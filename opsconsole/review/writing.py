@@ -8,7 +8,7 @@ from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls, nested_writes
 from opsconsole.review.lexing import Token
 from opsconsole.review.reading import Reader, Unreadable
-from opsconsole.review.row_changes import Change, judge, written
+from opsconsole.review.row_changes import Change, judge, tried_on, written
 
 _CONFLICTS = ("REPLACE", "IGNORE", "ABORT", "FAIL", "ROLLBACK")
 
@@ -61,7 +61,8 @@ def insert(context: Context, reader: Reader, whole: Reader | None = None) -> Non
     if replaces or table in context.replacing:
         _replace(context, table, first)
     if _has(body.words, "DO", "UPDATE") and not context.is_own(table):
-        context.add("upsert", table, f"Changes rows of {table} that have the same key.", first)
+        reason = f"Changes rows of {table} that have the same key.{tried_on(context)}"
+        context.add("upsert", table, reason, first)
     written(context, table, "INSERT", first)
     # To sqlglot, REPLACE is a command that it does not read, and OVERRIDING ... VALUE nothing at all.
     _ask_again(
@@ -116,7 +117,7 @@ def merge(context: Context, reader: Reader, whole: Reader | None = None) -> None
     if _has(body.words, "THEN", "DELETE"):
         context.add("merge-delete", table, f"Deletes rows of {table} that match.", first)
     elif _has(body.words, "THEN", "UPDATE"):
-        context.add("merge", table, f"Changes rows of {table} that match.", first)
+        context.add("merge", table, f"Changes rows of {table} that match.{tried_on(context)}", first)
     context.event("write", table, first)
     for event in ("INSERT", "UPDATE", "DELETE"):
         written(context, table, event, first)

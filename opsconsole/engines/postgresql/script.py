@@ -15,6 +15,7 @@ from opsconsole.engines.scripting import Patience, Script, ScriptFailed, Value
 
 TICK_SECONDS = 0.1
 CANCEL_SECONDS = 5.0
+_WROTE = ("INSERT", "UPDATE", "DELETE", "MERGE")
 _LOST = frozenset({"08", "57"})  # classes of errors after which the session is not to be used
 _TOO_LONG = "57014"  # statement_timeout; the session goes on
 _ENDED = "The text ended the transaction by itself (COMMIT or ROLLBACK), so that what follows would stand alone."
@@ -26,7 +27,7 @@ class PostgresScript(Script):
     def __init__(self, session: Connection, secret: str) -> None:
         self._session, self._secret = session, secret
 
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None:
         with self._explained(text), ThreadPoolExecutor(1) as beside:
             # without parameters, it is a simple query: exactly these bytes, whatever they hold
             running = beside.submit(self._session.execute, text.encode())
@@ -36,7 +37,10 @@ class PostgresScript(Script):
             except BaseException:
                 self._session.cancel_safe(timeout=CANCEL_SECONDS)
                 raise
-            running.result()
+            done = running.result()
+        while done.nextset():
+            pass
+        return done.rowcount if (done.statusmessage or "").startswith(_WROTE) else None
 
     def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         with self._explained(sql):

@@ -26,12 +26,16 @@ class SqliteScript(Script):
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection, self._path = connection, path
 
-    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> None:
+    def run(self, text: str, *, tick: Callable[[], None] = lambda: None) -> int | None:
+        wrote = -1
         with connections.ticked(self._connection, tick):
             for line, statement in statements(text):
                 tick()
                 with self._explained(line):
-                    self._connection.execute(statement).fetchall()
+                    cursor = self._connection.execute(statement)
+                    cursor.fetchall()
+                    wrote = cursor.rowcount
+        return wrote if wrote >= 0 else None
 
     def ask(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
         with self._explained():

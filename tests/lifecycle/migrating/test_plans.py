@@ -63,7 +63,7 @@ def test_what_only_adds_loses_nothing() -> None:
 
 def test_a_second_file_knows_what_the_first_has_made_and_keeps_its_own_lines() -> None:
     one, two = "CREATE TABLE tags (id INTEGER)", "\n\nDROP TABLE tags;\nDROP TABLE users;"
-    _, second = _in_turn([_Text(one, True), _Text(two, True)], Dialect.SQLITE, LIVE)
+    _, second = _in_turn([_Text(one, True, "0001"), _Text(two, True, "0002")], Dialect.SQLITE, LIVE, {})
     assert [(finding.rule, finding.line, finding.statement) for finding in second.findings] == [
         ("drop-own-table", 3, 1), ("drop-table", 4, 2),
     ]  # fmt: skip

@@ -65,6 +65,9 @@ def test_a_rehearsal_on_a_backup_is_evidence_of_exactly_the_same_migration(on_po
     assert plan.evidence["rehearsal"]["made on"].startswith(f"backup {backup.pk}, taken ")
     effect = next(each for each in plan.effects if each.object == "public.orders")
     assert (effect.rows_after, effect.lost) == (150, 50)
+    (delete,) = (found for found in plan.parameters["findings"] if found["rule"] == "delete")
+    assert delete["reason"] == "Deletes 50 rows of 200 of orders, as counted in the rehearsal."
+    assert (delete["severity"], plan.risk) == ("destructive", "high")
     scene.bring({"0002_more.sql": "SELECT 1;"})
     assert scene.plan().parameters["rehearsal"] == 0
     assert_nothing_left(scene.console, scene.shop, operation)
