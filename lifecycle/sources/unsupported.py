@@ -5,7 +5,7 @@ from __future__ import annotations
 from lifecycle.sources.detection import Unsupported
 
 _CODE = (
-    "Let {label} write the SQL ({command}), bring that as numbered files with tool=plain, and let {label} itself take"
+    "Let {label} write the SQL ({command}), bring that as numbered files of the tool plain, and let {label} itself take"
     " note of it ({stamp})."
 )
 UNSUPPORTED = (
@@ -31,7 +31,7 @@ UNSUPPORTED = (
         why="Effect's migrator loads programs (NUMBER_name.ts or .js) and never finds files of SQL;"
         " the console runs nobody's programs.",
         next="Where the project also has a folder of drizzle, that is the truth: bring it, with path= to it."
-        " Else bring the SQL as numbered files with tool=plain.",
+        " Else bring the SQL as numbered files of the tool plain.",
     ),
     Unsupported(
         name="flyway",

@@ -98,6 +98,8 @@ _UNCLEAR = (
     Rule("execute", U, "PREPARE or EXECUTE", "Write the statement itself."),
     Rule("grant", U, "Rights change: GRANT, default privileges, owners", "Ask whoever is responsible for access."),
     Rule("role", U, "Roles are made, changed or removed", "Ask whoever is responsible for access."),
+    Rule("password-in-text", W, "A password stands in the text: whoever may read the plan or the folder reads it",
+         "Make the role without one, and set its password outside of migrations."),
     Rule("set-role", U, "SET ROLE or SESSION AUTHORIZATION: what follows runs with other rights",
          "Run it as the right role."),
     Rule("session-replication-role", U, "session_replication_role switches triggers and foreign keys off",

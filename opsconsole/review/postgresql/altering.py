@@ -6,7 +6,7 @@ from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls, check_definition
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import columns
-from opsconsole.review.postgresql.creating import in_transaction
+from opsconsole.review.postgresql.creating import in_transaction, told_password
 from opsconsole.review.reading import Reader, Unreadable
 
 _RIGHTS = {"ROLE": "role", "USER": "role", "GROUP": "role", "DEFAULT": "grant"}
@@ -20,6 +20,7 @@ def alter(context: Context, reader: Reader) -> None:
         _table(context, reader)
     elif kind in _RIGHTS:
         context.add(_RIGHTS[kind], "", "Changes who may do what.", first)
+        told_password(context, reader, first)
     elif kind in _SERVER:
         context.add("server", "", f"ALTER {kind} reaches outside of the tables of this database.", first)
     elif kind == "SEQUENCE":

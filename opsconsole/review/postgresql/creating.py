@@ -7,7 +7,7 @@ from opsconsole.review.context import Context
 from opsconsole.review.expressions import check_calls, check_definition
 from opsconsole.review.lexing import Token
 from opsconsole.review.postgresql import routines
-from opsconsole.review.reading import Reader, Unreadable
+from opsconsole.review.reading import STRING, Reader, Unreadable
 from opsconsole.review.writing import query, with_
 
 _HARMLESS = (("TYPE",), ("DOMAIN",), ("COLLATION",), ("STATISTICS",), ("TEXT", "SEARCH"), ("SEQUENCE",))
@@ -200,12 +200,20 @@ def _other(context: Context, reader: Reader, first: Token) -> None:
         context.add("rewrite-rule", reader.name(), "A rule makes other statements out of statements.", first)
     elif reader.next in _ROLES:
         context.add("role", "", "Makes a role.", first)
+        told_password(context, reader, first)
     elif reader.next in _SERVER:
         context.add("server", "", f"CREATE {reader.next} reaches outside of the tables of this database.", first)
     elif not any(reader.take(*words) for words in _HARMLESS):
         raise Unreadable
     else:
         _harmless(context, reader)
+
+
+def told_password(context: Context, reader: Reader, first: Token) -> None:
+    """Say so when a role's password stands in a statement."""
+    words = reader.words
+    if any(word == "PASSWORD" and words[place + 1 : place + 2] == [STRING] for place, word in enumerate(words)):
+        context.add("password-in-text", "", "The role's password stands here for everybody to read.", first)
 
 
 def _harmless(context: Context, reader: Reader) -> None:

@@ -102,8 +102,12 @@ CREATE EVENT TRIGGER abort_ddl ON ddl_command_start EXECUTE FUNCTION abort_any_c
 CREATE SERVER foo FOREIGN DATA WRAPPER foo OPTIONS (host 'foo');
 --- role
 CREATE ROLE admin WITH CREATEDB CREATEROLE;
---- role
+--- password-in-text role
 CREATE USER davide WITH PASSWORD 'jw8s0F4';
+--- password-in-text role
+ALTER ROLE davide PASSWORD 'md5a3556571e93b0d20722ba62be61e8c2d' VALID UNTIL 'infinity';
+--- role
+ALTER ROLE davide PASSWORD NULL;
 --- unrecognised
 CREATE CAST (bigint AS int4) WITH FUNCTION int4(bigint) AS ASSIGNMENT;
 --- unrecognised
