@@ -29,11 +29,18 @@ NEXT = {
     State.UNKNOWN: "Bring the folder that has its file, or mark it as not applied if nothing of it is there.",
     State.UNDONE: "Apply it again when it is wanted.",
 }
+TRIED = (
+    "Ask the doctor what the run left, where it ran outside of a transaction (an invalid index, say); then rehearse it "
+    "and apply it again."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One migration. `drift` is how its file stands to what was applied; `run` is the console's own, if it ran it."""
+    """One migration. `drift` is how its file stands to what was applied; `run` is the console's own, if it ran it.
+
+    `tried` where a run of the console's began it and did not finish it.
+    """
 
     entry: Entry
     state: State
@@ -41,6 +48,7 @@ class Line:
     drift: str
     by: str  # who applied it, in words; "" for what is not applied
     run: MigrationRun | None = None
+    tried: bool = False
 
     @property
     def name(self) -> str:
@@ -63,7 +71,7 @@ class Line:
 
     @property
     def next_step(self) -> str:
-        return NEXT[self.state]
+        return TRIED if self.tried and self.state == State.PENDING else NEXT[self.state]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +143,7 @@ def validate(engine: Engine, status: Status) -> Missing:
 def _line(entry: Entry, run: MigrationRun | None, label: str) -> Line:
     applied = entry.row is not None and entry.state in (*DONE, State.UNKNOWN)
     state, sentence, drift = entry.state, entry.sentence, ""
+    tried = bool(run and run.state != MigrationRun.State.DONE and not applied)
     if run and run.state != MigrationRun.State.DONE:
         if not applied:
             ended = "failed" if run.state == MigrationRun.State.FAILED else "was lost"
@@ -149,7 +158,7 @@ def _line(entry: Entry, run: MigrationRun | None, label: str) -> Line:
             state = State.EDITED
             sentence = f"{sentence} Its file is another one than operation {run.operation_id} applied."
     by = f"operation {run.operation_id}" if run else f"{label}, or by hand" if applied else ""
-    return Line(entry=entry, state=state, sentence=sentence, drift=drift, by=by, run=run)
+    return Line(entry=entry, state=state, sentence=sentence, drift=drift, by=by, run=run, tried=tried)
 
 
 def _edited(entry: Entry, run: MigrationRun) -> bool:

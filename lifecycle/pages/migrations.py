@@ -144,6 +144,7 @@ class Offers:
         if state in RUNNABLE and not self.status.refusals:
             first = line is self.status.pending[0]
             return [
+                *(self._act("doctor", "Ask the doctor") if line.tried else []),
                 *self._act("migrate", "Apply it" if first else "Apply up to here", to=name),
                 *self._act("rehearse", "Rehearse it" if first else "Rehearse up to here", to=name),
                 *(self._act("handover", "Hand it over for a remote D1", to=name) if self._is_d1() else []),

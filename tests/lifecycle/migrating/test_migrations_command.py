@@ -87,6 +87,8 @@ def test_status_tells_what_is_pending_applied_and_edited(
     write(repository, "20240103_late", TWO)
     MigrationRun.objects.create(**ran, key="20240103", name="20240103_late", state="failed", error="table tags exists.")
     assert f"Operation {operation.pk} tried it and failed: table tags exists." in say(*asked).out
+    (late,) = (each for each in say(*asked, "--json").json["migrations"] if each["key"] == "20240103")
+    assert late["next"].startswith("Ask the doctor what the run left")
     history = say("migrations", "history", "shop", "--json").json["runs"]
     assert [(run["key"], run["state"], run["operation"]) for run in history] == [
         ("20240103", "failed", operation.pk), (key, "done", operation.pk),
