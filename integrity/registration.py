@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from integrity import guards
 from integrity.events import EVENTS, REPORTS
-from integrity.kinds.check import CheckKind
 from opsconsole import kinds, loading
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.triggers import rules
@@ -15,10 +14,17 @@ def register_all() -> None:
     catalogue.add(EVENTS)
     reconciliation.add_rule(REPORTS)
     rules.add(guards.every)
+    kinds.register_later(("check",), _load_kinds)
+    if loading.pages:
+        kinds.every()
+        _declare_pages()
+
+
+def _load_kinds() -> None:
+    from integrity.kinds.check import CheckKind
+
     for kind in (CheckKind(),):
         kinds.register(kind)
-    if loading.pages:
-        _declare_pages()
 
 
 def _declare_pages() -> None:

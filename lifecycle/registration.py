@@ -1,44 +1,14 @@
-"""The explicit table of what this app brings: kinds, changes, pages' panels. Called once when Django starts."""
+"""The explicit table of what this app brings: kinds, changes, pages' panels. Called once when Django starts.
+
+A program that runs one operation (see `opsconsole.loading`) is told of the kinds, and loads those that it needs.
+"""
 
 from __future__ import annotations
 
-from lifecycle import guards, posture
-from lifecycle.backups import expiry, sweeping
-from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
-from lifecycle.encryption import recipients
-from lifecycle.encryption.changes import AddRecipient, RetireRecipient
+from lifecycle import guards
 from lifecycle.events import BACKUPS, EVENTS, HOLDS, INSPECTIONS, PATCHES, RECIPIENTS, REHEARSALS, RULES
-from lifecycle.kinds.backup import BackupKind
-from lifecycle.kinds.compare import CompareKind
-from lifecycle.kinds.copy import CopyKind
-from lifecycle.kinds.doctor import DoctorKind
-from lifecycle.kinds.expire import ExpireKind
-from lifecycle.kinds.handover import HandoverKind
-from lifecycle.kinds.inspect import InspectKind
-from lifecycle.kinds.migrate import MigrateKind
-from lifecycle.kinds.reapply import ReapplyKind
-from lifecycle.kinds.rehearse import RehearseKind
-from lifecycle.kinds.resolve import ResolveKind
-from lifecycle.kinds.restore import RestoreKind
-from lifecycle.kinds.rollback import RollbackKind
-from lifecycle.kinds.undo import UndoKind
-from lifecycle.kinds.verify import VerifyKind
-from lifecycle.migrating import folders, rehearsals
-from lifecycle.patches import listing
-from lifecycle.proving import grounds
-from lifecycle.rehearsing import evidence
-from lifecycle.retention import passing
-from lifecycle.retention.changes import CHANGES
-from lifecycle.sources.known import register_sources
-from lifecycle.stores import copies
-from lifecycle.stores.changes import Rebuild
-from lifecycle.uploads import listing as uploads
-from lifecycle.versions.changes import DeclareVersion
-from opsconsole import age_keys, chores, kinds, loading, system
+from opsconsole import kinds, loading
 from opsconsole.audit import catalogue, reconciliation
-from opsconsole.changes import register_change
-from opsconsole.posture import register_reader
-from opsconsole.stores import checking
 from opsconsole.triggers import rules
 
 
@@ -48,14 +18,70 @@ def register_all() -> None:
     for rule in (BACKUPS, PATCHES, INSPECTIONS, RECIPIENTS, RULES, HOLDS, REHEARSALS):
         reconciliation.add_rule(rule)
     rules.add(guards.every)
+    kinds.register_later(("backup", "copy", "expire", "inspect", "verify"), _load_backups)
+    kinds.register_later(("reapply", "restore", "undo"), _load_restores)
+    kinds.register_later(
+        ("compare", "doctor", "handover", "migrate", "rehearse", "resolve", "rollback"), _load_migrations
+    )
+    if loading.pages:
+        kinds.every()
+        _register_chores()
+        _register_changes()
+        _register_readers()
+        _declare_pages()
+
+
+def _load_backups() -> None:
+    from lifecycle.kinds.backup import BackupKind
+    from lifecycle.kinds.copy import CopyKind
+    from lifecycle.kinds.expire import ExpireKind
+    from lifecycle.kinds.inspect import InspectKind
+    from lifecycle.kinds.verify import VerifyKind
+
+    for kind in (BackupKind(), CopyKind(), ExpireKind(), InspectKind(), VerifyKind()):
+        kinds.register(kind)
+
+
+def _load_restores() -> None:
+    from lifecycle.kinds.reapply import ReapplyKind
+    from lifecycle.kinds.restore import RestoreKind
+    from lifecycle.kinds.undo import UndoKind
+
+    for kind in (ReapplyKind(), RestoreKind(), UndoKind()):
+        kinds.register(kind)
+
+
+def _load_migrations() -> None:
+    from lifecycle.kinds.compare import CompareKind
+    from lifecycle.kinds.doctor import DoctorKind
+    from lifecycle.kinds.handover import HandoverKind
+    from lifecycle.kinds.migrate import MigrateKind
+    from lifecycle.kinds.rehearse import RehearseKind
+    from lifecycle.kinds.resolve import ResolveKind
+    from lifecycle.kinds.rollback import RollbackKind
+    from lifecycle.migrating import rehearsals
+    from lifecycle.rehearsing import evidence
+    from lifecycle.sources.known import register_sources
+
     for kind in (
-        BackupKind(), CopyKind(), RestoreKind(), UndoKind(), ReapplyKind(), VerifyKind(), InspectKind(), ExpireKind(),
-        MigrateKind(), RollbackKind(), RehearseKind(), DoctorKind(), ResolveKind(), HandoverKind(),
-        CompareKind(),
+        CompareKind(), DoctorKind(), HandoverKind(), MigrateKind(), RehearseKind(), ResolveKind(), RollbackKind(),
     ):  # fmt: skip
         kinds.register(kind)
     register_sources()
     rehearsals.register_finder(rehearsals.Finder(newest=evidence.find, problems=evidence.problems))
+
+
+def _register_chores() -> None:
+    from lifecycle.backups import expiry, sweeping
+    from lifecycle.migrating import folders
+    from lifecycle.patches import listing
+    from lifecycle.proving import grounds
+    from lifecycle.retention import passing
+    from lifecycle.stores import copies
+    from lifecycle.uploads import listing as uploads
+    from opsconsole import chores
+    from opsconsole.stores import checking
+
     chores.register_chore("kept copies", expiry.drop_expired)
     chores.register_chore("unlisted copies", expiry.adopt, every=60.0)
     chores.register_chore("backup folders", sweeping.tidy, every=60.0)
@@ -70,6 +96,18 @@ def register_all() -> None:
     chores.register_chore("files of migration folders", folders.tidy, every=60.0)
     chores.register_chore("retention", passing.tick, every=10.0)
     chores.register_chore("grounds of drills", grounds.sweep, every=60.0)
+
+
+def _register_changes() -> None:
+    from lifecycle.changes import DownloadBackup, DownloadPatch, SetSmokeStatement, TrustBackup
+    from lifecycle.encryption import recipients
+    from lifecycle.encryption.changes import AddRecipient, RetireRecipient
+    from lifecycle.retention.changes import CHANGES
+    from lifecycle.stores.changes import Rebuild
+    from lifecycle.versions.changes import DeclareVersion
+    from opsconsole import age_keys
+    from opsconsole.changes import register_change
+
     own = (
         DownloadBackup(), DownloadPatch(), SetSmokeStatement(), TrustBackup(), DeclareVersion(), AddRecipient(),
         RetireRecipient(), Rebuild(),
@@ -77,6 +115,13 @@ def register_all() -> None:
     for change in (*own, *CHANGES):
         register_change(change)
     age_keys.register_need(recipients.needs)
+
+
+def _register_readers() -> None:
+    from lifecycle import posture
+    from opsconsole import system
+    from opsconsole.posture import register_reader
+
     register_reader(posture.read)
     register_reader(posture.read_kept)
     register_reader(posture.read_retention)
@@ -84,8 +129,6 @@ def register_all() -> None:
     register_reader(posture.read_encryption)
     register_reader(posture.read_copies)
     register_reader(posture.read_migrations)
-    if loading.pages:
-        _declare_pages()
 
 
 def _declare_pages() -> None:

@@ -7,7 +7,7 @@ kinds in its `AppConfig.ready()`. A kind that needs another one asks the registr
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -255,6 +255,7 @@ class Kind(ABC):
 
 
 _REGISTRY: dict[str, Kind] = {}
+_LATER: dict[str, Callable[[], None]] = {}  # what registers a kind once it is asked for
 
 
 def register(kind: Kind) -> None:
@@ -266,28 +267,50 @@ def register(kind: Kind) -> None:
     _REGISTRY[kind.name] = kind
 
 
+def register_later(names: Iterable[str], load: Callable[[], None]) -> None:
+    """Have `load` register these kinds when the first of them is asked for: a run needs one, and not all modules.
+
+    Raises TypeError for a duplicate.
+    """
+    for name in names:
+        if name in _LATER:
+            raise TypeError(f"the kind {name} is to be registered twice")
+        _LATER[name] = load
+
+
 def get(name: str) -> Kind:
     """The kind of that name. Raises Usage with the list of what there is."""
-    try:
-        return _REGISTRY[name]
-    except KeyError:
-        known = ", ".join(sorted(_REGISTRY))
-        raise Usage("unknown_kind", f"There is no kind of operation called {name}.", f"Use one of: {known}.") from None
+    kind = _found(name)
+    if kind is None:
+        known = ", ".join(sorted({*_REGISTRY, *_LATER}))
+        raise Usage("unknown_kind", f"There is no kind of operation called {name}.", f"Use one of: {known}.")
+    return kind
+
+
+def _found(name: str) -> Kind | None:
+    """The kind of that name, loaded now if it is one of those that can wait."""
+    if name not in _REGISTRY and name in _LATER:
+        _LATER[name]()
+        if name not in _REGISTRY:
+            raise TypeError(f"the kind {name} was not registered by what was to do so")
+    return _REGISTRY.get(name)
 
 
 def noun(name: str) -> str:
     """What sentences call an operation of that kind; a kind that is not there (any more) keeps its name."""
-    kind = _REGISTRY.get(name)
+    kind = _found(name)
     return kind.noun if kind and kind.noun else name
 
 
 def costs(plan: Plan) -> bool:
     """Whether a plan says what only its own approval can answer for: losses, or exact statements or bytes."""
     loses = plan.confirmation is not None or any(effect.lost or effect.changed for effect in plan.effects)
-    kind = _REGISTRY.get(plan.kind)  # one that is not there any more starts nothing
+    kind = _found(plan.kind)  # one that is not there any more starts nothing
     return loses or (kind is not None and kind.mutates and any(s.sql or s.artifact for s in kind.steps(plan)))
 
 
 def every() -> list[Kind]:
     """All kinds by name."""
+    for name in _LATER:
+        _found(name)
     return [_REGISTRY[name] for name in sorted(_REGISTRY)]

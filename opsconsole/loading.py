@@ -1,7 +1,8 @@
 """Loading Django into a program, which costs every program that the console starts a good part of a second.
 
 Programs that show no page (the runner of an operation, its worker, a scout of the history) leave out the admin site,
-pages and the libraries that only they need. The console's own models, kinds, events and guards are the same there.
+pages, chores and the libraries that only they need, and load a kind when it is asked for. The console's own models,
+kinds, events and guards are the same there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-pages = True  # whether this program shows any; what is loaded depends on it
+pages = True  # whether this program shows pages, ticks or carries out changes; what is loaded depends on it
 
 
 @contextmanager
