@@ -3,9 +3,43 @@
 from __future__ import annotations
 
 from integrity.checks.base import Check
+from integrity.checks.constraints import WeakConstraint
+from integrity.checks.d1 import D1Rows, D1Schema, D1Size
+from integrity.checks.exhaustion import KeyExhaustion
+from integrity.checks.index_faults import DuplicateIndex, InvalidIndex, PrefixIndex, UnusedIndex
+from integrity.checks.index_gaps import UnindexedReference, UnindexedUsual
 from integrity.checks.keys import MissingPrimaryKey
+from integrity.checks.sequences import SequenceBehind, SequenceNearEnd
+from integrity.checks.sessions import IdleInTransaction, LongTransaction, PreparedTransaction
+from integrity.checks.statements import SlowStatement
+from integrity.checks.upkeep import MuchWritten, NeedsAnalyze, NeedsVacuum, UnusedRoom
+from integrity.checks.wraparound import Wraparound
 
-CHECKS: tuple[Check, ...] = (MissingPrimaryKey(),)
+CHECKS: tuple[Check, ...] = (
+    MissingPrimaryKey(),
+    WeakConstraint(),
+    SequenceBehind(),
+    SequenceNearEnd(),
+    KeyExhaustion(),
+    InvalidIndex(),
+    DuplicateIndex(),
+    PrefixIndex(),
+    UnusedIndex(),
+    UnindexedReference(),
+    UnindexedUsual(),
+    NeedsVacuum(),
+    NeedsAnalyze(),
+    MuchWritten(),
+    UnusedRoom(),
+    Wraparound(),
+    LongTransaction(),
+    IdleInTransaction(),
+    PreparedTransaction(),
+    SlowStatement(),
+    D1Size(),
+    D1Schema(),
+    D1Rows(),
+)
 
 
 def check_named(name: str) -> Check | None:

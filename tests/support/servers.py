@@ -150,7 +150,7 @@ def embedded_postgres(major: int) -> Iterator[PostgresServer]:
 
 @contextmanager
 def debian_postgres() -> Iterator[PostgresServer]:
-    """A server of the distribution, with TLS (certificate for localhost and 127.0.0.1) and amcheck at hand."""
+    """A server of the distribution, with TLS (for localhost and 127.0.0.1); amcheck and pg_stat_statements at hand."""
     installs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     if not installs:
         missing("Debian's postgresql", "apt-get install postgresql")
@@ -158,8 +158,9 @@ def debian_postgres() -> Iterator[PostgresServer]:
     with shared_folder() as folder:
         server = EmbeddedPostgres(folder / "pg", major=int(programs.name), durable=False, programs=programs)
         certificate, key = self_signed_certificate(folder)
-        tls = {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
-        server.start(log=folder / "log", settings=tls)
+        settings = {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
+        settings |= {"shared_preload_libraries": "pg_stat_statements", "max_prepared_transactions": "2"}
+        server.start(log=folder / "log", settings=settings)
         try:
             yield PostgresServer(server, sslmode="require")
         finally:

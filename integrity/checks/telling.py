@@ -1,0 +1,44 @@
+"""Ways to tell what a check saw, which all checks that look by themselves share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from integrity.checks.base import Check, Found, Held, Severity
+
+
+class Telling(Check):
+    """A check that tells of its subjects under its own name and category."""
+
+    def found(self, subject: str, sentence: str, **more: Any) -> Found:
+        """A fault, of the check's own severity unless another is given."""
+        given = {"severity": self.severity, "category": self.category} | more
+        return Found(check=self.name, subject=subject, sentence=sentence, **given)
+
+    def held(self, subject: str, sentence: str) -> Held:
+        """The subject of a fault, when it is sound."""
+        return Held(check=self.name, subject=subject, sentence=sentence)
+
+    def unseen(self, what: str, because: str, next_step: str, *, severity: Severity = Severity.INFO) -> Found:
+        """Something that could not be judged: `because` goes on after a colon. It is nobody's fault yet."""
+        return Found(
+            check=self.name,
+            subject=f"{what} could not be looked at",
+            severity=severity,
+            category=self.category,
+            sentence=f"{what} could not be looked at: {because}.",
+            why="What is not looked at may be wrong without anybody knowing.",
+            next_step=next_step,
+            failed=True,
+        )
+
+
+def many(count: int, noun: str, plural: str = "") -> str:
+    """`1 index`, `3 indexes`."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """`a, b and 3 more`; the first `most` by name."""
+    shown, rest = names[:most], len(names) - most
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

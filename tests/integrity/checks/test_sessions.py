@@ -1,0 +1,117 @@
+"""What the server tells of other sessions and of statements; what a role without rights is not told."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from integrity.checks.base import Held, Severity
+from integrity.checks.known import CHECKS
+from integrity.checks.sessions import IdleInTransaction, LongTransaction, PreparedTransaction
+from integrity.checks.statements import SlowStatement, without_values
+from opsconsole.engines.postgresql import PostgresEngine
+from tests.integrity.conftest import Ground
+from tests.support.servers import LoginRole, PostgresServer
+
+
+def on(server: PostgresServer, name: str, role: LoginRole | None = None) -> Ground:
+    url = server.url(name, role=role)
+    return Ground(url, PostgresEngine(PostgresEngine.parse(url)), lambda script: server.run(script, name))
+
+
+def test_open_transactions_are_told_by_program_and_role_without_their_text(on_postgres, postgres):
+    checks = LongTransaction(minutes=0), IdleInTransaction(minutes=0)
+    assert all(isinstance(each, Held) for each in on_postgres.look(*checks))
+    name = on_postgres.engine.address.name
+    with closing(postgres.connect(name)) as idle, closing(postgres.connect(name)) as busy:
+        idle.execute("SET application_name = 'a shop'; BEGIN; SELECT 'secret'")
+        busy.execute("SET application_name = 'a report'")
+        busy.pgconn.send_query(b"SELECT pg_sleep(30)")
+        for check, program in zip(checks, ("a report", "a shop"), strict=True):
+            (found,) = on_postgres.found(check).values()
+            assert (found.subject, found.count, found.severity) == ("sessions", 1, Severity.WARNING)
+            assert f"{program} of postgres since" in found.sentence
+            assert "secret" not in found.sentence
+        assert all(isinstance(each, Held) for each in on_postgres.look(LongTransaction(), IdleInTransaction()))
+        busy.cancel_safe()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("SELECT *\n FROM t  WHERE a='it''s' AND b=$1 -- c\n OR d>1e3", "SELECT * FROM t WHERE a=? AND b=? OR d>?"),
+        ("UPDATE \"T 1\" SET x = E'\\'a' || $q$ secret $q$ /* secret */", 'UPDATE "T 1" SET x = ? || ?'),
+        ("SELECT 'never ends", "SELECT …"),
+    ],
+)  # fmt: skip
+def test_a_statement_is_shown_without_its_values(text, shown):
+    assert without_values(text) == shown
+
+
+def test_slow_statements_and_prepared_transactions_are_told_where_there_are_any(debian_postgres):
+    ground = on(debian_postgres, debian_postgres.create_database())
+    assert not ground.look(SlowStatement())
+    ground.change('CREATE SCHEMA "Of Extensions"; CREATE EXTENSION pg_stat_statements SCHEMA "Of Extensions"')
+    ground.change("SELECT pg_sleep(0.02) WHERE 'secret' <> ''")
+    (found,) = ground.found(SlowStatement(mean=15, calls=1)).values()
+    assert "SELECT pg_sleep(?) WHERE ? <> ?" in found.sentence
+    (held,) = ground.look(SlowStatement())
+    assert isinstance(held, Held)
+    stranger = on(debian_postgres, ground.engine.address.name, debian_postgres.create_role())
+    debian_postgres.run('GRANT USAGE ON SCHEMA "Of Extensions" TO PUBLIC', ground.engine.address.name)
+    (unseen,) = stranger.look(SlowStatement(mean=15, calls=1))
+    assert (unseen.failed, unseen.subject) == (True, "Statements of other roles could not be looked at")
+    check = PreparedTransaction(minutes=0)
+    assert all(isinstance(each, Held) for each in ground.look(check))
+    ground.change("BEGIN; CREATE TABLE t (id integer); PREPARE TRANSACTION 'half done'")
+    assert "half done of postgres since" in ground.found(check)["sessions"].sentence
+    assert all(isinstance(each, Held) for each in ground.look(PreparedTransaction()))
+    ground.change("ROLLBACK PREPARED 'half done'")
+
+
+def everything(server: PostgresServer, role: LoginRole | None = None) -> dict[str, Any]:
+    """What all checks tell of a database with one of each of many things."""
+    name = server.create_database()
+    server.run(
+        """
+        CREATE SCHEMA closed; CREATE TABLE closed.t (id serial PRIMARY KEY, code smallint UNIQUE);
+        CREATE TABLE secret (id serial PRIMARY KEY, code smallint UNIQUE);
+        CREATE TABLE rows_hidden (id serial PRIMARY KEY); ALTER TABLE rows_hidden ENABLE ROW LEVEL SECURITY;
+        CREATE TABLE open (id serial PRIMARY KEY, user_id integer REFERENCES secret);
+        GRANT SELECT ON open, open_id_seq, rows_hidden, rows_hidden_id_seq TO PUBLIC
+        """,
+        name,
+    )
+    checks = [check for check in CHECKS if "postgresql" in check.engines]
+    with server.connect(name):
+        told = on(server, name, role).look(*checks)
+    return {f"{each.check} {each.subject}": each for each in told if getattr(each, "failed", False)}
+
+
+def test_a_role_without_rights_is_told_what_it_could_not_look_at(postgres):
+    role = postgres.create_role()
+    failed = everything(postgres, role)
+    assert {each.severity for each in failed.values()} == {Severity.INFO}
+    assert set(failed) == {
+        f"{check} {what} could not be looked at"
+        for check, subjects in {
+            "sequence_behind": ("public.secret.id", "public.rows_hidden.id", "closed.t.id"),
+            "sequence_near_end": ("public.secret_id_seq", "closed.t_id_seq"),
+            "key_exhaustion": ("public.secret.code", "closed.t.code"),
+            "long_transaction": ("Transactions of other roles",),
+            "idle_in_transaction": ("Idle sessions in a transaction of other roles",),
+        }.items()
+        for what in subjects
+    }
+
+
+def test_a_superuser_may_look_at_everything(postgres):
+    assert not everything(postgres)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("server", ["debian_postgres", "postgres18"])
+def test_every_check_works_on_the_oldest_and_the_newest_server_here(server, request):
+    assert not everything(request.getfixturevalue(server))
