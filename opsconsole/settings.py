@@ -17,7 +17,7 @@ env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
 # -- where things live ------------------------------------------------------------------------------------------
-OPSCONSOLE_HOME = Path(env.str("OPSCONSOLE_HOME", str(BASE_DIR / "var"))).absolute()
+OPSCONSOLE_HOME = Path(env.str("OPSCONSOLE_HOME", "") or BASE_DIR / "var").absolute()  # an empty one is none
 OPSCONSOLE_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
 OPSCONSOLE_ROOTS = [Path(p) for p in env.str("OPSCONSOLE_ROOTS", str(OPSCONSOLE_HOME / "files")).split(":") if p]
 OPSCONSOLE_STORE = Path(env.str("OPSCONSOLE_STORE", str(OPSCONSOLE_HOME / "store")))
