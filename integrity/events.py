@@ -17,4 +17,10 @@ EVENTS: tuple[EventType, ...] = (
         "{database} was checked: {object}",
         "report content mode critical warning info new_critical",
     ),
+    event(
+        "integrity.alert",
+        "Something critical is new in {database}: {object}",
+        "report new_critical findings fingerprints",
+    ),
+    event("integrity.exported", "{who} downloaded {object} of {database}", "report format samples content"),
 )

@@ -17,6 +17,7 @@ def register_all() -> None:
     kinds.register_later(("check",), _load_kinds)
     if loading.pages:
         kinds.every()
+        _register_readers()
         _declare_pages()
 
 
@@ -27,5 +28,19 @@ def _load_kinds() -> None:
         kinds.register(kind)
 
 
+def _register_readers() -> None:
+    from integrity import posture
+    from opsconsole.posture import register_reader
+
+    register_reader(posture.read)
+
+
 def _declare_pages() -> None:
-    from integrity.pages import reports  # noqa: F401  (declaring it asks for the table of kinds, which is filled above)
+    from integrity.pages import dashboard
+    from opsconsole.dashboard import register_panel
+
+    register_panel(dashboard.PANEL)
+    from integrity.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
+        downloads,
+        reports,
+    )

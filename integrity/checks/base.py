@@ -96,11 +96,12 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """What was looked at and is sound."""
+    """What was looked at and is sound. With a `margin` (see `Found`) only a sample was, so that it is only likely."""
 
     check: str
     subject: str
     sentence: str
+    margin: str = ""
 
     @property
     def fingerprint(self) -> str:

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from integrity.checks.base import Moment
 from integrity.checks.known import CHECKS
 from integrity.models import Report
-from integrity.reporting import composing, keeping
+from integrity.reporting import composing, keeping, standing
 from integrity.rules import in_force
 from integrity.scanning.answering import Budget
 from integrity.scanning.examining import Examination, examine
@@ -82,9 +82,9 @@ class CheckKind(Kind):
         run.arm()
         began, started = now(), time.monotonic()
         database, given = run.database(SHARED), run.plan.parameters
-        stood = keeping.standing(database)
-        found = _examined(run, database, _selection(database, given), _budget(given))
-        composed = composing.compose(found.outcomes, stood, began)
+        stood, chosen = standing.standing(database), _selection(database, given)
+        found = _examined(run, database, chosen, _budget(given))
+        composed = composing.compose(found.outcomes, stood, began, None if chosen.whole else chosen.names)
         run.check_cancel()
         run.before_commit(witness={})
         facts = {"seconds": round(time.monotonic() - started), "sample": given["sample"]}
@@ -126,7 +126,7 @@ def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -
             structure=structure,
             name=database.name,
             d1=database.engine == "sqlite" and getattr(engine, "is_d1", False),
-            before=keeping.rows_before(database),
+            before=standing.rows_before(database),
         )
         return examine(
             moment, chosen, budget, lambda done, of, what: run.progress(done, of, "tables" if of else "", step=what)
@@ -164,11 +164,12 @@ def _words(given: Any) -> str:
 
 
 def _result(row: Report) -> Result:
-    """`stands` makes the command line end with 1: a critical finding stands."""
+    """`stands` makes the command line end with 1: a critical finding stands in what was looked at."""
+    narrow = row.category or row.rule
     return Result(
         summary=f"{row.database.name} was checked: {keeping.words(row)}.",
         data={
             "report": row.pk, "critical": row.critical, "warning": row.warning, "info": row.info,
-            "new_critical": row.new_critical, "stands": row.critical > 0,
+            "new_critical": row.new_critical, "stands": (row.critical if narrow else row.open_critical) > 0,
         },
     )  # fmt: skip

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Value
 
 from opsconsole.models import Database, Operation
+
+SLUG = 12  # digits of a fingerprint that name a finding in an address
 
 
 class Report(models.Model):
     """What one check found; rows are never changed.
 
-    `critical`, `warning` and `info` count findings by severity, `new` and `new_critical` those that the report before
-    did not have. `held` lists what was looked at and found sound, as {check, subject, sentence}; `fixed` what stood
-    and this one, having looked, did not find, as {fingerprint, check, subject, sentence, severity}. `tables` are rows
-    by table, as of this moment; `facts` what else there is to say (sampling, seconds).
+    `critical`, `warning` and `info` count findings by severity, `new` and `new_critical` those that did not stand
+    before. `held` lists what was looked at and found sound, as {check, subject, sentence}; `fixed` what stood
+    and this one, having looked, did not find, as {fingerprint, check, subject, sentence, severity}; `gone`, alike, what
+    stood and cannot be asked any more, for its rule or its table is gone. `carried` are ids of findings of earlier
+    reports that this one did not look at, so that they still stand; with these, `open_critical`, `open_warning` and
+    `open_info` count what stands. `tables` are rows by table, as of this moment; `facts` what else there is to say
+    (sampling, seconds).
     """
 
     class Mode(models.TextChoices):
@@ -34,6 +40,11 @@ class Report(models.Model):
     new_critical = models.PositiveIntegerField()
     held = models.JSONField()
     fixed = models.JSONField()
+    gone = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    carried = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    open_critical = models.PositiveIntegerField(default=0, db_default=0)
+    open_warning = models.PositiveIntegerField(default=0, db_default=0)
+    open_info = models.PositiveIntegerField(default=0, db_default=0)
     tables = models.JSONField()
     facts = models.JSONField()
     content_sha256 = models.CharField(max_length=71)  # over the canonical bytes of it and its findings
@@ -52,6 +63,14 @@ class Report(models.Model):
     def is_whole(self) -> bool:
         """Whether everything was looked at that there is to look at."""
         return self.mode == self.Mode.FULL and not self.category and not self.rule
+
+    @property
+    def looked_at(self) -> str:
+        """`everything`, `what can be critical`, `what can be critical of Orphaned Records`, `only unused_indexes`."""
+        if self.rule:
+            return f"only {self.rule}"
+        which = "everything" if self.mode == self.Mode.FULL else "what can be critical"
+        return f"{which} of {self.category}" if self.category else which
 
 
 class Finding(models.Model):
@@ -85,4 +104,9 @@ class Finding(models.Model):
         return self.sentence
 
     def get_absolute_url(self) -> str:
-        return f"/integrity/{self.report_id}/#{self.fingerprint.rpartition(':')[2][:12]}"
+        return f"/integrity/{self.report_id}/findings/{self.slug}/"
+
+    @property
+    def slug(self) -> str:
+        """The beginning of its fingerprint, which is the same in every report."""
+        return self.fingerprint.rpartition(":")[2][:SLUG]

@@ -1,27 +1,71 @@
-"""The reports of a database as a tab of its page, and the page of one report."""
+"""The reports of a database as a tab of its page, the page of one report, its print view, and one finding."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from django.db.models import Count, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse
 
-from integrity.models import Report
+from integrity.checks.base import Severity
+from integrity.models import Finding, Report
+from integrity.pages.proposals import Act, acts_of
+from integrity.pages.trends import trend
+from integrity.reporting.exporting import TYPES
+from integrity.reporting.standing import reports_of
 from opsconsole.models import Account, Database
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
 
 REPORTS_A_PAGE = 30
+FINDINGS_A_GROUP = 25  # on the page of a whole report
+FINDINGS_A_PAGE = 100  # of one category, and of a whole report
+GROUPS = 20  # categories whose findings are shown beside each other
+PRINTED = 500
+SOUND = 300  # listed; all are counted
 REPORT = "report"  # the scope of a report's pages
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One finding as it is read: with the rows of its sample if these may be seen, and what may be asked for."""
+
+    row: Finding
+    acts: Sequence[Act]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Findings of one category, worst first: those that are shown, of so many."""
+
+    category: str
+    of: int
+    critical: int
+    shown: list[Shown]
+
+    @property
+    def left(self) -> int:
+        return self.of - len(self.shown)
+
+
 def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
-    """The last reports, newest first."""
-    rows = Report.objects.filter(database=database).select_related("operation")[:REPORTS_A_PAGE]
-    return {"reports": list(rows), "may_check": rights_of(request).can("request", database)}
+    """What the last check says, how the findings went, and the reports, newest first."""
+    before, rows = request.GET.get("before", ""), reports_of(database)
+    last = rows.first()
+    if before.isdecimal() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows[: REPORTS_A_PAGE + 1])
+    return {
+        "last": last,
+        "trend": trend(last) if last else None,
+        "reports": found[:REPORTS_A_PAGE],
+        "older": found[REPORTS_A_PAGE - 1].pk if len(found) > REPORTS_A_PAGE else None,
+        "may_check": rights_of(request).can("request", database),
+    }
 
 
 def _find(account: Account, arguments: dict[str, Any]) -> Report:
@@ -47,10 +91,122 @@ register_tab(
 
 @page("integrity/<int:pk>/", name="report", permission="see", scope=REPORT)
 def report_page(request: HttpRequest, report: Report) -> HttpResponse:
-    """Every finding of one report by category, the worst first, and what held."""
-    findings = list(report.findings.all())
-    worst = {finding.category: place for place, finding in reversed(list(enumerate(findings)))}
-    ordered = sorted(findings, key=lambda finding: worst[finding.category])
-    groups = [(category, list(some)) for category, some in groupby(ordered, key=lambda finding: finding.category)]
-    context = {**header(request, report.database), "title": f"Report {report.pk}", "report": report, "groups": groups}
-    return show(request, "integrity/report.html", **context)
+    """Every finding of one report by category, the worst first, and what held; `?category=` pages through one."""
+    only = request.GET.get("category", "")
+    if only:
+        return show(request, "integrity/category.html", **_frame(request, report), **_category(request, report, only))
+    unseen = report.findings.filter(failed=True)[:FINDINGS_A_PAGE]
+    return show(
+        request,
+        "integrity/report.html",
+        **_frame(request, report),
+        **_told(report),
+        trend=trend(report),
+        unseen=_shown(request, report, unseen),
+        unseen_count=report.findings.filter(failed=True).count(),
+        groups=_groups(request, report, FINDINGS_A_PAGE, FINDINGS_A_GROUP),
+        formats=tuple(TYPES),
+    )
+
+
+@page("integrity/<int:pk>/print/", name="report-print", permission="see", scope=REPORT)
+def print_page(request: HttpRequest, report: Report) -> HttpResponse:
+    """The report on paper, or as a PDF: everything open, nothing to press."""
+    unseen = report.findings.filter(failed=True)[:PRINTED]
+    return show(
+        request,
+        "integrity/print.html",
+        **_frame(request, report),
+        **_told(report),
+        unseen=_shown(request, report, unseen),
+        unseen_count=len(unseen),
+        groups=_groups(request, report, PRINTED, PRINTED),
+        printed=True,
+    )
+
+
+@page("integrity/<int:pk>/findings/<slug:finding>/", name="finding", permission="see", scope=REPORT)
+def finding_page(request: HttpRequest, report: Report, finding: str) -> HttpResponse:
+    """One finding, and how it went in the reports around this one."""
+    row = report.findings.filter(fingerprint__startswith=f"sha256:{finding}").first()
+    if row is None:
+        raise Http404("There is no such finding in this report.")
+    around = list(reports_of(report.database)[:REPORTS_A_PAGE])
+    counts = dict(
+        Finding.objects.filter(report__in=around, fingerprint=row.fingerprint).values_list("report_id", "count")
+    )
+    above = _frame(request, report)
+    above["crumbs"] = [*above["crumbs"], (f"Report {report.pk}", report.get_absolute_url())]
+    return show(
+        request,
+        "integrity/finding.html",
+        **above | {"title": row.sentence, "crumb": f"Finding {row.slug}"},
+        shown=_shown(request, report, [row])[0],
+        history=[(each, counts.get(each.pk)) for each in around],
+    )
+
+
+def _frame(request: HttpRequest, report: Report) -> dict[str, Any]:
+    database, above = report.database, header(request, report.database)
+    rights = rights_of(request)
+    return {
+        "database": database,
+        "frame": above["frame"],
+        "title": f"Report {report.pk} of {database.name}",
+        "crumb": f"Report {report.pk}",
+        "crumbs": [
+            ("Databases", "/databases/"),
+            (database.name, database.get_absolute_url()),
+            ("Integrity", f"/databases/{database.name}/integrity/"),
+        ],
+        "report": report,
+        "may_check": rights.can("request", database),
+        "may_see_rows": rights.can("see_data", database),
+    }
+
+
+def _told(report: Report) -> dict[str, Any]:
+    """What the report says beside its findings."""
+    sound = sorted(report.held, key=lambda each: str(each["check"]))[:SOUND]
+    by_check = [(check, list(some)) for check, some in groupby(sound, key=lambda each: str(each["check"]))]
+    return {
+        "before": reports_of(report.database).filter(pk__lt=report.pk).first(),
+        "still": report.critical + report.warning + report.info - report.new,
+        "sound": by_check,
+        "sound_left": len(report.held) - len(sound),
+    }
+
+
+def _groups(request: HttpRequest, report: Report, most: int, most_of_one: int) -> list[Group]:
+    """Every category, the one with the worst finding first; of each so many findings as there is room for."""
+    rows = report.findings.filter(failed=False)
+    counted = rows.order_by().values("category").annotate(first=Min("pk"), n=Count("pk"), critical=_CRITICAL)
+    groups, room = [], most
+    for place, each in enumerate(sorted(counted, key=lambda item: item["first"])):
+        some = rows.filter(category=each["category"])[: min(room, most_of_one)]
+        shown = _shown(request, report, some) if room and place < GROUPS else []
+        room -= len(shown)
+        groups.append(Group(category=each["category"], of=each["n"], critical=each["critical"], shown=shown))
+    return groups
+
+
+def _category(request: HttpRequest, report: Report, category: str) -> dict[str, Any]:
+    rows = report.findings.filter(category=category, failed=False)
+    after = request.GET.get("after", "")
+    later = rows.filter(pk__gt=int(after)) if after.isdecimal() and len(after) < 19 else rows
+    found = list(later[: FINDINGS_A_PAGE + 1])
+    counts = rows.aggregate(n=Count("pk"), critical=_CRITICAL)
+    shown = _shown(request, report, found[:FINDINGS_A_PAGE])
+    return {
+        "group": Group(category=category, of=counts["n"], critical=counts["critical"], shown=shown),
+        "after": found[FINDINGS_A_PAGE - 1].pk if len(found) > FINDINGS_A_PAGE else None,
+        "later": later is not rows,
+    }
+
+
+def _shown(request: HttpRequest, report: Report, rows: Any) -> list[Shown]:
+    may_ask = rights_of(request).can("request", report.database)
+    return [Shown(row=row, acts=acts_of(row, report.database) if may_ask else ()) for row in rows]
+
+
+_CRITICAL = Count("pk", filter=Q(severity=Severity.CRITICAL))

@@ -1,70 +1,104 @@
-"""A report as a value: what was told, compared with the reports before."""
+"""A report as a value: what was told, compared with what stood before."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from integrity.checks.base import Found, Held, Outcome, Sample, Severity
 from opsconsole import masking
+from opsconsole.plans import LARGEST_INTEGER
+
+LONGEST_VALUE = 500  # characters of one value of a sample
 
 
 @dataclass(frozen=True, kw_only=True)
 class Before:
-    """What the newest report that had it said of one fingerprint: since when, and in which words."""
+    """A finding that stood before: its row, since when it stands, and in which words it was told."""
 
+    finding: int
+    fingerprint: str
     since: datetime
     check: str
     subject: str
     sentence: str
     severity: str
+    failed: bool
+
+    def told(self) -> dict[str, str]:
+        """As reports list what is fixed."""
+        return {
+            "fingerprint": self.fingerprint,
+            "check": self.check,
+            "subject": self.subject,
+            "sentence": self.sentence,
+            "severity": self.severity,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composed:
-    """Findings, worst first, each with whether it is new and since when; what held; what is fixed."""
+    """Findings, worst first, each with whether it is new and since when; what held; and what became of the rest that
+    stood before: fixed, gone, or carried on because nobody looked.
+    """
 
     findings: tuple[tuple[Found, bool, datetime], ...]
     held: tuple[Held, ...]
-    fixed: tuple[Mapping[str, str], ...]
+    fixed: tuple[Before, ...]
+    gone: tuple[Before, ...]
+    carried: tuple[Before, ...]
 
     def count(self, severity: Severity, *, new: bool = False) -> int:
         return sum(found.severity is severity and (is_new or not new) for found, is_new, _ in self.findings)
 
+    def stands(self, severity: Severity) -> int:
+        """How many stand now, those counted that were not looked at."""
+        return self.count(severity) + sum(was.severity == severity for was in self.carried)
 
-def compose(outcomes: Sequence[Outcome], before: Mapping[str, Before], at: datetime) -> Composed:
-    """`before` are the findings that stood, by fingerprint.
 
-    One of them that was looked at again and held is fixed; one that was not looked at this time is neither.
+def compose(
+    outcomes: Sequence[Outcome], before: Mapping[str, Before], at: datetime, looked: Collection[str] | None = None
+) -> Composed:
+    """`before` are the findings that stood, by fingerprint; `looked` names the checks that were asked, None for all.
+
+    What stood and was found again stands still. Else it is *fixed* when it was looked at and held, *gone* when its
+    check was asked and told nothing of it any more, and *carried* when nobody could know: its check was not asked, got
+    no answer, or looked at a sample only.
     """
     found = {each.fingerprint: each for each in outcomes if isinstance(each, Found)}
     held = {each.fingerprint: each for each in outcomes if isinstance(each, Held)}
+    unanswered = {each.check for each in found.values() if each.failed}
+    fixed, gone, carried = list[Before](), list[Before](), list[Before]()
+    for print_, was in before.items():
+        if print_ in found:
+            continue
+        holds = held.get(print_)
+        if looked is not None and was.check not in looked:
+            carried.append(was)
+        elif was.failed or (holds is not None and not holds.margin):
+            fixed.append(was)  # what could not be looked at was looked at now
+        elif holds is not None or was.check in unanswered:
+            carried.append(was)
+        else:
+            gone.append(was)
     findings = [
         (each, print_ not in before, before[print_].since if print_ in before else at) for print_, each in found.items()
     ]
     findings.sort(key=lambda item: (item[0].severity.rank, not item[1], item[0].category, -item[0].count))
-    fixed = [
-        {
-            "fingerprint": print_,
-            "check": was.check,
-            "subject": was.subject,
-            "sentence": was.sentence,
-            "severity": was.severity,
-        }
-        for print_, was in before.items()
-        if print_ in held and print_ not in found
-    ]
     return Composed(
         findings=tuple(findings),
         held=tuple(each for print_, each in held.items() if print_ not in found),
         fixed=tuple(fixed),
+        gone=tuple(gone),
+        carried=tuple(carried),
     )
 
 
 def masked(sample: Sample | None, table: str, configured: Sequence[str]) -> dict[str, Any] | None:
-    """A sample as it is stored: sensitive columns masked, values as JSON has them."""
+    """A sample as it is stored: sensitive columns masked, values as JSON has them, long ones cut."""
     if sample is None:
         return None
     hidden = masking.sensitive_columns(table, sample.columns, configured)
@@ -79,8 +113,14 @@ def masked(sample: Sample | None, table: str, configured: Sequence[str]) -> dict
 
 
 def _shown(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
+    """What canonical JSON, and every database of the console's, can hold."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) <= LARGEST_INTEGER):
         return value
-    if isinstance(value, bytes):
-        return "\\x" + value[:64].hex()
-    return str(value)
+    if isinstance(value, bytes | memoryview):
+        text = "\\x" + bytes(value[:64]).hex()
+    elif isinstance(value, dict | list):
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    else:
+        text = str(value)
+    text = text.replace("\0", "␀").encode("utf-8", "replace").decode()
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"

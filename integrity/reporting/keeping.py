@@ -1,100 +1,59 @@
-"""Reports as they are kept: recorded once, with their event, and found again."""
+"""Reports as they are kept: recorded once, with their events."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
 
 from integrity.checks.base import Found, Severity
 from integrity.models import Finding, Report
-from integrity.reporting.composing import Before, Composed, masked
+from integrity.reporting import content
+from integrity.reporting.composing import Composed, masked
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import FenceLost
 from opsconsole.kinds import Run
 from opsconsole.models import Database, Operation
-from opsconsole.plans import canonical_json, digest_of
 from opsconsole.states import HELD_BY_WORKER
 
-LOOKED_BACK = 50  # reports
-
-
-def standing(database: Database) -> dict[str, Before]:
-    """The findings that stand by fingerprint: of the newest report that looked, as far as it was not fixed since.
-
-    A finding that a later report did not look at still stands.
-    """
-    stands: dict[str, Before] = {}
-    reports = list(Report.objects.filter(database=database)[:LOOKED_BACK])[::-1]
-    for report in reports:
-        if report.is_whole:
-            stands = {}
-        for gone in report.fixed:
-            stands.pop(gone["fingerprint"], None)
-        for found in report.findings.all():
-            stands[found.fingerprint] = Before(
-                since=found.since,
-                check=found.check_name,
-                subject=found.subject,
-                sentence=found.sentence,
-                severity=found.severity,
-            )
-    return stands
-
-
-def rows_before(database: Database) -> dict[str, int]:
-    """Rows by table in the last whole report."""
-    rows = Report.objects.filter(database=database, mode=Report.Mode.FULL, category="", rule="")
-    last = rows.first()
-    return {str(table): int(count) for table, count in last.tables.items()} if last else {}
+AT_ONCE = 500  # rows in one statement
+NAMED = 10  # findings that an alert names; the report has them all
 
 
 @transaction.atomic
 def record(run: Run, composed: Composed, *, began: datetime, rows: dict[str, int], facts: dict[str, Any]) -> Report:
-    """Keep what was found, with its event. Raises FenceLost."""
-    held = Operation.objects.select_for_update(of=("self",)).filter(
-        pk=run.operation_id, fence=run.fence, state__in=HELD_BY_WORKER
-    )
-    operation = held.first()
-    if operation is None:
-        raise FenceLost("fence_lost", f"Operation {run.operation_id} is no longer held under fence {run.fence}.")
-    database, given = run.database("shared"), run.plan.parameters
+    """Keep what a run found. Raises FenceLost."""
+    return keep(_held(run), run.database("shared"), composed, began=began, rows=rows, facts=facts)
+
+
+@transaction.atomic
+def keep(
+    operation: Operation,
+    database: Database,
+    composed: Composed,
+    *,
+    began: datetime,
+    rows: dict[str, int],
+    facts: dict[str, Any],
+) -> Report:
+    """Write the report and its findings, with its event, and an alert when a critical finding is new."""
     findings = [_finding(each, is_new, since, database) for each, is_new, since in composed.findings]
-    row = Report(
-        operation=operation,
-        database=database,
-        mode=given["mode"],
-        category=given["category"],
-        rule=given["rule"],
-        started_at=began,
-        finished_at=now(),
-        critical=composed.count(Severity.CRITICAL),
-        warning=composed.count(Severity.WARNING),
-        info=composed.count(Severity.INFO),
-        new=sum(is_new for _, is_new, _ in composed.findings),
-        new_critical=composed.count(Severity.CRITICAL, new=True),
-        held=[{"check": each.check, "subject": each.subject, "sentence": each.sentence} for each in composed.held],
-        fixed=[dict(each) for each in composed.fixed],
-        tables=rows,
-        facts=facts,
-    )
-    row.content_sha256 = digest_of(canonical_json(_content(row, findings)))
+    row = _report(operation, database, composed, began)
+    row.tables, row.facts = rows, facts
+    row.content_sha256 = content.digest(row, findings)
     row.save(force_insert=True)
     for finding in findings:
         finding.report = row
-    Finding.objects.bulk_create(findings)
+    Finding.objects.bulk_create(findings, batch_size=AT_ONCE)
+    told = {"report": row.pk, "content": row.content_sha256, "mode": row.mode, "critical": row.critical}
+    counts = {"warning": row.warning, "info": row.info, "new_critical": row.new_critical}
     audit.record(
-        "integrity.checked",
-        operation=operation,
-        database=database,
-        subject=words(row),
-        data={
-            "report": row.pk, "content": row.content_sha256, "mode": row.mode, "critical": row.critical,
-            "warning": row.warning, "info": row.info, "new_critical": row.new_critical,
-        },
-    )  # fmt: skip
+        "integrity.checked", operation=operation, database=database, subject=words(row), data={**told, **counts}
+    )
+    if row.new_critical:
+        _alert(row, findings)
     return row
 
 
@@ -108,6 +67,41 @@ def words(row: Report) -> str:
     parts += [f"{row.warning} warning{'s' * (row.warning != 1)}"] if row.warning else []
     parts += [f"{row.info} to know"] if row.info else []
     return ", ".join(parts)
+
+
+def _held(run: Run) -> Operation:
+    held = Operation.objects.select_for_update(of=("self",)).filter(
+        pk=run.operation_id, fence=run.fence, state__in=HELD_BY_WORKER
+    )
+    operation = held.first()
+    if operation is None:
+        raise FenceLost("fence_lost", f"Operation {run.operation_id} is no longer held under fence {run.fence}.")
+    return operation
+
+
+def _report(operation: Operation, database: Database, composed: Composed, began: datetime) -> Report:
+    given = operation.plan.parameters
+    return Report(
+        operation=operation,
+        database=database,
+        mode=given["mode"],
+        category=given["category"],
+        rule=given["rule"],
+        started_at=began.astimezone(UTC),
+        finished_at=now().astimezone(UTC),
+        critical=composed.count(Severity.CRITICAL),
+        warning=composed.count(Severity.WARNING),
+        info=composed.count(Severity.INFO),
+        new=sum(is_new for _, is_new, _ in composed.findings),
+        new_critical=composed.count(Severity.CRITICAL, new=True),
+        held=[{"check": each.check, "subject": each.subject, "sentence": each.sentence} for each in composed.held],
+        fixed=[was.told() for was in composed.fixed],
+        gone=[was.told() for was in composed.gone],
+        carried=[was.finding for was in composed.carried],
+        open_critical=composed.stands(Severity.CRITICAL),
+        open_warning=composed.stands(Severity.WARNING),
+        open_info=composed.stands(Severity.INFO),
+    )
 
 
 def _finding(found: Found, is_new: bool, since: datetime, database: Database) -> Finding:
@@ -129,24 +123,21 @@ def _finding(found: Found, is_new: bool, since: datetime, database: Database) ->
         proposals=[proposal.to_json() for proposal in found.proposals],
         failed=found.failed,
         is_new=is_new,
-        since=since,
+        since=since.astimezone(UTC),
     )
 
 
-def _content(row: Report, findings: list[Finding]) -> dict[str, Any]:
-    """What the digest is over: everything a reader is told."""
-    told = (
-        "fingerprint", "check_name", "subject", "severity", "category", "sentence", "count", "of", "margin", "sample",
-        "query", "why", "next_step", "proposals", "failed", "is_new",
+def _alert(row: Report, findings: list[Finding]) -> None:
+    """Tell of the critical findings that did not stand before, apart from the report's own event."""
+    new = [finding for finding in findings if finding.is_new and finding.severity == Severity.CRITICAL]
+    more = f" (and {len(new) - 1} more)" if len(new) > 1 else ""
+    audit.record(
+        "integrity.alert",
+        operation=row.operation,
+        database=row.database,
+        subject=f"{new[0].sentence}{more}",
+        data={
+            "report": row.pk, "new_critical": row.new_critical, "findings": [each.sentence for each in new[:NAMED]],
+            "fingerprints": [each.fingerprint for each in new[:NAMED]],
+        },
     )  # fmt: skip
-    return {
-        "report": row.operation_id,
-        "database": row.database_id,
-        "mode": row.mode,
-        "category": row.category,
-        "rule": row.rule,
-        "held": row.held,
-        "fixed": row.fixed,
-        "tables": row.tables,
-        "findings": [{name: getattr(finding, name) for name in told} for finding in findings],
-    }

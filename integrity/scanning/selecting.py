@@ -15,10 +15,16 @@ FULL, QUICK = "full", "quick"
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """The checks and rules that are asked."""
+    """The checks and rules that are asked; `whole` when that is all there is to ask."""
 
     checks: tuple[Check, ...]
     rules: tuple[Spec, ...]
+    whole: bool = False
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Under which the findings of all of these are kept."""
+        return frozenset((*(check.name for check in self.checks), *(rule.check for rule in self.rules)))
 
 
 def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "", rule: str = "") -> Selection:
@@ -43,4 +49,4 @@ def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "",
     if mode == QUICK:
         checks = [check for check in checks if check.severity is Severity.CRITICAL]
         rules = [spec for spec in rules if spec.severity is Severity.CRITICAL]
-    return Selection(checks=tuple(checks), rules=tuple(rules))
+    return Selection(checks=tuple(checks), rules=tuple(rules), whole=mode == FULL and not category)

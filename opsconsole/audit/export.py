@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
+from opsconsole import spreadsheets
 from opsconsole.audit.checkpoints import checkpoint
 from opsconsole.audit.reading import Filters
 from opsconsole.audit.record import record
@@ -26,7 +27,6 @@ from opsconsole.plans import canonical_json
 
 CHUNK = 500
 FORMATS = ("jsonl", "csv")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _HEADINGS = (
     "seq", "id", "at", "type", "sentence", "actor", "name", "actor_kind", "auth", "ip", "request", "host", "outcome",
     "operation", "kind", "title", "database", "environment", "object", "reason", "before", "after", "data", "hash",
@@ -130,7 +130,5 @@ def _line(cells: tuple[Any, ...]) -> str:
     """One line with every cell quoted; a cell that a spreadsheet would take for a formula gets a leading apostrophe."""
     out = io.StringIO()
     texts = ("" if cell is None else str(cell) for cell in cells)
-    csv.writer(out, quoting=csv.QUOTE_ALL).writerow(
-        f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in texts
-    )
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerow(map(spreadsheets.defused, texts))
     return out.getvalue()

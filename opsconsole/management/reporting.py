@@ -22,7 +22,7 @@ class Exit(IntEnum):
     """How a command ends; scripts rely on these numbers."""
 
     OK = 0  # succeeded, or was taken when nobody waits for it
-    FAILED = 1  # failed
+    FAILED = 1  # failed, or it succeeded in finding what must not stand
     USAGE = 2  # the call itself was wrong
     WAITS = 3  # waits for the approval of people
     REFUSED = 4  # a rule forbids it, or it ended without its effect
@@ -50,8 +50,13 @@ def exit_for_error(error: OpsError) -> Exit:
 
 
 def exit_for(operation: Operation, *, waited: bool) -> Exit:
-    """Which exit code an operation's state ends a command with; `waited` says whether its end was waited for."""
+    """Which exit code an operation's state ends a command with; `waited` says whether its end was waited for.
+
+    One that succeeded and whose result says `stands` found something that must not stand.
+    """
     state = State(operation.state)
+    if state == State.SUCCEEDED and operation.result.get("stands"):
+        return Exit.FAILED
     if state in _ENDINGS:
         return _ENDINGS[state]
     if waited:

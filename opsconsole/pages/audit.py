@@ -32,6 +32,7 @@ FAMILIES = (
     ("denied.", "Refusals"),
     ("data.", "Looks at data"),
     ("backup.", "Backups"),
+    ("integrity.", "Integrity"),
     ("database.", "Databases"),
     ("person.", "People"),
     ("account.", "Accounts"),

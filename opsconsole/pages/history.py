@@ -19,6 +19,7 @@ NOTED = "database.noted"
 GROUPS = {
     "operations": ("Operations", "op."),
     "backups": ("Backups", "backup."),
+    "checks": ("Integrity", "integrity."),
     "settings": ("Settings", "database."),
     "looks": ("Looks at data", "data."),
 }

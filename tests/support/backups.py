@@ -92,13 +92,13 @@ def _publish(
     return made
 
 
-def planned_operation(database: Any, account: Any, kind: str) -> Any:
+def planned_operation(database: Any, account: Any, kind: str, **parameters: str) -> Any:
     """A row that nobody asked anybody about."""
     from opsconsole.clock import now
     from opsconsole.models import Operation
     from opsconsole.plans import Plan
 
-    plan = Plan(kind=kind, summary=f"There is a {kind} of {database.name}.")
+    plan = Plan(kind=kind, summary=f"There is a {kind} of {database.name}.", parameters=parameters)
     return Operation.objects.create(
         kind=kind, database=database, requester=account, requester_person=account.person, gated=False,
         plan_text=plan.to_bytes().decode(), digest=plan.digest, plan_format=plan.format, created_at=now(),

@@ -132,6 +132,11 @@ def test_every_ending_has_its_exit_code(state: State, code: int) -> None:
     assert exit_for(ended, waited=True) == exit_for(ended, waited=False) == code
 
 
+def test_what_succeeded_in_finding_what_must_not_stand_has_the_exit_code_of_a_failure() -> None:
+    for stands, code in ((True, 1), (False, 0)):
+        assert exit_for(Operation(state=State.SUCCEEDED, result={"stands": stands}), waited=True) == code
+
+
 def test_operations_are_listed_newest_first_and_narrowed(say: Say, backed_up: Operation, team: Cast) -> None:
     say("operate", "backup", "shop", account=team.ada)
     listed = say("operation", "list", "--database", "shop", "--json").json["operations"]

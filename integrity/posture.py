@@ -1,0 +1,56 @@
+"""What the newest check says about how a database stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from integrity.models import Report
+from integrity.reporting.standing import newest_of
+from opsconsole.clock import now
+from opsconsole.models import Database
+from opsconsole.posture import Level, Line
+
+TRUSTED = timedelta(days=30)  # how long a check that found nothing critical is news
+
+
+def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
+    """Critical findings that stand, and whether anybody has looked lately."""
+    newest = newest_of(databases)
+    return {database.pk: [_line(database, newest.get(database.pk))] for database in databases}
+
+
+def tab_of(database: Database) -> str:
+    """The address of its tab."""
+    return f"/databases/{database.name}/integrity/"
+
+
+def _line(database: Database, report: Report | None) -> Line:
+    ask = f"/databases/{database.name}/request/check/"
+    if report is None:
+        sentence = "Nobody has checked whether its data are sound."
+        return Line(topic="integrity", level=Level.UNKNOWN, sentence=sentence, link=ask, link_text="Check it")
+    if report.open_critical:
+        return Line(
+            topic="integrity", level=Level.BAD, sentence=_critical(report), at=report.finished_at,
+            link=tab_of(database), link_text="Look at what was found",
+        )  # fmt: skip
+    if now() - report.finished_at > TRUSTED:
+        sentence = f"Its data were last checked more than {TRUSTED.days} days ago."
+        return Line(
+            topic="integrity", level=Level.UNKNOWN, sentence=sentence, at=report.finished_at, link=ask,
+            link_text="Check it",
+        )  # fmt: skip
+    sentence = "Its last check left nothing critical"
+    if report.open_warning:
+        sentence += f", and {report.open_warning} warning{'s' * (report.open_warning != 1)}"
+    return Line(
+        topic="integrity", level=Level.GOOD, sentence=f"{sentence}.", at=report.finished_at, link=tab_of(database),
+        link_text="Look at what was found",
+    )  # fmt: skip
+
+
+def _critical(report: Report) -> str:
+    number = report.open_critical
+    new = f", {report.new_critical} of them new" if report.new_critical else ""
+    return f"{number} critical finding{'s' * (number != 1)} of integrity stand{'s' * (number == 1)}{new}."

@@ -1,0 +1,60 @@
+"""What stands now: the findings of a database, and the newest reports of many databases at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from integrity.models import Finding, Report
+from integrity.reporting.composing import Before
+from opsconsole.models import Database
+
+AT_ONCE = 500  # ids in one query
+HEAVY = ("held", "fixed", "gone", "carried", "tables", "facts")  # what lists of reports do not read
+
+
+def standing(database: Database) -> dict[str, Before]:
+    """The findings that stand, by fingerprint: those of the newest report, and those that it carried on."""
+    last = Report.objects.filter(database=database).only("carried").first()
+    if last is None:
+        return {}
+    rows = [*_before(Finding.objects.filter(report=last))]
+    for start in range(0, len(last.carried), AT_ONCE):
+        rows += _before(Finding.objects.filter(pk__in=last.carried[start : start + AT_ONCE]))
+    return {was.fingerprint: was for was in rows}
+
+
+def newest_of(databases: Sequence[Database]) -> dict[int, Report]:
+    """The newest report of each database by the database's id, in one query."""
+    last = Report.objects.filter(database=OuterRef("pk")).values("pk")[:1]
+    wanted = Database.objects.filter(pk__in=[database.pk for database in databases]).annotate(last=Subquery(last))
+    rows = Report.objects.filter(pk__in=wanted.order_by().values("last")).defer(*HEAVY)
+    return {row.database_id: row for row in rows}
+
+
+def reports_of(database: Database) -> QuerySet[Report]:
+    """Its reports, newest first, without what only a report's own page shows."""
+    return Report.objects.filter(database=database).defer(*HEAVY)
+
+
+def rows_before(database: Database) -> dict[str, int]:
+    """Rows by table in the last whole report."""
+    rows = Report.objects.filter(database=database, mode=Report.Mode.FULL, category="", rule="")
+    last = rows.only("tables").first()
+    return {str(table): int(count) for table, count in last.tables.items()} if last else {}
+
+
+def _before(rows: QuerySet[Finding]) -> Iterator[Before]:
+    names = ("pk", "fingerprint", "since", "check_name", "subject", "sentence", "severity", "failed")
+    for pk, fingerprint, since, check, subject, sentence, severity, failed in rows.values_list(*names):
+        yield Before(
+            finding=pk,
+            fingerprint=fingerprint,
+            since=since,
+            check=check,
+            subject=subject,
+            sentence=sentence,
+            severity=severity,
+            failed=failed,
+        )
