@@ -22,12 +22,11 @@ from lifecycle.proving.shields import restores_of, shields_of
 from lifecycle.restores import kept, offers
 from lifecycle.retention import keeping
 from opsconsole import kinds, stores
-from opsconsole.databases import strictest
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Database
 from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
-from opsconsole.pages.tabs import Tab, header, register_tab
+from opsconsole.pages.tabs import Tab, frame_of, header, register_tab
 from opsconsole.permissions import visible_databases
 
 BACKUPS_A_PAGE = 30
@@ -63,7 +62,7 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
         ],
         "patches": [(row, offers.held(row)) for row in listing.of_database(database)[:BACKUPS_A_PAGE]],
         "hours": settings.OLD_DATABASE_HOURS,
-        "readers": recipients.listed(strictest(database)),
+        "readers": recipients.listed(frame_of(request, database)),
         "can_download": rights_of(request).can("download", database),
         "can_reapply": rights_of(request).can("request", database) and _has_kind("reapply"),
         "can_restore": rights_of(request).can("request", database) and _has_kind("restore"),

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from opsconsole import kinds
 from opsconsole.databases import same_target, strictest
-from opsconsole.models import Database
+from opsconsole.models import Database, Environment
 from opsconsole.pages.base import page, rights_of, show
 from opsconsole.permissions import Rights
 
@@ -60,6 +60,14 @@ def show_tab(request: HttpRequest, database: Database, tab: Tab, **more: Any) ->
     return show(request, tab.template, tab=tab, **context)
 
 
+def frame_of(request: HttpRequest, database: Database) -> Environment:
+    """The environment that counts for the database of a page, looked up once a request."""
+    found: dict[int, Environment] = request.__dict__.setdefault("_frames", {})
+    if database.pk not in found:
+        found[database.pk] = strictest(database)
+    return found[database.pk]
+
+
 def header(request: HttpRequest, database: Database) -> dict[str, Any]:
     """What stands above every page of a database: what it is, its frame, its tabs and what may be asked of it."""
     rights = rights_of(request)
@@ -67,7 +75,7 @@ def header(request: HttpRequest, database: Database) -> dict[str, Any]:
         "title": database.name,
         "crumbs": [("Databases", "/databases/")],
         "database": database,
-        "frame": strictest(database),
+        "frame": frame_of(request, database),
         "others": [other for other in same_target(database.identity) if other.pk != database.pk],
         "tabs": tabs_for(rights, database),
         "verbs": [(kind, words) for kind in verbs_for(rights, database) if (words := kind.button(database))],
