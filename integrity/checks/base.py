@@ -87,6 +87,7 @@ class Found:
     why: str = ""
     next_step: str = ""
     proposals: tuple[Proposal, ...] = ()
+    rule: Mapping[str, Any] | None = None  # that somebody may confirm, when this is a guess; as rules are imported
     failed: bool = False
 
     @property
@@ -162,6 +163,10 @@ class Moment:
     name: str  # of the database, for sentences
     d1: bool = False
     before: Mapping[str, int] = field(default_factory=dict)  # rows by table in the last whole report
+    quick: bool = False  # only what can be critical is asked
+    ruled: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # (table, column) of references that rules look after, in lower case
 
     @property
     def vendor(self) -> str:

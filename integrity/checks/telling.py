@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from integrity.checks.base import Check, Found, Held, Severity
+from integrity.checks.unseen import unseen
 
 
 class Telling(Check):
@@ -21,16 +22,7 @@ class Telling(Check):
 
     def unseen(self, what: str, because: str, next_step: str, *, severity: Severity = Severity.INFO) -> Found:
         """Something that could not be judged: `because` goes on after a colon. It is nobody's fault yet."""
-        return Found(
-            check=self.name,
-            subject=f"{what} could not be looked at",
-            severity=severity,
-            category=self.category,
-            sentence=f"{what} could not be looked at: {because}.",
-            why="What is not looked at may be wrong without anybody knowing.",
-            next_step=next_step,
-            failed=True,
-        )
+        return unseen(self.name, what, self.category, severity, f"{because}.", next_step)
 
 
 def many(count: int, noun: str, plural: str = "") -> str:

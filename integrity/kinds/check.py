@@ -127,6 +127,8 @@ def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -
             name=database.name,
             d1=database.engine == "sqlite" and getattr(engine, "is_d1", False),
             before=standing.rows_before(database),
+            quick=run.plan.parameters["mode"] == QUICK,
+            ruled=in_force.references_of(in_force.rules_of(database)),
         )
         return examine(
             moment, chosen, budget, lambda done, of, what: run.progress(done, of, "tables" if of else "", step=what)

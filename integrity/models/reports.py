@@ -92,6 +92,7 @@ class Finding(models.Model):
     why = models.TextField()
     next_step = models.TextField()
     proposals = models.JSONField()
+    rule = models.JSONField(null=True)  # that somebody may confirm, when this is a guess
     failed = models.BooleanField()  # it could not be looked at, which is a finding of its own
     is_new = models.BooleanField()
     since = models.DateTimeField()  # of the first report in a row that has it

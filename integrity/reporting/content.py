@@ -17,7 +17,7 @@ from opsconsole.plans import canonical_json
 FORMAT = 1
 TOLD = (
     "fingerprint", "check_name", "subject", "table", "severity", "category", "sentence", "count", "of", "margin",
-    "sample", "query", "why", "next_step", "proposals", "failed", "is_new",
+    "sample", "query", "why", "next_step", "proposals", "rule", "failed", "is_new",
 )  # fmt: skip
 
 

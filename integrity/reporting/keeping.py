@@ -121,6 +121,7 @@ def _finding(found: Found, is_new: bool, since: datetime, database: Database) ->
         why=found.why,
         next_step=found.next_step,
         proposals=[proposal.to_json() for proposal in found.proposals],
+        rule=dict(found.rule) if found.rule else None,
         failed=found.failed,
         is_new=is_new,
         since=since.astimezone(UTC),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from integrity.checks.base import Severity
 from integrity.models import Rule
 from integrity.rules.base import Spec
@@ -11,6 +13,15 @@ from opsconsole.models import Database
 def rules_of(database: Database) -> list[Spec]:
     """By name."""
     return [spec_of(row) for row in Rule.objects.filter(database=database, replaced_by=None)]
+
+
+def references_of(rules: Iterable[Spec]) -> frozenset[tuple[str, str]]:
+    """(table, column) of the references that rules look after, in lower case, tables as people write them."""
+    return frozenset(
+        (str(rule.spec["child"]).replace('"', "").lower(), str(rule.spec["column"]).lower())
+        for rule in rules
+        if rule.kind == "orphan"
+    )
 
 
 def spec_of(row: Rule) -> Spec:

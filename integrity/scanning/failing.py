@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from integrity.checks.base import Found, Severity
+from integrity.checks.unseen import unseen
 from integrity.rules.base import Unfit
 from opsconsole.engines.inquiry import AskFailed
 
@@ -15,13 +16,4 @@ def failed(check: str, title: str, category: str, severity: Severity, error: Ask
         step = "Give the check more time (seconds=), or look for locks and missing indexes."
     else:
         step = "Read the database's message; change the rule or give the console's role the right to read."
-    return Found(
-        check=check,
-        subject=f"{title} could not be looked at",
-        severity=severity,
-        category=category,
-        sentence=f"{title} could not be looked at: {error.why}",
-        why="What is not looked at may be wrong without anybody knowing.",
-        next_step=step,
-        failed=True,
-    )
+    return unseen(check, title, category, severity, error.why, step)

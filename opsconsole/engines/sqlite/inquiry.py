@@ -16,9 +16,8 @@ from opsconsole.engines.sqlite.files import Spot
 
 LONGEST_VALUE = 64 << 20  # bytes that one value made by people's SQL may have
 _LOOK_EVERY = 20_000  # virtual machine instructions between two looks at the clock
-_OF_THE_PLACE = frozenset(
-    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN}
-)
+# A damaged page (SQLITE_CORRUPT) is none of these: it spoils one question, and other tables may be sound.
+_OF_THE_PLACE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN})
 
 
 class SqliteInquiry(Inquiry):

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from opsconsole.engines.sqlite.affinity import affinity
 from opsconsole.engines.sqlite.probe import quoted
 from opsconsole.engines.structure import ForeignKey, Relation
 from opsconsole.exceptions import OperationFailed
 from opsconsole.masking import mask_text
 
 BATCH_ROWS, BATCH_BYTES = 1000, 4 << 20
-_AFFINITIES = (("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT"), ("BLOB", "BLOB"),
-               ("REAL", "REAL"), ("FLOA", "REAL"), ("DOUB", "REAL"))  # fmt: skip
 Connection = sqlite3.Connection
 Refuse = Callable[[int, Exception], None]
 Values = Sequence[Any]
@@ -69,7 +68,7 @@ def insert(
 def stage(connection: Connection, relation: Relation, columns: Sequence[str], number: int) -> Staged:
     """Make a temporary table whose columns take values as the table's own do."""
     made = Staged(f"_opsconsole_load_{number}", relation, tuple(columns))
-    kinds = "".join(f", c{place} {_affinity(relation.field(name).type)}" for place, name in enumerate(columns))
+    kinds = "".join(f", c{place} {affinity(relation.field(name).type)}" for place, name in enumerate(columns))
     connection.execute(f"CREATE TEMP TABLE {made.name} (row INTEGER PRIMARY KEY, shape INTEGER{kinds})")
     return made
 
@@ -271,10 +270,3 @@ def _batches(rows: Iterator[tuple[int, list[Any]]]) -> Iterator[list[tuple[int, 
             batch, size = [], 0
     if batch:
         yield batch
-
-
-def _affinity(kind: str) -> str:
-    """Of a declared type, by SQLite's own rules (datatype3.html, 3.1)."""
-    if not kind:
-        return "BLOB"
-    return next((affinity for part, affinity in _AFFINITIES if part in kind.upper()), "NUMERIC")

@@ -1,0 +1,186 @@
+"""What SQLite itself finds wrong in its file: damaged pages, untrue indexes, rows that break their constraints."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import ClassVar
+
+from integrity.checks.base import (
+    CONSISTENCY,
+    ORPHANS,
+    STORAGE,
+    Check,
+    Found,
+    Held,
+    Moment,
+    Outcome,
+    Proposal,
+    Severity,
+    quoted,
+)
+from integrity.checks.wording import rows, verb
+from opsconsole.engines.inquiry import AskFailed
+from opsconsole.masking import mask_text
+
+MOST_LINES = 1000  # that SQLite is asked for
+SHOWN_LINES = 10
+PAGES = "pages of the file"
+# Lines of PRAGMA integrity_check (sqlite.org/pragma.html); what is none of these is damage of pages.
+_OF_INDEX = re.compile(
+    r"(?:row -?\d+ missing from|wrong # of entries in|non-unique entry in|of|differ from) index (.+)$"
+)
+_OF_CONTENT = re.compile(r"(?:NULL value|CHECK constraint failed|\S+ value) in (.+)$")
+
+
+class SqlitePages(Check):
+    """In a quick look `quick_check`, which compares no index with its table; otherwise `integrity_check`."""
+
+    name: ClassVar[str] = "sqlite_pages"
+    label: ClassVar[str] = "Pages, indexes and constraints, read by SQLite itself"
+    severity: ClassVar[Severity] = Severity.CRITICAL
+    category: ClassVar[str] = STORAGE
+    engines: ClassVar[frozenset[str]] = frozenset({"sqlite"})
+
+    def look(self, moment: Moment) -> Iterator[Outcome]:
+        pragma = "quick_check" if moment.quick else "integrity_check"
+        lines = [line for line in _lines(moment, pragma) if line != "ok"]
+        margin = f"at least; SQLite was asked for the first {MOST_LINES:,}" if len(lines) >= MOST_LINES else ""
+        damage, of_index, of_table = _sorted(moment, lines)
+        yield self._pages(pragma, damage, margin)
+        for table in moment.structure.relations:
+            yield self._contents(table, of_table.get(table, []), margin)
+        if not moment.quick:
+            indexes = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY name"
+            for index, table in moment.inquiry.ask(indexes):
+                yield self._index(index, table, of_index.get(index, []), margin)
+
+    def _pages(self, pragma: str, damage: list[str], margin: str) -> Outcome:
+        if not damage:
+            return Held(check=self.name, subject=PAGES, sentence=f"PRAGMA {pragma} found every page of the file sound.")
+        return Found(
+            check=self.name,
+            subject=PAGES,
+            severity=self.severity,
+            category=self.category,
+            sentence=f"Pages of the file are damaged: {_told(damage)}",
+            count=len(damage),
+            margin=margin,
+            query=f"PRAGMA {pragma}",
+            why="Rows on damaged pages are lost or wrong, and each write may spread the damage.",
+            next_step="Stop the programs that write to it, look at the disk, and restore the newest good backup.",
+        )
+
+    def _contents(self, table: str, lines: list[str], margin: str) -> Outcome:
+        subject = f"constraints of {table}"
+        if not lines:
+            sentence = f"The rows of {table} keep its NOT NULL and CHECK constraints, as SQLite tells."
+            return Held(check=self.name, subject=subject, sentence=sentence)
+        return Found(
+            check=self.name,
+            subject=subject,
+            severity=self.severity,
+            category=CONSISTENCY,
+            sentence=f"{rows(len(lines), table)} {verb(len(lines), 'break', 'breaks')} its own constraints: "
+            f"{_told(sorted(set(lines)))}",
+            count=len(lines),
+            margin=margin,
+            table=table,
+            query=f"PRAGMA integrity_check({quoted(table)})",
+            why="The rows were written past the constraint, and a restore or a rebuilt table will refuse them.",
+            next_step="Correct the rows, or the constraint in a migration.",
+        )
+
+    def _index(self, index: str, table: str, lines: list[str], margin: str) -> Outcome:
+        subject = f"index {index}"
+        if not lines:
+            return Held(check=self.name, subject=subject, sentence=f"Index {index} tells what {table} holds.")
+        clash = any(line.startswith("non-unique") for line in lines)
+        rebuilt = Proposal(
+            action="reindex", words=f"Rebuild index {index}", table=table, statement=f"REINDEX {quoted(index)}"
+        )
+        return Found(
+            check=self.name,
+            subject=subject,
+            severity=self.severity,
+            category=self.category,
+            sentence=f"Index {index} does not tell what {table} holds: {_told(lines)}",
+            count=len(lines),
+            margin=margin,
+            table=table,
+            query="PRAGMA integrity_check",
+            why="Queries that use the index miss rows, or show rows that are not there.",
+            next_step="Remove the doubled rows, then rebuild the index."
+            if clash
+            else "Rebuild the index from its table.",
+            proposals=() if clash else (rebuilt,),
+        )
+
+
+class ForeignKeyCheck(Check):
+    """The same rows are counted, key by key, by `orphans`; this is the vendor's own word for it."""
+
+    name: ClassVar[str] = "foreign_key_check"
+    label: ClassVar[str] = "Foreign keys, checked by SQLite itself"
+    severity: ClassVar[Severity] = Severity.WARNING
+    category: ClassVar[str] = ORPHANS
+    engines: ClassVar[frozenset[str]] = frozenset({"sqlite"})
+
+    def look(self, moment: Moment) -> Iterator[Outcome]:
+        broken = moment.inquiry.ask(
+            'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2'
+        )
+        subject = "PRAGMA foreign_key_check"
+        if not broken:
+            yield Held(check=self.name, subject=subject, sentence=f"{subject} names no row.")
+            return
+        count = sum(number for *_, number in broken)
+        listed = [f"{number:,} of {table} without their {parent}" for table, parent, number in broken]
+        yield Found(
+            check=self.name,
+            subject=subject,
+            severity=self.severity,
+            category=self.category,
+            sentence=f"{subject} names {count:,} row{'s' * (count != 1)}: {_told(listed)}",
+            count=count,
+            query=subject,
+            why="It is SQLite's own word for what the findings of Orphaned Records count reference by reference.",
+            next_step="Set the findings of Orphaned Records right; this one goes with them.",
+        )
+
+
+def _lines(moment: Moment, pragma: str) -> list[str]:
+    """What the pragma says; the first line alone where the damage is such that SQLite cannot read on."""
+    try:
+        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}({MOST_LINES})")]
+    except AskFailed as error:
+        if not error.code.startswith("SQLITE_CORRUPT"):
+            raise
+        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}(1)")]
+
+
+def _sorted(moment: Moment, lines: list[str]) -> tuple[list[str], dict[str, list[str]], dict[str, list[str]]]:
+    """Lines about pages; about an index, by its name; about what rows hold, by table."""
+    damage: list[str] = []
+    of_index: defaultdict[str, list[str]] = defaultdict(list)
+    of_table: defaultdict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        if found := _OF_INDEX.match(line):
+            of_index[found[1]].append(line)
+        elif (found := _OF_CONTENT.match(line)) and (table := _table(moment, found[1])):
+            of_table[table].append(line)
+        else:
+            damage.append(line)
+    return damage, of_index, of_table
+
+
+def _table(moment: Moment, name: str) -> str:
+    """The table of `table` or `table.column`; the longest that fits, for names may hold dots."""
+    fitting = [table for table in moment.structure.relations if name == table or name.startswith(f"{table}.")]
+    return max(fitting, key=len, default="")
+
+
+def _told(lines: list[str]) -> str:
+    shown = "; ".join(mask_text(" ".join(line.split())) for line in lines[:SHOWN_LINES])
+    return f"{shown} and {len(lines) - SHOWN_LINES:,} more." if len(lines) > SHOWN_LINES else f"{shown}."

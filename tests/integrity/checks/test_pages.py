@@ -1,0 +1,95 @@
+"""What SQLite and amcheck say of damaged files, indexes and tables, and how it is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from integrity.checks.amcheck import PostgresPages
+from integrity.checks.base import Found, Held, Severity
+from integrity.checks.known import CHECKS
+from integrity.checks.pages import PAGES, SqlitePages
+from opsconsole.engines.postgresql import PostgresEngine
+from tests.integrity.conftest import Ground
+
+SOUND = """
+    CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT, shelf TEXT, note TEXT);
+    CREATE INDEX by_title ON books (title);
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+    INSERT INTO books SELECT i, 'title ' || i, 'shelf ' || (i % 7), hex(randomblob(100)) FROM n;
+    UPDATE books SET shelf = NULL WHERE id < 4;
+"""
+
+
+def test_a_sound_file_holds_and_an_index_or_a_row_that_is_not_what_was_declared_is_found(on_sqlite: Ground):
+    on_sqlite.change(SOUND)
+    told = on_sqlite.look(SqlitePages())
+    assert [type(each) for each in told] == [Held] * 3
+    on_sqlite.change("""
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, '(title)', '(shelf)') WHERE name = 'by_title';
+        UPDATE sqlite_schema SET sql = replace(sql, 'shelf TEXT', 'shelf TEXT NOT NULL') WHERE name = 'books';
+    """)
+    found = on_sqlite.found(SqlitePages())
+    assert {*found} == {"index by_title", "constraints of books"}
+    assert found["constraints of books"].count == 3
+    (rebuilt,) = found["index by_title"].proposals
+    assert (rebuilt.action, rebuilt.statement) == ("reindex", 'REINDEX "by_title"')
+    quick = on_sqlite.look(SqlitePages(), quick=True)
+    assert [(type(each), each.subject) for each in quick] == [(Held, PAGES), (Found, "constraints of books")]
+
+
+def test_damaged_pages_are_a_finding_beside_whatever_else_can_be_told_of_the_file(on_sqlite: Ground):
+    on_sqlite.change(SOUND + "CREATE TABLE notes (said TEXT)")
+    path = on_sqlite.engine.address.secret_url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(f"/{path.lstrip('/')}")) as db:
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        (last,) = db.execute("PRAGMA page_count").fetchone()
+    with open(f"/{path.lstrip('/')}", "r+b") as file:
+        file.seek(size * (last - 3))
+        file.write(b"\xff" * size)
+    damaged = on_sqlite.found(SqlitePages())[PAGES]
+    assert (damaged.severity, damaged.proposals) == (Severity.CRITICAL, ())
+    assert "restore" in damaged.next_step
+    everything = on_sqlite.found(*(check for check in CHECKS if "sqlite" in check.engines))
+    assert {PAGES, "notes"} <= {*everything}
+
+
+def test_amcheck_finds_an_index_out_of_order_and_a_broken_table_and_its_absence_is_told(debian_postgres: Any):
+    name = debian_postgres.create_database(debian_postgres.fresh_name("pages"))
+    engine = PostgresEngine(PostgresEngine.parse(debian_postgres.url(name)))
+    ground = Ground("", engine, lambda script: debian_postgres.run(script, name))
+    try:
+        ground.change("""
+            CREATE TABLE numbers (n integer);
+            CREATE TABLE "Odd 'names'" (id integer PRIMARY KEY);
+            INSERT INTO "Odd 'names'" VALUES (1);
+            CREATE FUNCTION rising(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE AS
+                'SELECT CASE WHEN $1 = $2 THEN 0 WHEN $1 > $2 THEN 1 ELSE -1 END';
+            CREATE FUNCTION falling(integer, integer) RETURNS integer LANGUAGE sql IMMUTABLE AS
+                'SELECT CASE WHEN $1 = $2 THEN 0 WHEN $1 < $2 THEN 1 ELSE -1 END';
+            CREATE OPERATOR CLASS fickle FOR TYPE integer USING btree AS OPERATOR 1 < , OPERATOR 2 <= , OPERATOR 3 = ,
+                OPERATOR 4 >= , OPERATOR 5 > , FUNCTION 1 rising(integer, integer);
+            INSERT INTO numbers SELECT generate_series(1, 50);
+            CREATE INDEX by_number ON numbers USING btree (n fickle);
+        """)
+        (absent,) = ground.look(PostgresPages())
+        assert isinstance(absent, Found) and absent.failed and absent.severity == Severity.INFO
+        assert "CREATE EXTENSION amcheck" in absent.next_step
+        ground.change("CREATE EXTENSION amcheck")
+        told = ground.look(PostgresPages())
+        assert [type(each) for each in told] == [Held] * 4, told
+        ground.change("""
+            UPDATE pg_amproc SET amproc = 'falling'::regproc WHERE amproc = 'rising'::regproc;
+            UPDATE pg_class SET relfrozenxid = txid_current()::text::xid WHERE relname = 'Odd ''names''';
+        """)
+        found = ground.found(PostgresPages())
+        assert {*found} == {"index public.by_number", "table public.Odd 'names'"}
+        assert found["index public.by_number"].proposals[0].statement == (
+            'REINDEX INDEX CONCURRENTLY "public"."by_number"'
+        )
+        quick = {each.subject for each in ground.look(PostgresPages(), quick=True) if isinstance(each, Held)}
+        assert "order of index public.Odd 'names'_pkey" in quick and "index public.by_number" not in quick
+    finally:
+        debian_postgres.drop_database(name)
