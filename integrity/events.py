@@ -23,4 +23,5 @@ EVENTS: tuple[EventType, ...] = (
         "report new_critical findings fingerprints",
     ),
     event("integrity.exported", "{who} downloaded {object} of {database}", "report format samples content"),
+    event("health.changed", "{database} is {object}", "to class broken"),
 )

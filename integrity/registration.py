@@ -17,6 +17,7 @@ def register_all() -> None:
     kinds.register_later(("check",), _load_kinds)
     if loading.pages:
         kinds.every()
+        _register_chores()
         _register_readers()
         _declare_pages()
 
@@ -28,11 +29,21 @@ def _load_kinds() -> None:
         kinds.register(kind)
 
 
+def _register_chores() -> None:
+    from integrity.health import keeping, ticking
+    from opsconsole import chores
+
+    chores.register_chore("health", ticking.begin, every=2.0)
+    chores.register_chore("samples of health", keeping.thin, every=3600.0)
+
+
 def _register_readers() -> None:
     from integrity import posture
+    from integrity.health import posture as health
     from opsconsole.posture import register_reader
 
     register_reader(posture.read)
+    register_reader(health.read)
 
 
 def _declare_pages() -> None:
@@ -42,5 +53,7 @@ def _declare_pages() -> None:
     register_panel(dashboard.PANEL)
     from integrity.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
         downloads,
+        endpoints,
+        health,
         reports,
     )

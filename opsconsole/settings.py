@@ -83,6 +83,7 @@ LOSS_SAMPLE_ROWS = env.int("LOSS_SAMPLE_ROWS", 600)  # larger ones by so many ro
 LOSS_SECONDS = env.float("LOSS_SECONDS", 15)  # for so long in all, while a person waits for the plan;
 LOSS_UNPACK_BYTES = env.int("LOSS_UNPACK_BYTES", 512 << 20)  # a backup of SQLite is unpacked for it up to this size
 SCHEDULES = env.bool("OPSCONSOLE_SCHEDULES", True)  # off: this console starts nothing by itself
+HEALTH_SECONDS = max(0.0, env.float("HEALTH_SECONDS", 60))  # how often each database is looked at; 0: never by itself
 ALLOW_FAILPOINTS = env.bool("OPSCONSOLE_ALLOW_FAILPOINTS", False)
 
 # -- people and approvals ---------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ STORAGES = {
 LEASE_SECONDS, BEAT_SECONDS, SELF_FENCE_SECONDS = 3.0, 0.5, 1.8
 REAPER_SECONDS = REAPER_GRACE_SECONDS = 1.0
 SCHEDULES = False  # tests of schedules switch them on; no other one should meet 02:00 by chance
+HEALTH_SECONDS = 0.0  # nor look at the databases of others
 SQLITE_OPTIONS = SQLITE_OPTIONS | {
     "init_command": SQLITE_OPTIONS["init_command"].replace("FULL", "OFF")
 }  # no power cuts

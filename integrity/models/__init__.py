@@ -1,7 +1,7 @@
 """The rows of the integrity app."""
 
-from integrity.models.health import HealthSample
+from integrity.models.health import HealthSample, HealthWatch
 from integrity.models.reports import Finding, Report
 from integrity.models.rules import Rule
 
-__all__ = ["Finding", "HealthSample", "Report", "Rule"]
+__all__ = ["Finding", "HealthSample", "HealthWatch", "Report", "Rule"]

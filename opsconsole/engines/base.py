@@ -19,6 +19,7 @@ from opsconsole.engines.inquiry import Inquiry
 from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
 from opsconsole.engines.surveying import Held, Survey
+from opsconsole.engines.vitals import Vitals
 
 ASKING_SECONDS = 300.0
 
@@ -201,6 +202,10 @@ class Engine(ABC):
     @abstractmethod
     def inquiry(self, *, seconds: float = ASKING_SECONDS) -> AbstractContextManager[Inquiry]:
         """One moment of the database to ask many things of, each of which may take `seconds`."""
+
+    @abstractmethod
+    def vitals(self, *, seconds: float) -> Vitals:
+        """How it stands in this moment; every step of looking, the connection included, may take `seconds`."""
 
     @abstractmethod
     def definitions(self) -> Mapping[str, str]:

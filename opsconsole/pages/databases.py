@@ -21,6 +21,7 @@ from opsconsole.models import Database, Environment, Membership, Role
 from opsconsole.pages.asking import said
 from opsconsole.pages.base import fragment, page, rights_of, show
 from opsconsole.pages.history import history_content
+from opsconsole.pages.sections import sections_of
 from opsconsole.pages.tabs import OVERVIEW, Tab, find_tab, register_tab, show_tab, verbs_for
 from opsconsole.permissions import visible_databases
 from opsconsole.posture import Posture, posture_of
@@ -100,6 +101,7 @@ def overview(request: HttpRequest, database: Database) -> Mapping[str, Any]:
         "rules": [(kind, _rule(kind, database)) for kind in _kinds_for(request, database)],
         "approvers": _holders(database, Role.APPROVER),
         "engineers": _holders(database, Role.ENGINEER),
+        "sections": sections_of(request, database),
         "open_operations": database.operations.filter(finished_at=None).select_related("requester__person")[:5],
     }
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template import loader
 
 from opsconsole.failures import foreseen
 from opsconsole.models import Role
 from opsconsole.permissions import ACTIONS
+
+_CODES = {400: "bad_request", 403: "not_allowed", 404: "not_found"}
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -70,12 +72,23 @@ def broken(request: HttpRequest) -> HttpResponse:
     """500, or 503 when a disk or the console's own database is at fault; needs no database and no session."""
     error = sys.exc_info()[1]  # Django calls this while it handles the exception
     found = foreseen(error) if isinstance(error, Exception) else None
+    if _is_program(request):
+        why = found.why if found else "The console made a mistake, which its log tells."
+        told = {"refused": found.code if found else "broken", "why": why, "next": found.next_step if found else ""}
+        return JsonResponse(told, status=500 if found is None else 503)
     text = loader.render_to_string("console/broken.html", {"found": found})
     return HttpResponse(text, status=500 if found is None else 503)
 
 
 def _page(request: HttpRequest, status: int, title: str, why: str, next_step: str) -> HttpResponse:
+    if _is_program(request):
+        return JsonResponse({"refused": _CODES[status], "why": why, "next": next_step}, status=status)
     context = {"title": title, "why": why, "next_step": next_step, "crumbs": []}
     if getattr(request, "user", None) is None or not request.user.is_authenticated:
         return render(request, "console/stranger.html", context, status=status)
     return render(request, "console/error.html", {**admin.site.each_context(request), **context}, status=status)
+
+
+def _is_program(request: HttpRequest) -> bool:
+    """Whether it was asked below /api/, where answers are JSON."""
+    return request.path.startswith("/api/")

@@ -20,6 +20,7 @@ MANAGE = Path(__file__).resolve().parent.parent.parent / "manage.py"
 QUICK = {
     "LEASE_SECONDS": "3", "BEAT_SECONDS": "0.5", "SELF_FENCE_SECONDS": "1.8", "REAPER_SECONDS": "1",
     "REAPER_GRACE_SECONDS": "1", "REPUBLISH_SECONDS": "2", "OPSCONSOLE_SCHEDULES": "no",
+    "HEALTH_SECONDS": "0",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import psycopg
@@ -107,6 +108,13 @@ class Connector:
     def label(self, operation: int, fence: int = 0) -> Label:
         """The label of a run of this console, whose sessions these are."""
         return Label.beside(self.parameters["application_name"], operation, fence)
+
+    def hasty(self, seconds: float) -> Connector:
+        """One that gives up on a server, or on a network that swallows everything, after `seconds`."""
+        other = copy(self)
+        limits = {"connect_timeout": str(max(2, round(seconds))), "tcp_user_timeout": str(int(seconds * 1000))}
+        other.parameters = self.parameters | limits
+        return other
 
     @property
     def needs_tls(self) -> bool:

@@ -22,6 +22,7 @@ from opsconsole.engines.postgresql import (
     script,
     structure,
     surveying,
+    vitals,
 )
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.inquiry import PostgresInquiry
@@ -30,6 +31,7 @@ from opsconsole.engines.postgresql.script import PostgresScript
 from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import Structure
 from opsconsole.engines.surveying import Held, Survey
+from opsconsole.engines.vitals import Vitals
 from opsconsole.exceptions import Usage
 
 
@@ -111,6 +113,9 @@ class PostgresEngine(Engine):
     def inquiry(self, *, seconds: float = ASKING_SECONDS) -> Iterator[PostgresInquiry]:
         with inquiry.opened(self.connector, seconds=seconds) as opened:
             yield opened
+
+    def vitals(self, *, seconds: float) -> Vitals:
+        return vitals.read(self.connector, seconds=seconds)
 
     def definitions(self) -> Mapping[str, str]:
         with self.connector.session() as session, session.transaction():

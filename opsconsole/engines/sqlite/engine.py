@@ -11,13 +11,24 @@ from typing import ClassVar
 
 from opsconsole.engines.base import ASKING_SECONDS, Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.scripting import USUAL, Patience
-from opsconsole.engines.sqlite import catalogue, connections, inquiry, locks, probe, script, structure, surveying
+from opsconsole.engines.sqlite import (
+    catalogue,
+    connections,
+    inquiry,
+    locks,
+    probe,
+    script,
+    structure,
+    surveying,
+    vitals,
+)
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
 from opsconsole.engines.sqlite.inquiry import SqliteInquiry
 from opsconsole.engines.sqlite.script import SqliteScript
 from opsconsole.engines.structure import Structure
 from opsconsole.engines.surveying import Survey
+from opsconsole.engines.vitals import Vitals
 from opsconsole.exceptions import OpsError, TargetProblem
 
 PAGE_SECONDS = 5.0
@@ -108,6 +119,10 @@ class SqliteEngine(Engine):
     def inquiry(self, *, seconds: float = ASKING_SECONDS) -> Iterator[SqliteInquiry]:
         with self.spot() as spot, inquiry.opened(spot, seconds=seconds) as opened:
             yield opened
+
+    def vitals(self, *, seconds: float) -> Vitals:
+        with self.spot() as spot:
+            return vitals.read(spot, seconds=seconds)
 
     def definitions(self) -> Mapping[str, str]:
         with self.reading() as connection:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from opsconsole.admin.site import URLS
+from opsconsole.api.base import ENDPOINTS
 from opsconsole.models import AuditEvent, Database, Operation, Policy, Vote
 from opsconsole.pages.base import PAGES, SCOPES, page
 from opsconsole.permissions import ACTIONS
@@ -45,7 +46,9 @@ def test_every_url_is_declared_with_its_methods_permission_and_scope() -> None:
     undeclared = []
     for namespace, pattern, route in every_pattern():
         declared = getattr(pattern.callback, "page", None)
-        if namespace == "admin":
+        if endpoint := getattr(pattern.callback, "endpoint", None):
+            assert ENDPOINTS[endpoint.name] is endpoint and route.startswith("api/") and endpoint.about
+        elif namespace == "admin":
             known = any((pattern.name or "").endswith(end) for end in URLS) or "admin/r/" in route or not pattern.name
             if not known:
                 undeclared.append(f"admin:{pattern.name}")
@@ -72,9 +75,10 @@ def test_a_declaration_that_makes_no_sense_fails_at_import() -> None:
         page("nowhere/", name="nowhere", permission="see", scope="universe")
 
 
-def test_no_url_is_exempt_from_csrf() -> None:
-    exempt = [route for _, pattern, route in every_pattern() if getattr(pattern.callback, "csrf_exempt", False)]
-    assert exempt == []
+def test_no_url_is_exempt_from_csrf_but_those_that_know_no_cookie() -> None:
+    exempt = [pattern.callback for _, pattern, _ in every_pattern() if getattr(pattern.callback, "csrf_exempt", False)]
+    assert [callback for callback in exempt if not hasattr(callback, "endpoint")] == []
+    assert len(exempt) == len(ENDPOINTS)
 
 
 def test_a_page_refuses_the_methods_that_it_does_not_declare(office: Office) -> None:

@@ -1,0 +1,128 @@
+"""Counting what the rules count that are marked as health: cheaply, each within a few seconds, no rows fetched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from integrity.checks.base import Condition, Found, Moment, Severity, named
+from integrity.rules.base import Spec, Unfit, rule_kind
+from opsconsole.engines.base import Engine
+from opsconsole.engines.inquiry import AskFailed
+from opsconsole.exceptions import OpsError
+
+RULE_SECONDS = 5.0  # that one rule may take
+ALL_SECONDS = 20.0  # that all of one database may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What one rule counted. `count` is None when it could not be asked, and `why` says why."""
+
+    name: str  # of the health answer: nullEmailUsers
+    rule: str
+    severity: Severity
+    sentence: str  # what must hold
+    threshold: int = 0
+    count: int | None = None
+    why: str = ""
+    next_step: str = ""
+
+    @property
+    def breaks(self) -> bool:
+        return self.count is not None and self.count > self.threshold
+
+    @property
+    def spoils(self) -> bool:
+        """Whether the database is unhealthy because of it: what nobody could look at may be wrong."""
+        return self.count is None or (self.breaks and self.severity is Severity.CRITICAL)
+
+    @property
+    def issue(self) -> str:
+        """What is wrong, in words; empty when nothing is."""
+        if self.count is None:
+            return f"{self.name} could not be counted: {self.why}"
+        return f"{self.name} counts {self.count}" if self.breaks else ""
+
+
+def count_all(engine: Engine, name: str, rules: Sequence[Spec], *, before: Mapping[str, int]) -> list[Counted]:
+    """One count a rule, in the order of the names. `before` are rows by table in the last whole report.
+
+    Raises TargetProblem when the database cannot be asked anything at all.
+    """
+    ends = time.monotonic() + ALL_SECONDS
+    structure = engine.structure()
+    with engine.inquiry(seconds=RULE_SECONDS) as inquiry:
+        moment = Moment(
+            inquiry=inquiry,
+            engine=engine,
+            structure=structure,
+            name=name,
+            d1=engine.name == "sqlite" and getattr(engine, "is_d1", False),
+            before=before,
+        )
+        return [_counted(rule, moment, ends) for rule in _ordered(rules)]
+
+
+def unasked(rules: Sequence[Spec], error: OpsError) -> tuple[Counted, ...]:
+    """What is told of rules whose database could not be asked."""
+    return tuple(Counted(**_about(rule), why=error.why, next_step=error.next_step) for rule in _ordered(rules))
+
+
+def _ordered(rules: Sequence[Spec]) -> list[Spec]:
+    return sorted(rules, key=lambda rule: (rule.health, rule.name))
+
+
+def _about(rule: Spec) -> dict[str, Any]:
+    kind = rule_kind(rule.kind)
+    return {
+        "name": rule.health, "rule": rule.name, "severity": rule.severity, "threshold": rule.threshold,
+        "sentence": kind.sentence(rule.spec) if kind else "",
+    }  # fmt: skip
+
+
+def _counted(rule: Spec, moment: Moment, ends: float) -> Counted:
+    told = _about(rule)
+    if time.monotonic() >= ends:
+        why = f"the other rules took all of the {ALL_SECONDS:g} seconds."
+        return Counted(**told, why=why, next_step="Mark fewer or cheaper rules as health.")
+    try:
+        return Counted(**told, count=_count(rule, moment))
+    except AskFailed as error:
+        why = f"it took longer than {RULE_SECONDS:g} seconds." if error.timeout else error.why
+        return Counted(**told, why=why, next_step="Add an index that answers it, or count it in checks only.")
+    except Unfit as error:
+        return Counted(**told, why=error.why, next_step=error.next_step)
+    except OpsError as error:
+        return Counted(**told, why=error.why, next_step=error.next_step)
+
+
+def _count(rule: Spec, moment: Moment) -> int:
+    """Raises Unfit, AskFailed, and TargetProblem when the session is lost."""
+    kind = rule_kind(rule.kind)
+    if kind is None:
+        raise Unfit(f"This console knows no rules of kind {rule.kind}.", "Replace the rule by one that it knows.")
+    asked = 0
+    total = 0
+    for question in kind.questions(rule, moment):
+        asked += 1
+        total += _rows(moment, question.condition)
+    for outcome in kind.look(rule, moment):
+        asked += 1
+        if isinstance(outcome, Found):
+            if outcome.failed:
+                raise Unfit(outcome.sentence, outcome.next_step)
+            total += outcome.count
+    if not asked:
+        raise Unfit("It asks nothing of this database.", "Look at its table and columns.")
+    return total
+
+
+def _rows(moment: Moment, condition: Condition) -> int:
+    source = f"{named(moment.structure, condition.table)} AS t {condition.joins}"
+    sql = f"SELECT count(*) AS n FROM {source} WHERE ({condition.where})"
+    if condition.people:
+        return int(moment.inquiry.ask_people(sql, seconds=RULE_SECONDS)[0]["n"])
+    return int(moment.inquiry.ask(sql, seconds=RULE_SECONDS)[0][0])
