@@ -7,19 +7,22 @@ Limits of single statements (100 bound values, 30 seconds) show in no schema.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import ClassVar
 
 from integrity.checks.base import CAPACITY, Answer, Condition, Moment, Outcome, Question, Severity, quoted
+from integrity.checks.numbering import rowid
 from integrity.checks.sequences import full_to
 from integrity.checks.telling import Telling
 from opsconsole.engines.structure import Relation
+from opsconsole.review.lexing import Dialect, Kind, tokens
 from opsconsole.templatetags.console import count, size
 
 DATABASE_BYTES = 10 * 1000**3  # of a paid plan
 ROW_BYTES = 2_000_000  # of a row, and of one text or BLOB
 STATEMENT_BYTES = 100_000
 COLUMNS = 100
-_WITHOUT_SIZE = ("INT", "REAL", "FLOA", "DOUB", "BOOL")  # declared types whose values take a few bytes
+PATTERN_BYTES = 50  # of LIKE and GLOB
 
 
 class D1Size(Telling):
@@ -65,18 +68,10 @@ class D1Schema(Telling):
             return
         for table, relation in moment.structure.relations.items():
             yield self._width(table, len(relation.fields))
-        asked = "SELECT type, name, length(CAST(sql AS BLOB)) FROM sqlite_schema WHERE sql <> '' ORDER BY 1, 2"
-        for kind, name, length in moment.inquiry.ask(asked):
-            if length > STATEMENT_BYTES:
-                yield self.found(
-                    f"{kind} {name}",
-                    f"The definition of the {kind} {name} has {count(length)} bytes; a statement at D1 has at most "
-                    f"{count(STATEMENT_BYTES)}.",
-                    why="D1 refuses the statement, so that no export of this database can be loaded there.",
-                    next_step=f"Shorten the definition of the {kind} in a migration.",
-                )
-            else:
-                yield self.held(f"{kind} {name}", f"The definition of the {kind} {name} is short enough for D1.")
+        asked = "SELECT type, name, sql FROM sqlite_schema WHERE sql <> '' ORDER BY 1, 2"
+        for kind, name, text in moment.inquiry.ask(asked):
+            yield self._length(kind, name, len(text.encode()))
+            yield from self._patterns(kind, name, text)
         for name in self._virtual(moment):
             yield self.found(
                 f"virtual table {name}",
@@ -100,6 +95,39 @@ class D1Schema(Telling):
             next_step="Move some of the columns into a second table, or into one column of JSON.",
         )
 
+    def _length(self, kind: str, name: str, length: int) -> Outcome:
+        if length <= STATEMENT_BYTES:
+            return self.held(f"{kind} {name}", f"The definition of the {kind} {name} is short enough for D1.")
+        return self.found(
+            f"{kind} {name}",
+            f"The definition of the {kind} {name} has {count(length)} bytes; a statement at D1 has at most "
+            f"{count(STATEMENT_BYTES)}.",
+            why="D1 refuses the statement, so that no export of this database can be loaded there.",
+            next_step=f"Shorten the definition of the {kind} in a migration.",
+        )
+
+    def _patterns(self, kind: str, name: str, text: str) -> Iterator[Outcome]:
+        """What LIKE and GLOB compare with, where it is written out."""
+        lengths = [
+            len(pattern.text[1:-1].replace("''", "'").encode())
+            for word, pattern in pairwise(tokens(text, Dialect.D1))
+            if word.kind is Kind.WORD and word.word in ("LIKE", "GLOB") and pattern.kind is Kind.STRING
+        ]
+        if not lengths:
+            return
+        subject, longest = f"patterns of {kind} {name}", max(lengths)
+        if longest <= PATTERN_BYTES:
+            yield self.held(subject, f"The patterns in the {kind} {name} are short enough for D1.")
+            return
+        yield self.found(
+            subject,
+            f"A LIKE or GLOB in the {kind} {name} has a pattern of {longest} bytes; at D1 it has at most "
+            f"{PATTERN_BYTES}.",
+            severity=Severity.WARNING,
+            why=f"D1 makes the {kind}, and then refuses every statement that comes to the pattern.",
+            next_step="Compare by other means, such as instr() or substr(), in a migration.",
+        )
+
     def _virtual(self, moment: Moment) -> list[str]:
         asked = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual' ORDER BY 1"
         return [row[0] for row in moment.inquiry.ask(asked)]
@@ -121,7 +149,8 @@ class D1Rows(Telling):
         if not moment.d1:
             return
         for table, relation in moment.structure.relations.items():
-            columns = [f.name for f in relation.fields if not f.type.upper().startswith(_WITHOUT_SIZE)]
+            number = rowid(relation)
+            columns = [field.name for field in relation.fields if not field.generated and field.name not in number]
             if columns:
                 yield self._question(table, relation, columns)
 

@@ -96,11 +96,11 @@ def counters(moment: Moment) -> Iterator[tuple[str, str, int | None, bool]]:
     rows = moment.inquiry.ask("SELECT name, max(seq) FROM sqlite_sequence GROUP BY name") if there else []
     remembered = {str(name).lower(): seq for name, seq in rows if isinstance(seq, int)}
     for table, relation in moment.structure.relations.items():
-        for column in _rowid(relation):
+        for column in rowid(relation):
             yield table, column, remembered.get(table.lower()), bool(relation.sequences)
 
 
-def _rowid(relation: Relation) -> tuple[str, ...]:
+def rowid(relation: Relation) -> tuple[str, ...]:
     """The column that is another name of the table's rowid, if one is: the database fills it by itself."""
     primary = next((key.columns for key in relation.keys if key.primary), ())
     if len(primary) != 1:

@@ -59,9 +59,9 @@ class _OpenForLong(Telling):
             )
         if not found:
             if not hidden:
-                yield self.held("sessions", f"There is no {self.noun} of more than {duration(self.minutes * 60)}.")
+                yield self.held("sessions", f"No {self.noun} of more than {duration(self.minutes * 60)}.")
             return
-        who = listed([f"{program} of {role} since {duration(seconds)}" for program, role, _, seconds in found])
+        who = listed([f"{program} of {role} for {duration(seconds)}" for program, role, _, seconds in found])
         yield self.found(
             "sessions",
             f"{many(len(found), self.noun, self.plural)} of more than {duration(self.minutes * 60)}: {who}.",

@@ -10,11 +10,14 @@ from integrity.checks.base import PERFORMANCE, STORAGE, Moment, Outcome, Proposa
 from integrity.checks.telling import Telling, listed, many
 from opsconsole.templatetags.console import count, size
 
+# The times of the last ANALYZE are forgotten when the server's counters are reset; what it found is not.
 _STATISTICS = """
 SELECT s.schemaname || '.' || s.relname, s.n_live_tup, s.n_dead_tup, s.n_tup_ins + s.n_tup_upd + s.n_tup_del,
   s.n_mod_since_analyze, pg_relation_size(s.relid),
-  s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AND NOT EXISTS (
-    SELECT FROM pg_stats p WHERE p.schemaname = s.schemaname AND p.tablename = s.relname),
+  s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AND CASE
+    WHEN has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid) THEN NOT EXISTS (
+      SELECT FROM pg_stats p WHERE p.schemaname = s.schemaname AND p.tablename = s.relname)
+    ELSE c.reltuples < 0 END,
   coalesce('autovacuum_enabled=false' = ANY (c.reloptions) OR 'autovacuum_enabled=off' = ANY (c.reloptions), false)
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE c.relkind = 'r' ORDER BY 1
 """
@@ -105,7 +108,9 @@ class NeedsAnalyze(Telling):
         has = moment.inquiry.ask("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1'")
         known = "SELECT tbl FROM sqlite_stat1" if has else "SELECT NULL WHERE false"
         asked = _UNCOUNTED.format(known=known)
-        found = [row[0] for row in moment.inquiry.ask(asked, [json.dumps(list(moment.structure.relations))])]
+        tables = [row[0] for row in moment.inquiry.ask(asked, [json.dumps(list(moment.structure.relations))])]
+        # ANALYZE writes nothing of an empty table
+        found = [t for t in tables if moment.inquiry.ask(f"SELECT 1 FROM {named(moment.structure, t)} LIMIT 1")]
         pages = moment.inquiry.ask("PRAGMA page_count")[0][0] * moment.inquiry.ask("PRAGMA page_size")[0][0]
         if not found or pages < self.least:
             yield self.held(

@@ -12,6 +12,8 @@ def test_what_d1_would_refuse_is_critical_there_and_nothing_elsewhere(on_sqlite)
     on_sqlite.change(
         f"CREATE TABLE wide ({wide}); CREATE TABLE narrow ({narrow}); CREATE VIEW long AS SELECT 1 FROM wide WHERE"
         f" c0 IN ({long.replace('c0 = ', '').replace(' OR ', ', ')}{', 123456' * 10_000});"
+        f"CREATE VIEW likes AS SELECT 1 FROM texts WHERE a LIKE '{'a' * 51}'; CREATE TABLE checked (a TEXT CHECK ("
+        f"a GLOB '{'ü' * 25}' AND a <> 'LIKE {'a' * 60}'));"
         "CREATE TABLE texts (id INTEGER PRIMARY KEY, a TEXT, b BLOB); CREATE VIRTUAL TABLE words USING fts5(w);"
         "INSERT INTO texts VALUES (1, hex(zeroblob(500000)), zeroblob(1000001)),"  # 1 byte too much
         " (2, hex(zeroblob(500000)), zeroblob(1000000)),"
@@ -23,11 +25,11 @@ def test_what_d1_would_refuse_is_critical_there_and_nothing_elsewhere(on_sqlite)
     found = on_sqlite.found(*checks, d1=True)
     assert {subject: each.severity for subject, each in found.items()} == {
         "columns of wide": Severity.CRITICAL, "view long": Severity.CRITICAL, "virtual table words": Severity.INFO,
-        "texts": Severity.CRITICAL,
+        "texts": Severity.CRITICAL, "patterns of view likes": Severity.WARNING,
     }  # fmt: skip
     assert (found["texts"].count, found["texts"].of) == (2, 4)
     held = {each.subject for each in on_sqlite.look(*checks, d1=True) if isinstance(each, Held)}
-    assert {"database", "columns of narrow", "wide", "table wide"} <= held
+    assert {"database", "columns of narrow", "wide", "table wide", "patterns of table checked"} <= held
 
 
 def test_a_database_that_fills_what_d1_gives_it_is_told_before_it_is_full(on_sqlite):

@@ -32,7 +32,7 @@ def test_open_transactions_are_told_by_program_and_role_without_their_text(on_po
         for check, program in zip(checks, ("a report", "a shop"), strict=True):
             (found,) = on_postgres.found(check).values()
             assert (found.subject, found.count, found.severity) == ("sessions", 1, Severity.WARNING)
-            assert f"{program} of postgres since" in found.sentence
+            assert f"{program} of postgres for" in found.sentence
             assert "secret" not in found.sentence
         assert all(isinstance(each, Held) for each in on_postgres.look(LongTransaction(), IdleInTransaction()))
         busy.cancel_safe()
@@ -66,7 +66,7 @@ def test_slow_statements_and_prepared_transactions_are_told_where_there_are_any(
     check = PreparedTransaction(minutes=0)
     assert all(isinstance(each, Held) for each in ground.look(check))
     ground.change("BEGIN; CREATE TABLE t (id integer); PREPARE TRANSACTION 'half done'")
-    assert "half done of postgres since" in ground.found(check)["sessions"].sentence
+    assert "half done of postgres for" in ground.found(check)["sessions"].sentence
     assert all(isinstance(each, Held) for each in ground.look(PreparedTransaction()))
     ground.change("ROLLBACK PREPARED 'half done'")
 

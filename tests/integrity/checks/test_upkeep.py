@@ -48,6 +48,7 @@ def test_old_transaction_numbers_name_the_oldest_table_of_the_users(on_postgres)
 def test_sqlite_tells_of_unused_room_and_of_missing_statistics(on_sqlite):
     on_sqlite.change(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB); CREATE INDEX by_v ON t (v); CREATE TABLE plain (x);"
+        "CREATE TABLE empty (x UNIQUE);"
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
         " INSERT INTO t SELECT i, zeroblob(4000) FROM n; DELETE FROM t WHERE id > 50"
     )
