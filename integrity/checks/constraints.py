@@ -1,15 +1,12 @@
-"""Constraints that do not hold for every row: not validated, not enforced, switched off, or without a parent."""
+"""Constraints that do not hold for every row: not validated, not enforced, or switched off."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from itertools import groupby
 from typing import ClassVar
 
 from integrity.checks.base import SCHEMA, Moment, Outcome, Proposal, Severity, quoted
 from integrity.checks.telling import Telling
-from opsconsole.engines.structure import Relation
 
 # `conenforced` came with PostgreSQL 18, hence the detour by JSON. What a part has from its whole is judged there.
 _CONSTRAINTS = """
@@ -21,10 +18,6 @@ LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.cont
 WHERE k.coninhcount = 0 AND (k.contype IN ('c', 'f') OR k.contype = 'n' AND NOT k.convalidated) ORDER BY 1, 2, 4
 """
 _KINDS = {"c": "check", "f": "foreign key", "n": "NOT NULL constraint"}
-_REFERENCES = """
-SELECT t.value, f.id, f."table", f."from", f."to"
-FROM json_each(?) AS t JOIN pragma_foreign_key_list(t.value) AS f ORDER BY 1, 2, f.seq
-"""
 
 
 class WeakConstraint(Telling):
@@ -32,11 +25,9 @@ class WeakConstraint(Telling):
     label: ClassVar[str] = "Constraints that do not hold for every row"
     severity: ClassVar[Severity] = Severity.WARNING
     category: ClassVar[str] = SCHEMA
+    engines: ClassVar[frozenset[str]] = frozenset({"postgresql"})  # SQLite's always hold, or are `dangling_references`
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
-        yield from self._on_postgresql(moment) if moment.vendor == "postgresql" else self._on_sqlite(moment)
-
-    def _on_postgresql(self, moment: Moment) -> Iterator[Outcome]:
         tables = moment.structure.relations
         for schema, owner, of_domain, name, kind, *state in moment.inquiry.ask(_CONSTRAINTS):
             full = f"{schema}.{owner}"
@@ -84,38 +75,3 @@ class WeakConstraint(Telling):
                 ),
             ),
         )
-
-    def _on_sqlite(self, moment: Moment) -> Iterator[Outcome]:
-        relations = moment.structure.relations
-        by_lower = {name.lower(): name for name in relations}
-        asked = moment.inquiry.ask(_REFERENCES, [json.dumps(list(relations))])
-        for (table, _), parts in groupby(asked, key=lambda row: row[:2]):
-            rows = list(parts)
-            own = ", ".join(row[3] for row in rows)
-            parent, theirs = rows[0][2], [row[4] for row in rows if row[4] is not None]
-            subject, words = f"{table}: {own}", f"The foreign key on {own} of {table}"
-            there = by_lower.get(parent.lower())
-            if there is None:
-                yield self._broken(subject, table, f"{words} refers to {parent}, which is not a table here.")
-            elif _is_key(relations[there], theirs, len(rows)):
-                yield self.held(subject, f"{words} refers to a key of {there}.")
-            else:
-                columns = f"{', '.join(theirs)} of {there}" if theirs else f"the primary key of {there}"
-                yield self._broken(subject, table, f"{words} refers to {columns}, and no such key is there.")
-
-    def _broken(self, subject: str, table: str, sentence: str) -> Outcome:
-        return self.found(
-            subject,
-            sentence,
-            table=table,
-            why="With foreign keys on, every write of such a row fails; with foreign keys off, nothing is checked.",
-            next_step="Name an existing table and a key of it in a migration, which makes the table anew.",
-        )
-
-
-def _is_key(parent: Relation, columns: list[str], count: int) -> bool:
-    """Whether SQLite can look a reference up: in the primary key when no columns are named, else in a unique one."""
-    if not columns:
-        return any(key.primary and len(key.columns) == count for key in parent.keys)
-    wanted = {column.lower() for column in columns}
-    return any({column.lower() for column in key.columns} == wanted for key in parent.keys)

@@ -29,21 +29,3 @@ def test_what_is_not_valid_or_switched_off_is_told_and_validating_sets_it_right(
     assert set(on_postgres.found(WeakConstraint())) == {off}
     held = {each.subject for each in on_postgres.look(WeakConstraint()) if isinstance(each, Held)}
     assert held == {*found} - {off} | {"public.Pets: adult", "domain public.fine: fine_check"}
-
-
-def test_sqlite_lets_a_foreign_key_refer_to_nothing(on_sqlite):
-    on_sqlite.change(
-        """
-        CREATE TABLE owners (id INTEGER PRIMARY KEY, name TEXT, email TEXT UNIQUE, a INT, b INT, UNIQUE (a, b));
-        CREATE TABLE lost (x INTEGER REFERENCES gone);
-        CREATE TABLE loose (name TEXT REFERENCES owners (name));
-        CREATE TABLE keyless (x); CREATE TABLE of_keyless (x REFERENCES keyless);
-        CREATE TABLE sound (id REFERENCES Owners, email REFERENCES owners (Email), a, b,
-          FOREIGN KEY (b, a) REFERENCES owners (b, a))
-        """
-    )
-    found = on_sqlite.found(WeakConstraint())
-    assert set(found) == {"lost: x", "loose: name", "of_keyless: x"}
-    assert found["lost: x"].sentence == "The foreign key on x of lost refers to gone, which is not a table here."
-    held = {each.subject for each in on_sqlite.look(WeakConstraint()) if isinstance(each, Held)}
-    assert held == {"sound: id", "sound: email", "sound: b, a"}
