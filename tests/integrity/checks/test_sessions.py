@@ -18,8 +18,8 @@ from tests.support.servers import LoginRole, PostgresServer
 OF_STATE = frozenset(
     f"integrity.checks.{name}"
     for name in (
-        "keys", "constraints", "sequences", "exhaustion", "index_faults", "index_gaps", "upkeep", "wraparound", "sessions",
-        "statements",
+        "keys", "constraints", "sequences", "exhaustion", "index_faults", "index_gaps", "upkeep", "wraparound",
+        "sessions", "statements",
     )
 )  # fmt: skip
 
