@@ -23,7 +23,7 @@ SEARCH_PATH = '"$user", public'
 def why_not(session: Connection) -> str:
     """Why statements of people are not run with this role; empty when they are."""
     row = session.execute(
-        "SELECT rolsuper, (SELECT string_agg(p.rolname, ', ') FROM pg_roles p WHERE p.rolname = ANY(%s)"
+        "SELECT rolsuper, (SELECT string_agg(p.rolname, ', ') FROM pg_roles p WHERE (p.rolname = ANY(%s) OR p.rolsuper)"
         " AND pg_has_role(p.oid, 'MEMBER')) FROM pg_roles WHERE rolname = current_user",
         (list(POWERS),),
     ).fetchone()
@@ -70,14 +70,14 @@ def _guarded(session: Connection, asked: sql.Composed) -> sql.Composed:
 
 
 def guarded_rows(session: Connection, asked: sql.Composed) -> sql.Composed:
-    """A call of a temporary function that gives the rows of `asked`, of one json column, with the rights of READER.
+    """A call of a temporary function that gives the rows of `asked`, of one text column, with the rights of READER.
 
     The function is made outside any transaction that cannot write, and ends with the session.
     """
     session.execute("SELECT set_config('check_function_bodies', 'off', false)")
     session.execute(
         sql.SQL(
-            "CREATE OR REPLACE FUNCTION pg_temp.opsconsole_rows() RETURNS SETOF json LANGUAGE sql STABLE"
+            "CREATE OR REPLACE FUNCTION pg_temp.opsconsole_rows() RETURNS SETOF text LANGUAGE sql STABLE"
             " SECURITY DEFINER SET search_path = {} AS {}"
         ).format(sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
     )

@@ -197,7 +197,10 @@ def _opened(spot: Spot, *, query_only: bool, busy_seconds: float) -> Iterator[Pa
     key = (facts.st_dev, facts.st_ino)
     mode = "immutable=1" if query_only and key in _held_exclusively else "mode=rw"
     uri = f"file:{quote(spot.path)}?{mode}"
-    connected = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_SQLITE_WAITS, factory=Patient)
+    connected = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=_SQLITE_WAITS, factory=Patient,
+        check_same_thread=not query_only,  # an inquiry waits in one thread and is answered in another
+    )  # fmt: skip
     with closing(connected) as connection:
         connection.patience = busy_seconds
         _require_same_file(spot.path, key)
