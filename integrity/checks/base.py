@@ -61,7 +61,9 @@ class Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Some of the rows; values as they are. They are masked before they are stored or shown."""
+    """Some of the rows; values as they are, but that long ones are cut. They are masked before they are stored or
+    shown.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -116,9 +118,14 @@ Outcome = Found | Held
 class Condition:
     """Rows of one table that break something: those of `FROM table AS t JOINS` for which WHERE is true.
 
-    `where` is an SQL boolean that names the table's columns by the alias t. Without joins it is asked together with
-    others in one pass. Joins must not multiply rows of t. `by` are columns of an index by which the rows may be found
-    faster than by a pass (a foreign key's).
+    `where` is an SQL boolean that names the table's columns by the alias t; rows for which it is NULL do not meet it.
+    Without joins, and without a SELECT inside, it is asked together with others in one pass over the table. All others
+    are asked by themselves, so that the database can make a hash join of them: rows without a parent are best found by
+    `joins` = "LEFT JOIN parent AS p ON p.id = t.parent_id" and `where` = "t.parent_id IS NOT NULL AND p.id IS NULL".
+    Joins must not multiply rows of t.
+
+    `by` says that joins and where name no columns of t but these (a foreign key's). SQLite then looks at the distinct
+    values of an index that begins with them, where there is one, instead of at every row.
     """
 
     table: str  # its full name

@@ -10,9 +10,8 @@ from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.answering import Budget, answer
 from integrity.scanning.failing import failed
 from integrity.scanning.selecting import Selection
+from integrity.scanning.sessions import Progress
 from opsconsole.engines.inquiry import AskFailed
-
-Progress = Callable[[int, int, str], None]  # done, of, what is looked at now
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,14 @@ from opsconsole.engines.inquiry import AskFailed
 
 def failed(check: str, title: str, category: str, severity: Severity, error: AskFailed | Unfit) -> Found:
     """Why a check, a rule or a question got no answer, and what would help."""
+    return unseen(check, title, category, severity, error.why, _step(error))
+
+
+def _step(error: AskFailed | Unfit) -> str:
     if isinstance(error, Unfit):
-        step = error.next_step
-    elif error.timeout:
-        step = "Give the check more time (seconds=), or look for locks and missing indexes."
-    else:
-        step = "Read the database's message; change the rule or give the console's role the right to read."
-    return unseen(check, title, category, severity, error.why, step)
+        return error.next_step
+    if error.timeout:
+        return "Give the check more time (seconds=), or look for locks and missing indexes."
+    if error.locked:
+        return "See who holds the table, end it or let it finish, then check again."
+    return "Read the database's message; change the rule or give the console's role the right to read."
