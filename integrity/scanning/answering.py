@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from integrity.checks.base import Answer, Found, Held, Moment, Outcome, Question, Sample, Severity
+from integrity.checks.base import Answer, Found, Moment, Outcome, Question, Sample, Severity
 from integrity.scanning import parts
 from integrity.scanning.counting import Tally, count_alone, count_together, is_alone, why_not
 from integrity.scanning.failing import failed
@@ -58,9 +58,9 @@ def answer(
         return _look(own, table, by_table[table], budget, seed)
 
     looked = each(moment, biggest_first, work, budget.sessions, progress)
-    outcomes: list[Outcome] = []
-    for number, question in enumerate(questions):
-        outcomes += _told(moment, question, number, looked[question.condition.table])
+    outcomes = [
+        _told(moment, question, number, looked[question.condition.table]) for number, question in enumerate(questions)
+    ]
     outcomes += [_of_sample(table, each) for table, each in looked.items() if each.part.place and each.rows]
     rows = {table: _rows(each) for table, each in looked.items()}
     return outcomes, {table: count for table, count in rows.items() if count is not None}
@@ -111,13 +111,13 @@ def _indexes(moment: Moment, table: str) -> set[tuple[str, ...]]:
     return {tuple(each) for each in columns.values()}
 
 
-def _told(moment: Moment, question: Question, number: int, looked: _Looked) -> list[Outcome]:
-    """What one question tells. That a sample holds nothing proves nothing, and is said once for its table."""
+def _told(moment: Moment, question: Question, number: int, looked: _Looked) -> Outcome:
+    """What one question tells; of a sample, with its margin: that it holds nothing proves nothing."""
     tally = looked.by_question[number]
     if isinstance(tally, Tally) and looked.rows is None:
         tally = AskFailed("the rows of the table could not be counted")
     if isinstance(tally, AskFailed):
-        return [failed(question.check, question.title, question.category, question.severity, tally)]
+        return failed(question.check, question.title, question.category, question.severity, tally)
     assert looked.rows is not None
     is_whole = not looked.part.place or number in looked.whole
     of = _rows(looked)
@@ -128,16 +128,13 @@ def _told(moment: Moment, question: Question, number: int, looked: _Looked) -> l
         query=query(moment, question.condition),
     )
     if is_whole:
-        return [question.told(answered)]
+        return question.told(answered)
     about = _estimated(tally, looked.part)
     margin = (
         f"estimated from {looked.rows.count:,} rows, {looked.part.share:.2%} of the table's places:"
         f" 95 times in 100 there are between {about.least:,} and {about.most:,}"
     )
-    told = question.told(replace(answered, count=about.count, margin=margin))
-    if isinstance(told, Held):
-        return []
-    return [replace(told, margin=told.margin or margin)]
+    return replace(question.told(replace(answered, count=about.count, margin=margin)), margin=margin)
 
 
 def _rows(looked: _Looked) -> int | None:
