@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from integrity.checks.base import (
     STORAGE,
-    Check,
     Found,
     Held,
     Moment,
@@ -19,7 +18,7 @@ from integrity.checks.base import (
     named,
     quoted,
 )
-from integrity.checks.unseen import unseen
+from integrity.checks.telling import Telling
 from opsconsole.engines.inquiry import AskFailed
 
 SAMPLE_ROWS = 10
@@ -49,7 +48,7 @@ class _Extension:
     table_check: int | None
 
 
-class PostgresPages(Check):
+class PostgresPages(Telling):
     """In a quick look, indexes are not compared with every row of their tables."""
 
     name: ClassVar[str] = "postgresql_pages"
@@ -89,19 +88,16 @@ class PostgresPages(Check):
     def _sound(self, index: str, table: str, *, quick: bool) -> Held:
         """A quick look does not say that the index is sound: a row may be missing from it."""
         if quick:
-            return Held(check=self.name, subject=f"order of index {index}", sentence=f"Index {index} is in order.")
+            return self.held(f"order of index {index}", f"Index {index} is in order.")
         sentence = f"Index {index} is in order and holds every row of {table}."
-        return Held(check=self.name, subject=f"index {index}", sentence=sentence)
+        return self.held(f"index {index}", sentence)
 
     def _failed_index(self, index: str, written: str, table: str, call: str, error: AskFailed) -> Found:
         if error.code not in _DAMAGE:
             return self._not_now(f"index {index}", error)
-        return Found(
-            check=self.name,
-            subject=f"index {index}",
-            severity=self.severity,
-            category=self.category,
-            sentence=f"Index {index} of {table} is damaged: {error.why}.",
+        return self.found(
+            f"index {index}",
+            f"Index {index} of {table} is damaged: {error.why}.",
             table=table,
             query=f"SELECT {call}",
             why="Queries that use the index miss rows or show wrong ones, and a unique index lets doubles in.",
@@ -132,18 +128,15 @@ class PostgresPages(Check):
                 continue
             if not rows:
                 sentence = f"The pages of {table} are sound."
-                yield Held(check=self.name, subject=f"table {table}", sentence=sentence)
+                yield self.held(f"table {table}", sentence)
                 continue
             sample = Sample(columns=("block", "item", "column", "message"), rows=tuple(row[1:] for row in rows))
             yield self._damaged(table, call, rows[0][4], rows[0][0], sample)
 
     def _damaged(self, table: str, call: str, first: str, count: int, sample: Sample | None = None) -> Found:
-        return Found(
-            check=self.name,
-            subject=f"table {table}",
-            severity=self.severity,
-            category=self.category,
-            sentence=f"{count:,} place{'s' * (count != 1)} in the pages of {table} "
+        return self.found(
+            f"table {table}",
+            f"{count:,} place{'s' * (count != 1)} in the pages of {table} "
             f"{'is' if count == 1 else 'are'} damaged: {' '.join(first.split())}.",
             count=count,
             table=table,
@@ -154,33 +147,24 @@ class PostgresPages(Check):
         )
 
     def _not_now(self, what: str, error: AskFailed) -> Found:
-        return unseen(
-            self.name,
-            what,
-            self.category,
-            Severity.WARNING,
-            error.why,
-            "Give the check more time (seconds=), or check again when nothing holds a lock on it.",
-        )
+        step = "Give the check more time (seconds=), or check again when nothing holds a lock on it."
+        return self.unseen(what, error.why, step, severity=Severity.WARNING)
 
     def _absent(self, moment: Moment) -> Found:
         there = moment.inquiry.ask(_AVAILABLE)[0][0]
         first = "" if there else "Install the server's package of additional modules (postgresql-contrib), then "
-        return self._missing(
+        return self.unseen(
             "pages of indexes and tables",
-            "the extension amcheck is not installed in this database.",
+            "the extension amcheck is not installed in this database",
             f"{first}{'let' if first else 'Let'} a superuser run CREATE EXTENSION amcheck here.",
         )
 
     def _forbidden(self, what: str, function: str) -> Found:
-        return self._missing(
+        return self.unseen(
             what,
-            f"the console's role may not call amcheck's {function}, or the extension is too old to have it.",
+            f"the console's role may not call amcheck's {function}, or the extension is too old to have it",
             f"GRANT EXECUTE ON FUNCTION {function} to the console's role, or ALTER EXTENSION amcheck UPDATE.",
         )
-
-    def _missing(self, what: str, why: str, step: str) -> Found:
-        return unseen(self.name, what, self.category, Severity.INFO, why, step)
 
 
 def _may(moment: Moment, function: int | None) -> bool:

@@ -9,10 +9,7 @@ from typing import ClassVar
 from integrity.checks.base import (
     CONSISTENCY,
     Answer,
-    Check,
     Condition,
-    Found,
-    Held,
     Moment,
     Outcome,
     Question,
@@ -20,6 +17,7 @@ from integrity.checks.base import (
     named,
     quoted,
 )
+from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden, hidden_rows
 from integrity.checks.wording import rows
 
@@ -60,7 +58,7 @@ class _Unfinished:
     nulls_alike: bool
 
 
-class RefusedDuplicates(Check):
+class RefusedDuplicates(Telling):
     name: ClassVar[str] = "refused_duplicates"
     label: ClassVar[str] = "Rows that an unfinished unique index would refuse"
     severity: ClassVar[Severity] = Severity.CRITICAL
@@ -85,13 +83,10 @@ class RefusedDuplicates(Check):
                 sentence = (
                     f"No two rows of {index.table} have the same {columns}, which {index.index} is to hold apart."
                 )
-                return Held(check=self.name, subject=subject, sentence=sentence)
-            return Found(
-                check=self.name,
-                subject=subject,
-                severity=self.severity,
-                category=self.category,
-                sentence=f"{rows(answer.count, index.table)} share their {columns} with others, although "
+                return self.held(subject, sentence)
+            return self.found(
+                subject,
+                f"{rows(answer.count, index.table, answer.margin)} share their {columns} with others, although "
                 f"{index.index} is to be unique.",
                 count=answer.count,
                 of=answer.of,

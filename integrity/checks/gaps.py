@@ -8,17 +8,16 @@ from typing import ClassVar
 from integrity.checks.base import (
     CONSISTENCY,
     Answer,
-    Check,
     Condition,
     Found,
-    Held,
     Moment,
     Outcome,
     Question,
     Severity,
     quoted,
 )
-from integrity.checks.unseen import hidden, hidden_rows, unseen
+from integrity.checks.telling import Telling
+from integrity.checks.unseen import hidden, hidden_rows
 from integrity.checks.wording import rows, verb
 from opsconsole.engines.structure import Field, Relation
 from opsconsole.masking import words_of
@@ -31,7 +30,7 @@ _OF_THE_MAKING = frozenset({"added", "created", "creation", "inserted", "joined"
                             "updated"})  # fmt: skip
 
 
-class UnusualNulls(Check):
+class UnusualNulls(Telling):
     name: ClassVar[str] = "unusual_nulls"
     label: ClassVar[str] = "NULLs where the other rows have a value"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -50,8 +49,8 @@ class UnusualNulls(Check):
             if relation.whole != table:
                 continue
             if "SELECT" not in relation.rights:
-                why, step = "the console's role may not read it.", f"GRANT SELECT ON {table} to the console's role."
-                yield unseen(self.name, table, self.category, self.severity, why, step)
+                why, step = "the console's role may not read it", f"GRANT SELECT ON {table} to the console's role."
+                yield self.unseen(table, why, step, severity=self.severity)
             elif relation.hidden_rows:
                 yield hidden_rows(self, table, table)
 
@@ -61,7 +60,7 @@ class UnusualNulls(Check):
         def told(answer: Answer) -> Outcome:
             if answer.of >= LEAST_ROWS and 0 < answer.count <= answer.of * FEW:
                 return self._found(relation, field, answer)
-            return Held(check=self.name, subject=subject, sentence=_sound(subject, answer))
+            return self.held(subject, _sound(subject, answer))
 
         return Question(
             check=self.name,
@@ -76,12 +75,9 @@ class UnusualNulls(Check):
 
     def _found(self, relation: Relation, field: Field, answer: Answer) -> Found:
         table = relation.full_name
-        return Found(
-            check=self.name,
-            subject=f"{table}.{field.name}",
-            severity=self.severity,
-            category=self.category,
-            sentence=f"{rows(answer.count, table)} {verb(answer.count, 'have', 'has')} no {field.name}; "
+        return self.found(
+            f"{table}.{field.name}",
+            f"{rows(answer.count, table, answer.margin)} {verb(answer.count, 'have', 'has')} no {field.name}; "
             f"the other {answer.of - answer.count:,} have one.",
             count=answer.count,
             of=answer.of,

@@ -9,10 +9,8 @@ from typing import ClassVar
 from integrity.checks.base import (
     ORPHANS,
     Answer,
-    Check,
     Condition,
     Found,
-    Held,
     Moment,
     Outcome,
     Question,
@@ -23,6 +21,7 @@ from integrity.checks.base import (
 from integrity.checks.names import PEOPLE, is_table_of, same_type
 from integrity.checks.orphans import LOST, lost
 from integrity.checks.references import Reference, unmet
+from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden
 from opsconsole.engines.structure import Field, Relation
 from opsconsole.masking import words_of
@@ -40,7 +39,7 @@ class _Guess:
     sure: bool
 
 
-class InferredOrphans(Check):
+class InferredOrphans(Telling):
     name: ClassVar[str] = "inferred_orphans"
     label: ClassVar[str] = "Rows without the row that a column's name leads to"
     severity: ClassVar[Severity] = Severity.INFO
@@ -58,8 +57,10 @@ class InferredOrphans(Check):
         def told(answer: Answer) -> Outcome:
             if answer.count:
                 return self._found(reference, answer)
-            sentence = f"Every {reference.by} of {reference.table} is a row of {reference.parent}, by its name."
-            return Held(check=self.name, subject=reference.subject, sentence=sentence)
+            sentence = (
+                f"Every {reference.by} of {reference.table} leads to a row of {reference.parent}, as its name says."
+            )
+            return self.held(reference.subject, sentence)
 
         return Question(
             check=self.name,
@@ -73,12 +74,9 @@ class InferredOrphans(Check):
         )
 
     def _found(self, reference: Reference, answer: Answer) -> Found:
-        return Found(
-            check=self.name,
-            subject=reference.subject,
-            severity=self.severity,
-            category=self.category,
-            sentence=lost(reference, answer.count),
+        return self.found(
+            reference.subject,
+            lost(reference, answer),
             count=answer.count,
             of=answer.of,
             margin=answer.margin,
@@ -188,4 +186,4 @@ def _borne_out(moment: Moment, guess: _Guess) -> bool:
     )[0]
     if guess.sure and seen < TELLING:
         return True
-    return bool(2 * missing <= seen)
+    return bool(seen and 2 * missing <= seen)

@@ -9,10 +9,8 @@ from typing import ClassVar
 from integrity.checks.base import (
     CONSISTENCY,
     Answer,
-    Check,
     Condition,
     Found,
-    Held,
     Moment,
     Outcome,
     Question,
@@ -22,6 +20,7 @@ from integrity.checks.base import (
 )
 from integrity.checks.duplicates import shared
 from integrity.checks.names import is_table_of_people, is_text
+from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden
 from integrity.checks.wording import rows
 from opsconsole.engines.structure import Field, Relation
@@ -56,7 +55,7 @@ class _Likely:
         return of >= TELLING and count <= of * FEW
 
 
-class LikelyDuplicates(Check):
+class LikelyDuplicates(Telling):
     name: ClassVar[str] = "likely_duplicates"
     label: ClassVar[str] = "Rows with the same e-mail, name or token"
     severity: ClassVar[Severity] = Severity.WARNING
@@ -82,7 +81,7 @@ class LikelyDuplicates(Check):
                 if answer.count
                 else f"No two rows of {table} have the same {likely.field.name}."
             )
-            return Held(check=self.name, subject=likely.subject, sentence=sentence)
+            return self.held(likely.subject, sentence)
 
         part = f"lower({column})" if likely.folded else column
         among = f"{column} <> ''" if is_text(moment.vendor, likely.field) else ""
@@ -102,12 +101,9 @@ class LikelyDuplicates(Check):
     def _found(self, likely: _Likely, answer: Answer) -> Found:
         table, column = likely.relation.full_name, likely.field.name
         case = ", upper and lower case taken for one" if likely.folded else ""
-        return Found(
-            check=self.name,
-            subject=likely.subject,
-            severity=self.severity,
-            category=self.category,
-            sentence=f"{rows(answer.count, table)} share their {column} with other rows{case}.",
+        return self.found(
+            likely.subject,
+            f"{rows(answer.count, table, answer.margin)} share their {column} with other rows{case}.",
             count=answer.count,
             of=answer.of,
             margin=answer.margin,

@@ -8,7 +8,7 @@ from opsconsole.engines.sqlite.affinity import affinity
 from opsconsole.engines.structure import Field
 from opsconsole.masking import words_of
 
-PEOPLE = ("user", "person", "people", "member", "customer", "employee", "admin", "author", "player", "subscriber")
+PEOPLE = ("user", "person", "member", "customer", "employee", "admin", "author", "player", "subscriber")
 
 
 def is_table_of(table: str, thing: Sequence[str]) -> bool:

@@ -9,10 +9,8 @@ from typing import ClassVar
 from integrity.checks.base import (
     ORPHANS,
     Answer,
-    Check,
     Condition,
     Found,
-    Held,
     Moment,
     Outcome,
     Proposal,
@@ -20,7 +18,8 @@ from integrity.checks.base import (
     Severity,
 )
 from integrity.checks.references import Reference, unmet
-from integrity.checks.unseen import hidden, hidden_rows, unseen
+from integrity.checks.telling import Telling
+from integrity.checks.unseen import hidden, hidden_rows
 from integrity.checks.wording import rows, the_rows, verb
 from opsconsole.engines.structure import ForeignKey, Relation
 
@@ -42,7 +41,7 @@ class _Declared:
     period: bool = False
 
 
-class Orphans(Check):
+class Orphans(Telling):
     name: ClassVar[str] = "orphans"
     label: ClassVar[str] = "Rows without the row that a foreign key leads to"
     severity: ClassVar[Severity] = Severity.CRITICAL
@@ -61,12 +60,9 @@ class Orphans(Check):
             if table := hidden(moment, (declared.reference.table, declared.reference.parent)):
                 yield hidden_rows(self, title, table)
             elif declared.period:
-                yield unseen(
-                    self.name,
+                yield self.unseen(
                     title,
-                    self.category,
-                    Severity.INFO,
-                    "it is a foreign key over a period of time, which this console does not compare.",
+                    "it is a foreign key over a period of time, which this console does not compare",
                     f"ALTER TABLE {declared.key.table} VALIDATE CONSTRAINT {declared.key.name} looks at its rows.",
                 )
 
@@ -77,7 +73,7 @@ class Orphans(Check):
         def told(answer: Answer) -> Outcome:
             if not answer.count:
                 sentence = f"Every {reference.by} of {reference.table} leads to a row of {reference.parent}."
-                return Held(check=self.name, subject=reference.subject, sentence=sentence)
+                return self.held(reference.subject, sentence)
             return self._found(moment, declared, where, answer)
 
         return Question(
@@ -92,14 +88,11 @@ class Orphans(Check):
         )
 
     def _found(self, moment: Moment, declared: _Declared, where: str, answer: Answer) -> Found:
-        reference, count = declared.reference, answer.count
-        return Found(
-            check=self.name,
-            subject=reference.subject,
-            severity=self.severity,
-            category=self.category,
-            sentence=lost(reference, count),
-            count=count,
+        reference = declared.reference
+        return self.found(
+            reference.subject,
+            lost(reference, answer),
+            count=answer.count,
             of=answer.of,
             margin=answer.margin,
             table=reference.table,
@@ -108,24 +101,28 @@ class Orphans(Check):
             why=f"{LOST} {_unguarded(moment, declared)}",
             next_step="Look at the rows, then ask for one of the fixes, or bring the missing rows back from a backup.",
             proposals=ways_out(
-                moment.structure.relations[reference.table], declared.key.on_delete, reference, where, count
+                moment.structure.relations[reference.table], declared.key.on_delete, reference, where, answer
             ),
         )
 
 
-def lost(reference: Reference, count: int) -> str:
+def lost(reference: Reference, answer: Answer) -> str:
     """`3 rows of accounts refer by user_id to rows of users that do not exist.`"""
+    count = answer.count
     parents = verb(
         count, f"rows of {reference.parent} that do not exist", f"a row of {reference.parent} that does not exist"
     )
-    return f"{rows(count, reference.table)} {verb(count, 'refer', 'refers')} by {reference.by} to {parents}."
+    children = rows(count, reference.table, answer.margin)
+    return f"{children} {verb(count, 'refer', 'refers')} by {reference.by} to {parents}."
 
 
-def ways_out(relation: Relation, on_delete: str, reference: Reference, where: str, count: int) -> tuple[Proposal, ...]:
+def ways_out(
+    relation: Relation, on_delete: str, reference: Reference, where: str, answer: Answer
+) -> tuple[Proposal, ...]:
     """Deleting the rows, or clearing the reference where it may be NULL; first what the key does by itself."""
     delete = Proposal(
         action="delete_rows",
-        words=f"Delete {the_rows(count)} of {reference.table}",
+        words=f"Delete {the_rows(answer.count, answer.margin)} of {reference.table}",
         table=reference.table,
         where=where,
     )
@@ -135,7 +132,7 @@ def ways_out(relation: Relation, on_delete: str, reference: Reference, where: st
         return (delete,)
     clear = Proposal(
         action="set_null",
-        words=f"Set {free[0]} to NULL in {the_rows(count)} of {reference.table}",
+        words=f"Set {free[0]} to NULL in {the_rows(answer.count, answer.margin)} of {reference.table}",
         table=reference.table,
         where=where,
         column=free[0],
@@ -153,7 +150,7 @@ def _unguarded(moment: Moment, declared: _Declared) -> str:
 
 
 def _declared(moment: Moment) -> list[_Declared]:
-    """Every foreign key that can be followed, each once; the others are told by `references_that_lead_nowhere`."""
+    """Every foreign key that can be followed, each once; the others are told by `weak_constraint`."""
     told: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
     if moment.vendor == "postgresql":
         told = {(table, name): (full, valid, period) for table, name, full, valid, period in moment.inquiry.ask(_KEYS)}

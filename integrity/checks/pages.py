@@ -11,15 +11,13 @@ from integrity.checks.base import (
     CONSISTENCY,
     ORPHANS,
     STORAGE,
-    Check,
-    Found,
-    Held,
     Moment,
     Outcome,
     Proposal,
     Severity,
     quoted,
 )
+from integrity.checks.telling import Telling
 from integrity.checks.wording import rows, verb
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.masking import mask_text
@@ -34,7 +32,7 @@ _OF_INDEX = re.compile(
 _OF_CONTENT = re.compile(r"(?:NULL value|CHECK constraint failed|\S+ value) in (.+)$")
 
 
-class SqlitePages(Check):
+class SqlitePages(Telling):
     """In a quick look `quick_check`, which compares no index with its table; otherwise `integrity_check`."""
 
     name: ClassVar[str] = "sqlite_pages"
@@ -58,13 +56,10 @@ class SqlitePages(Check):
 
     def _pages(self, pragma: str, damage: list[str], margin: str) -> Outcome:
         if not damage:
-            return Held(check=self.name, subject=PAGES, sentence=f"PRAGMA {pragma} found every page of the file sound.")
-        return Found(
-            check=self.name,
-            subject=PAGES,
-            severity=self.severity,
-            category=self.category,
-            sentence=f"Pages of the file are damaged: {_told(damage)}",
+            return self.held(PAGES, f"PRAGMA {pragma} found every page of the file sound.")
+        return self.found(
+            PAGES,
+            f"Pages of the file are damaged: {_told(damage)}",
             count=len(damage),
             margin=margin,
             query=f"PRAGMA {pragma}",
@@ -76,14 +71,12 @@ class SqlitePages(Check):
         subject = f"constraints of {table}"
         if not lines:
             sentence = f"The rows of {table} keep its NOT NULL and CHECK constraints, as SQLite tells."
-            return Held(check=self.name, subject=subject, sentence=sentence)
-        return Found(
-            check=self.name,
-            subject=subject,
-            severity=self.severity,
-            category=CONSISTENCY,
-            sentence=f"{rows(len(lines), table)} {verb(len(lines), 'break', 'breaks')} its own constraints: "
+            return self.held(subject, sentence)
+        return self.found(
+            subject,
+            f"{rows(len(lines), table)} {verb(len(lines), 'break', 'breaks')} its own constraints: "
             f"{_told(sorted(set(lines)))}",
+            category=CONSISTENCY,
             count=len(lines),
             margin=margin,
             table=table,
@@ -95,17 +88,14 @@ class SqlitePages(Check):
     def _index(self, index: str, table: str, lines: list[str], margin: str) -> Outcome:
         subject = f"index {index}"
         if not lines:
-            return Held(check=self.name, subject=subject, sentence=f"Index {index} tells what {table} holds.")
+            return self.held(subject, f"Index {index} tells what {table} holds.")
         clash = any(line.startswith("non-unique") for line in lines)
         rebuilt = Proposal(
             action="reindex", words=f"Rebuild index {index}", table=table, statement=f"REINDEX {quoted(index)}"
         )
-        return Found(
-            check=self.name,
-            subject=subject,
-            severity=self.severity,
-            category=self.category,
-            sentence=f"Index {index} does not tell what {table} holds: {_told(lines)}",
+        return self.found(
+            subject,
+            f"Index {index} does not tell what {table} holds: {_told(lines)}",
             count=len(lines),
             margin=margin,
             table=table,
@@ -118,7 +108,7 @@ class SqlitePages(Check):
         )
 
 
-class ForeignKeyCheck(Check):
+class ForeignKeyCheck(Telling):
     """The same rows are counted, key by key, by `orphans`; this is the vendor's own word for it."""
 
     name: ClassVar[str] = "foreign_key_check"
@@ -133,16 +123,13 @@ class ForeignKeyCheck(Check):
         )
         subject = "PRAGMA foreign_key_check"
         if not broken:
-            yield Held(check=self.name, subject=subject, sentence=f"{subject} names no row.")
+            yield self.held(subject, f"{subject} names no row.")
             return
         count = sum(number for *_, number in broken)
         listed = [f"{number:,} of {table} without their {parent}" for table, parent, number in broken]
-        yield Found(
-            check=self.name,
-            subject=subject,
-            severity=self.severity,
-            category=self.category,
-            sentence=f"{subject} names {count:,} row{'s' * (count != 1)}: {_told(listed)}",
+        yield self.found(
+            subject,
+            f"{subject} names {count:,} row{'s' * (count != 1)}: {_told(listed)}",
             count=count,
             query=subject,
             why="It is SQLite's own word for what the findings of Orphaned Records count reference by reference.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -36,6 +37,11 @@ class Shown:
 
     row: Finding
     acts: Sequence[Act]
+
+    @property
+    def rule(self) -> str:
+        """The rule that somebody may confirm, as one imports it; empty for a finding that is no guess."""
+        return json.dumps([self.row.rule], indent=2) if self.row.rule else ""
 
 
 @dataclass(frozen=True, kw_only=True)
