@@ -25,7 +25,9 @@ class Cast:
 
 
 def assemble() -> Cast:
-    """Add the cast to an empty console."""
+    """Add the cast to an empty console, all at once."""
+    from django.db import transaction
+
     from opsconsole.people import add_person
 
     roles = {
@@ -37,17 +39,18 @@ def assemble() -> Cast:
         "audrey": ["auditors"],
         "mallory": [],
     }
-    accounts = {
-        login: add_person(
-            login,
-            name=login.title(),
-            email=f"{login}@example.test",
-            roles=held,
-            password=PASSWORD,
-            superuser=login == "admin",
-        ).account
-        for login, held in roles.items()
-    }
+    with transaction.atomic():
+        accounts = {
+            login: add_person(
+                login,
+                name=login.title(),
+                email=f"{login}@example.test",
+                roles=held,
+                password=PASSWORD,
+                superuser=login == "admin",
+            ).account
+            for login, held in roles.items()
+        }
     return Cast(**accounts)
 
 
