@@ -53,4 +53,4 @@ def _line(database: Database, report: Report | None) -> Line:
 def _critical(report: Report) -> str:
     number = report.open_critical
     new = f", {report.new_critical} of them new" if report.new_critical else ""
-    return f"{number} critical finding{'s' * (number != 1)} of integrity stand{'s' * (number == 1)}{new}."
+    return f"{number} critical finding{'s' * (number != 1)} of its checks stand{'s' * (number == 1)}{new}."

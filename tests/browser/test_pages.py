@@ -16,7 +16,7 @@ RULES = {"dark": ["color-contrast"]}  # the markup is the same in the dark
 PAGES = {
     "ada": [
         "/", "/operations/", "/approvals/", "/databases/", "/databases/savings/", "/databases/savings/backups/",
-        "/databases/savings/data/", "/databases/savings/history/", "/databases/savings/migrations/",
+        "/databases/savings/data/", "/databases/savings/history/", "/databases/savings/migrations/", "/databases/savings/integrity/",
         "/databases/savings/request/backup/",
         "/databases/ignition/request/restore/",
         "/databases/savings/request/undo/", "/databases/savings/data/?table=public.users", "/tokens/", "/password/",

@@ -6,6 +6,7 @@ from typing import Any
 
 from integrity.models import Report
 from opsconsole import operations
+from opsconsole.management.reporting import exit_for
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from tests.lifecycle.conftest import any_shop as any_shop
@@ -17,6 +18,20 @@ from tests.support.console import Console
 
 def check(console: Console, cast: Any, row: Any, **given: str) -> Operation:
     return work(console, operations.request("check", row, given, account=cast.ada))
+
+
+def test_while_a_critical_finding_stands_the_result_says_so_and_the_command_ends_with_one(console, cast, sqlite_shop):
+    shop, row = sqlite_shop
+    shop.change("PRAGMA foreign_keys=OFF; INSERT INTO orders VALUES (999, 4711, 5)")
+    first = check(console, cast, row, mode="quick")
+    assert (first.state, first.result["stands"], exit_for(first, waited=True)) == (State.SUCCEEDED, True, 1)
+    assert "1 critical finding (1 new)" in first.result["summary"]
+    elsewhere = check(console, cast, row, rule="missing_primary_key")
+    assert (elsewhere.result["stands"], Report.objects.get(pk=elsewhere.pk).open_critical) == (False, 1)
+    shop.change("DELETE FROM orders WHERE id = 999")
+    mended = check(console, cast, row, mode="quick")
+    assert (mended.result["stands"], exit_for(mended, waited=True)) == (False, 0)
+    assert [each["check"] for each in Report.objects.get(pk=mended.pk).fixed] == ["orphans"]
 
 
 def test_what_is_found_is_new_once_then_stands_and_then_is_fixed(console, cast, any_shop):

@@ -181,7 +181,7 @@ def test_the_dashboard_lists_what_stands_with_the_worst_first(office: Office) ->
     html = read(office.at("ada"), "/")
     panel = html[html.index("Open findings") :]
     assert panel.index("/databases/savings/integrity/") < panel.index("/databases/sandbox/integrity/")
-    assert "2 critical findings of integrity stand, 1 of them new." in html
+    assert "2 critical findings of its checks stand, 1 of them new." in html
 
 
 def test_a_nightly_check_is_scheduled_in_the_browser(office: Office) -> None:

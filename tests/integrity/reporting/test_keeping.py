@@ -99,7 +99,7 @@ def test_posture_says_what_is_critical_what_is_well_and_what_nobody_looked_at(ca
     assert (line().level, line().link) == (Level.UNKNOWN, "/databases/shop/request/check/")
     list_report(shop, cast.ada, [found("a"), found("b")])
     list_report(shop, cast.ada, [found("a"), found("b"), found("c")])
-    assert (line().level, line().sentence) == (Level.BAD, "3 critical findings of integrity stand, 1 of them new.")
+    assert (line().level, line().sentence) == (Level.BAD, "3 critical findings of its checks stand, 1 of them new.")
     assert line().link == "/databases/shop/integrity/"
     list_report(shop, cast.ada, [held("a"), held("b"), held("c"), found("w", severity="warning")])
     assert (line().level, line().sentence) == (Level.GOOD, "Its last check left nothing critical, and 1 warning.")
