@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from integrity.models import Finding
+from integrity.checks.base import Severity
+from integrity.models import Finding, Report
 from opsconsole import kinds
 from opsconsole.models import Database
 
@@ -25,11 +26,26 @@ class Act:
 
 def acts_of(finding: Finding, database: Database) -> Sequence[Act]:
     """One for each proposal; none while nothing here carries proposals out on such a database."""
+    form = _form(database)
+    asked = {"report": finding.report_id, "finding": finding.fingerprint}
+    return [
+        Act(proposal["words"], f"{form}?{urlencode({**asked, 'action': proposal['action']})}")
+        for proposal in finding.proposals
+        if form
+    ]
+
+
+def act_on_all(report: Report) -> Act | None:
+    """One plan for all critical findings that come with a proposal; None when there are fewer than two."""
+    critical = report.findings.filter(severity=Severity.CRITICAL, failed=False).exclude(proposals=[])
+    form = _form(report.database)
+    if not form or len(critical.values_list("pk")[:2]) < 2:
+        return None
+    return Act("Set every critical finding right", f"{form}?{urlencode({'report': report.pk, 'finding': 'critical'})}")
+
+
+def _form(database: Database) -> str:
     kind = next((kind for kind in kinds.every() if kind.name == KIND), None)
     if kind is None or database.engine not in kind.engines:
-        return ()
-    form = reverse("request", kwargs={"name": database.name, "kind": KIND})
-    return [
-        Act(proposal["words"], f"{form}?{urlencode({'finding': finding.pk, 'action': proposal['action']})}")
-        for proposal in finding.proposals
-    ]
+        return ""
+    return reverse("request", kwargs={"name": database.name, "kind": KIND})

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from integrity.checks.base import Severity
 from integrity.models import Finding, Report
-from integrity.pages.proposals import Act, acts_of
+from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
 from integrity.reporting.standing import reports_of
@@ -111,6 +111,7 @@ def report_page(request: HttpRequest, report: Report) -> HttpResponse:
         unseen=_shown(request, report, unseen),
         unseen_count=report.findings.filter(failed=True).count(),
         groups=_groups(request, report, FINDINGS_A_PAGE, FINDINGS_A_GROUP),
+        all_critical=act_on_all(report) if rights_of(request).can("request", report.database) else None,
         formats=tuple(TYPES),
     )
 

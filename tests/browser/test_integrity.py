@@ -24,13 +24,18 @@ def test_a_report_is_asked_for_and_read_without_barriers(sit: Sit) -> None:
     expect(desk.page.get_by_role("heading", name="Report", exact=False).first).to_be_visible()
     report = desk.page.url.removeprefix(desk.demo.url)
     finding = desk.page.get_by_role("link", name="Link to it").first.get_attribute("href") or ""
-    found = []
-    for look in ({}, {"dark": True}, {"width": 390}):
-        desk = sit("ada", **look)
-        for path in (report, finding, f"{report}print/"):
-            desk.page.goto(path)
-            desk.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-            rules = ["color-contrast"] if "dark" in look else []
-            found += [f"{path} {look} {barrier}" for barrier in desk.barriers(*rules)]
-            found += [f"{path} scrolls sideways"] if desk.scrolls_sideways() else []
+    found = look_over(desk, [report, finding, f"{report}print/"])
+    found += look_over(sit("ada", dark=True), [report], "color-contrast")
+    found += look_over(sit("ada", width=390), [report, finding], "color-contrast")
     assert found == []
+
+
+def look_over(desk: Desk, paths: list[str], *rules: str) -> list[str]:
+    """What axe says of these pages, everything that can be folded open; which of them scroll sideways."""
+    found = []
+    for path in paths:
+        desk.page.goto(path)
+        desk.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        found += [f"{path} {barrier}" for barrier in desk.barriers(*rules)]
+        found += [f"{path} scrolls sideways"] if desk.scrolls_sideways() else []
+    return found

@@ -16,8 +16,8 @@ RULES = {"dark": ["color-contrast"]}  # the markup is the same in the dark
 PAGES = {
     "ada": [
         "/", "/operations/", "/approvals/", "/databases/", "/databases/savings/", "/databases/savings/backups/",
-        "/databases/savings/data/", "/databases/savings/history/", "/databases/savings/migrations/", "/databases/savings/integrity/",
-        "/databases/savings/request/backup/",
+        "/databases/savings/data/", "/databases/savings/history/", "/databases/savings/migrations/",
+        "/databases/savings/request/backup/", "/databases/savings/integrity/",
         "/databases/ignition/request/restore/",
         "/databases/savings/request/undo/", "/databases/savings/data/?table=public.users", "/tokens/", "/password/",
         "/people/1/", "/policies/", "/policies/default/", "/environments/", "/system/", "/nowhere/",

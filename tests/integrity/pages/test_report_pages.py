@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -103,7 +104,12 @@ def test_a_fix_is_offered_where_something_carries_it_out(office: Office, monkeyp
     monkeypatch.setattr(kinds, "_REGISTRY", without)
     assert "Delete the 3 orders" not in read(office.at("ada"), report.get_absolute_url())
     monkeypatch.setattr(kinds, "_REGISTRY", {**without, "fix": Fix()})
-    assert "Delete the 3 orders" in read(office.at("ada"), report.get_absolute_url())
+    html = read(office.at("ada"), report.get_absolute_url())
+    asked = f"report={report.pk}&amp;finding={ORPHANS.fingerprint.replace(':', '%3A')}&amp;action=delete_rows"
+    assert "Delete the 3 orders" in html and f"/databases/savings/request/fix/?{asked}" in html
+    assert "Set every critical finding right" not in html  # only one of them comes with a proposal
+    both = list_report(office.savings, office.ada, [ORPHANS, replace(ORPHANS, subject="orders.shop_id")])
+    assert f"?report={both.pk}&amp;finding=critical" in read(office.at("ada"), both.get_absolute_url())
     assert "Delete the 3 orders" not in read(office.at("audrey"), report.get_absolute_url())
 
 

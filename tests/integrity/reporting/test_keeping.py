@@ -83,6 +83,11 @@ def test_many_databases_are_read_as_cheaply_as_one(cast: Cast) -> None:
     with CaptureQueriesContext(connection) as captured:
         newest = newest_of(shops)
     assert len(captured) == 1
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {captured.captured_queries[0]['sql']}")
+        steps = [str(row[3]) for row in cursor.fetchall()]
+    assert any("report_by_database" in step for step in steps), steps
+    assert not any(step.startswith("SCAN integrity_report") for step in steps), steps
     assert {pk: row.new_critical for pk, row in newest.items()} == {shop.pk: 1 for shop in shops[:7]}
     with CaptureQueriesContext(connection) as captured:
         standing(shops[0])
