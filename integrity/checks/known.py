@@ -6,6 +6,7 @@ from integrity.checks.amcheck import PostgresPages
 from integrity.checks.base import Check
 from integrity.checks.constraints import WeakConstraint
 from integrity.checks.d1 import D1Rows, D1Schema, D1Size
+from integrity.checks.dangling import DanglingReferences
 from integrity.checks.duplicates import RefusedDuplicates
 from integrity.checks.exhaustion import KeyExhaustion
 from integrity.checks.gaps import UnusualNulls
@@ -26,6 +27,7 @@ CHECKS: tuple[Check, ...] = (
     MissingPrimaryKey(),
     SqlitePages(),
     PostgresPages(),
+    DanglingReferences(),
     Orphans(),
     InferredOrphans(),
     RefusedDuplicates(),

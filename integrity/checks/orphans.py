@@ -150,7 +150,7 @@ def _unguarded(moment: Moment, declared: _Declared) -> str:
 
 
 def _declared(moment: Moment) -> list[_Declared]:
-    """Every foreign key that can be followed, each once; the others are told by `weak_constraint`."""
+    """Every foreign key that can be followed, each once; the others are told by `dangling_references`."""
     told: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
     if moment.vendor == "postgresql":
         told = {(table, name): (full, valid, period) for table, name, full, valid, period in moment.inquiry.ask(_KEYS)}

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from integrity.checks.base import Found, Held, Severity
+from integrity.checks.dangling import DanglingReferences
 from integrity.checks.inferred import InferredOrphans
 from integrity.checks.names import is_table_of
 from integrity.checks.orphans import Orphans
 from integrity.checks.pages import ForeignKeyCheck
+from integrity.rules.base import Spec
+from integrity.rules.in_force import references_of
 from opsconsole.engines.postgresql import PostgresEngine
 from tests.integrity.conftest import Ground
 
@@ -102,21 +105,36 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
     assert "halves (a, b) -> twos (a, b)" in told
 
 
-def test_sqlite_is_asked_with_the_affinity_and_the_collation_that_its_own_keys_go_by(on_sqlite: Ground):
+def test_sqlite_is_asked_with_what_its_own_keys_go_by_and_keys_that_lead_nowhere_are_told(on_sqlite: Ground):
     on_sqlite.change("""
         CREATE TABLE tags (name TEXT COLLATE NOCASE PRIMARY KEY, place INTEGER);
         CREATE TABLE marks (id INTEGER PRIMARY KEY, tag INTEGER REFERENCES tags, loose TEXT REFERENCES tags (name));
         INSERT INTO tags VALUES ('ada', 1), ('7', 2);
         INSERT INTO marks VALUES (1, 7, 'ADA'), (2, 8, 'bob'), (3, NULL, 'Ada');
     """)
-    found = on_sqlite.found(Orphans(), ForeignKeyCheck())
+    found = on_sqlite.found(Orphans(), ForeignKeyCheck(), DanglingReferences())
     assert {subject: each.count for subject, each in found.items()} == {
         "marks.tag -> tags.name": 1,
         "marks.loose -> tags.name": 1,
         "PRAGMA foreign_key_check": 2,
     }
-    on_sqlite.change("CREATE TABLE lost (a INTEGER REFERENCES nowhere (id), b TEXT REFERENCES tags (colour))")
-    assert len(on_sqlite.found(Orphans())) == 2  # what leads to no column hinders nobody from following the others
+    on_sqlite.change("""
+        CREATE VIEW seen AS SELECT 1 AS id;
+        CREATE TABLE keyless (x);
+        CREATE TABLE lost (a INTEGER REFERENCES nowhere (id), b INTEGER REFERENCES tags (place),
+            c INTEGER REFERENCES tags (colour), d INTEGER REFERENCES TAGS (Name), e REFERENCES seen (id),
+            f REFERENCES keyless);
+    """)
+    assert sorted(each.sentence for each in on_sqlite.found(DanglingReferences()).values()) == [
+        "lost.a refers to nowhere, which does not exist.",
+        "lost.b refers to tags, where place is not unique.",
+        "lost.c refers to tags, which has no column colour.",
+        "lost.e refers to seen, which is a view.",
+        "lost.f refers to keyless, which has no primary key of as many columns.",
+    ]
+    held = {each.subject for each in on_sqlite.look(DanglingReferences()) if isinstance(each, Held)}
+    assert held == {"lost.d -> TAGS.Name", "marks.loose -> tags.name", "marks.tag -> tags"}
+    assert len(on_sqlite.found(Orphans())) == 2  # what leads to no key hinders nobody from following the others
 
 
 def test_a_name_that_means_a_table_is_a_guess_that_a_person_may_confirm(ground: Ground):
@@ -144,7 +162,9 @@ def test_a_name_that_means_a_table_is_a_guess_that_a_person_may_confirm(ground: 
     assert guess.rule is not None
     assert (guess.rule["name"], guess.rule["kind"]) == ("orphan-accounts-user-id", "orphan")
     assert guess.rule["spec"]["child"] == table and guess.rule["spec"]["column"] == "userId"
-    confirmed = bare(ground.found(InferredOrphans(), ruled=frozenset({("accounts", "userid")})))
+    rules = [Spec(severity=guess.severity, **{name: guess.rule[name] for name in ("name", "kind", "spec", "category")})]
+    assert references_of(rules) == {(table, "userid")}
+    confirmed = bare(ground.found(InferredOrphans(), ruled=references_of(rules)))
     assert [*confirmed] == ["users.referred_by -> users.id"]
 
 
