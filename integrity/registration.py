@@ -24,7 +24,9 @@ def register_all() -> None:
 
 def _load_kinds() -> None:
     from integrity.kinds.check import CheckKind
+    from integrity.rules.known import register_kinds
 
+    register_kinds()
     for kind in (CheckKind(),):
         kinds.register(kind)
 

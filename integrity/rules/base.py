@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from integrity.checks.base import Moment, Outcome, Proposal, Question, Severity
+from integrity.checks.base import Moment, Outcome, Proposal, Question, Severity, named
+from integrity.rules.members import Member, read_members
 
 
 class Unfit(Exception):
@@ -45,28 +46,27 @@ class Spec:
         return f"rule:{self.name}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
-    """One member of a kind's spec, as forms show it. `kind` is text, sql, number, list or json."""
-
-    name: str
-    label: str
-    help: str = ""
-    kind: str = "text"
-    required: bool = True
-    default: Any = ""
-
-
 class RuleKind(ABC):
     """One sort of rule."""
 
     name: ClassVar[str]
     label: ClassVar[str]  # "Rows without their parent"
     members: ClassVar[tuple[Member, ...]]
+    offered: ClassVar[bool] = True  # whether people can ask for rules of this kind
+    why: ClassVar[str] = "Somebody said that this must hold, and it does not."  # it matters, for a finding
 
-    @abstractmethod
     def checked(self, spec: Mapping[str, Any]) -> dict[str, Any]:
         """The members, complete and in their types. Raises Usage, naming the member."""
+        found = read_members(self.name, self.members, spec)
+        self.refuse_odd(found)
+        return found
+
+    def filled(self, rule: Spec) -> Spec:
+        """A rule with every member, where one was made without those that may be left out."""
+        return replace(rule, spec={**{member.name: member.default for member in self.members}, **rule.spec})
+
+    def refuse_odd(self, spec: Mapping[str, Any]) -> None:
+        """Raise Usage for members that make no sense together."""
 
     @abstractmethod
     def sentence(self, spec: Mapping[str, Any]) -> str:
@@ -79,6 +79,14 @@ class RuleKind(ABC):
     def look(self, rule: Spec, moment: Moment) -> Iterable[Outcome]:
         """What is asked by itself. Raises Unfit or AskFailed."""
         return ()
+
+    def statements(self, rule: Spec, moment: Moment) -> list[str]:
+        """The SELECTs that are asked, for people to read; nothing is asked. Raises Unfit."""
+        return [
+            f"SELECT t.* FROM {named(moment.structure, each.condition.table)} AS t {each.condition.joins}".rstrip()
+            + f"\nWHERE {each.condition.where}"
+            for each in self.questions(rule, moment)
+        ]
 
     def fixes(self, rule: Spec, moment: Moment) -> tuple[Proposal, ...]:
         """What would set it right; `rule.fix` says which of them, when somebody said so. Raises Unfit."""

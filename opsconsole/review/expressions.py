@@ -23,9 +23,12 @@ STOPS = (
     "COLLATE",
     "AS",
 )
-_NO_CALL_AFTER = ("AS", ")", "INTO", ":", "TABLESAMPLE")  # an alias with columns, a table, a type
+_NO_CALL_AFTER = ("AS", ")", "INTO", "TABLESAMPLE")  # an alias with columns, a table
 _WRITES = frozenset({"INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"})
-_QUERY = frozenset({"SELECT", "WITH", "VALUES", "TABLE"}) | _WRITES
+_QUERY = frozenset({"SELECT", "WITH", "TABLE"})
+_QUERY_PAIRS = frozenset(
+    {("VALUES", "("), ("INSERT", "INTO"), ("INSERT", "OR"), ("REPLACE", "INTO"), ("DELETE", "FROM"), ("MERGE", "INTO")}
+)  # the first of each may also be the name of a column, behind which its type stands
 
 
 def calls(reader: Reader) -> Iterator[tuple[str, Token]]:
@@ -38,7 +41,13 @@ def calls(reader: Reader) -> Iterator[tuple[str, Token]]:
         while first > 1 and words[first - 1] == ".":
             first -= 2
         before = words[first - 1] if first else ""
-        if before in _NO_CALL_AFTER or _is_keyword(words[first], before) or _is_table_expression(reader, place):
+        is_type = words[max(first - 2, 0) : first] == [":", ":"]
+        if (
+            before in _NO_CALL_AFTER
+            or is_type
+            or _is_keyword(words[first], before)
+            or _is_table_expression(reader, place)
+        ):
             continue
         yield "".join(_plain(token) for token in tokens[first:place]), tokens[first]
 
@@ -133,5 +142,19 @@ def _plain(token: Token) -> str:
 def _is_table_expression(reader: Reader, place: int) -> bool:
     """Whether a name and a group are `name (columns) AS (query)` of a WITH."""
     end = reader.closing(place)
-    following = [word for word in reader.words[end + 1 : end + 6] if word not in ("NOT", "MATERIALIZED")]
-    return following[:2] == ["AS", "("] and following[2:3] != [] and following[2] in _QUERY
+    opening = end + 1
+    while reader.words[opening : opening + 1] in (["AS"], ["NOT"], ["MATERIALIZED"]):
+        opening += 1
+    return (
+        reader.words[end + 1 : end + 2] == ["AS"]
+        and reader.words[opening : opening + 1] == ["("]
+        and _is_query(reader.part(opening + 1, reader.closing(opening)))
+    )
+
+
+def _is_query(inner: Reader) -> bool:
+    """Whether a group holds a query, and not columns with their types, of which one may be called VALUES."""
+    first, second = [*inner.words[:2], "", ""][:2]
+    if first == "UPDATE":
+        return "SET" in inner.until(",").words[2:]
+    return first in _QUERY or (first, second) in _QUERY_PAIRS

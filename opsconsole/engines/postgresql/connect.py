@@ -27,6 +27,7 @@ WRITTEN = {"TimeZone": "UTC", "bytea_output": "hex", "lc_monetary": "C"}
 # Every session: nothing found by name outside pg_catalog, and a server that notices within seconds that we are gone.
 COMMON = WRITTEN | {
     "search_path": "",
+    "standard_conforming_strings": "on",  # or a text that was read before would be taken apart in another way
     "idle_session_timeout": "0",
     "client_connection_check_interval": "2s",
     "tcp_keepalives_idle": "10",
