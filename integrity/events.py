@@ -11,6 +11,14 @@ REPORTS = Witnessed(
     fields=(("operation_id", "report"), ("content_sha256", "content"), ("critical", "critical")),
 )
 
+RULES = Witnessed(
+    model="integrity.Rule",
+    type="rule.set",
+    fields=(
+        ("id", "rule"), ("name", "name"), ("kind", "kind"), ("severity", "severity"), ("threshold", "threshold"),
+    ),
+)  # fmt: skip
+
 EVENTS: tuple[EventType, ...] = (
     event(
         "integrity.checked",
@@ -24,4 +32,6 @@ EVENTS: tuple[EventType, ...] = (
     ),
     event("integrity.exported", "{who} downloaded {object} of {database}", "report format samples content"),
     event("health.changed", "{database} is {object}", "to class broken"),
+    event("rule.set", "The rule {object} of {database} is asked from now on", "rule name kind severity threshold"),
+    event("rule.removed", "The rule {object} of {database} is no longer asked as it was", "rule name"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrity import guards
-from integrity.events import EVENTS, REPORTS
+from integrity.events import EVENTS, REPORTS, RULES
 from opsconsole import kinds, loading
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.triggers import rules
@@ -12,12 +12,14 @@ from opsconsole.triggers import rules
 def register_all() -> None:
     """Register everything. Raises TypeError at start-up when something is registered twice."""
     catalogue.add(EVENTS)
-    reconciliation.add_rule(REPORTS)
+    for rule in (REPORTS, RULES):
+        reconciliation.add_rule(rule)
     rules.add(guards.every)
     kinds.register_later(("check",), _load_kinds)
     if loading.pages:
         kinds.every()
         _register_chores()
+        _register_changes()
         _register_readers()
         _declare_pages()
 
@@ -37,6 +39,13 @@ def _register_chores() -> None:
 
     chores.register_chore("health", ticking.begin, every=2.0)
     chores.register_chore("samples of health", keeping.thin, every=3600.0)
+
+
+def _register_changes() -> None:
+    from integrity.changes import SetRules
+    from opsconsole.changes import register_change
+
+    register_change(SetRules())
 
 
 def _register_readers() -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from lifecycle.backups import downloads
-from lifecycle.backups.finding import backup_numbered, database_of, require_engineer
+from lifecycle.backups.finding import backup_numbered
 from lifecycle.loss.values import grouped
 from lifecycle.models import Backup, Patch, Stored
 from lifecycle.proving import smoke, verdicts
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
+from opsconsole.databases.finding import database_of, require_engineer
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.plans import Effect, Plan

@@ -756,6 +756,8 @@ GUARDED = {  # events of what only a confirmed change does, and by which of its 
     "store.changed": {"store.edit"},
     "store.retired": {"store.retire"},
     "backup.adopted": {"store.rebuild"},
+    "rule.set": {"integrity.rules"},
+    "rule.removed": {"integrity.rules"},
 }
 Seat = tuple[tuple[str, ...], tuple[str, ...]]  # roles, owner groups (none: of any)
 

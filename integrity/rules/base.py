@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from integrity.checks.base import Moment, Outcome, Proposal, Question, Severity, named
+from integrity.checks.base import BUSINESS, Moment, Outcome, Proposal, Question, Severity, named
 from integrity.rules.members import Member, read_members
 
 
@@ -52,6 +52,9 @@ class RuleKind(ABC):
     name: ClassVar[str]
     label: ClassVar[str]  # "Rows without their parent"
     members: ClassVar[tuple[Member, ...]]
+    category: ClassVar[str] = BUSINESS  # where nobody says another
+    own_fixes: ClassVar[tuple[str, ...]] = ()  # actions that it proposes by itself, complete
+    fixable: ClassVar[bool] = False  # whether its rules are conditions, so that a configured fix can use them
     offered: ClassVar[bool] = True  # whether people can ask for rules of this kind
     why: ClassVar[str] = "Somebody said that this must hold, and it does not."  # it matters, for a finding
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from integrity.checks.base import Severity
 from integrity.models import Rule
 from integrity.rules.base import Spec
-from opsconsole.models import Database
+from integrity.rules.kinds.altered import Altered
+from integrity.rules.requested import as_json
+from opsconsole.models import Database, Operation
+from opsconsole.states import State
+
+ACTION = "integrity.rules"  # the change that sets and removes rules
 
 
 def rules_of(database: Database) -> list[Spec]:
-    """By name."""
-    return [spec_of(row) for row in Rule.objects.filter(database=database, replaced_by=None)]
+    """By name. One whose words nobody confirmed is a rule that is always broken, and critical."""
+    confirmed: dict[int, dict[str, Any]] = {}
+    rows = Rule.objects.filter(database=database, replaced_by=None).select_related("operation")
+    return [_believed(row, confirmed) for row in rows]
 
 
 def references_of(rules: Iterable[Spec]) -> frozenset[tuple[str, str]]:
@@ -39,3 +47,28 @@ def spec_of(row: Rule) -> Spec:
         health=row.health,
         pack=row.pack,
     )
+
+
+def _believed(row: Rule, known: dict[int, dict[str, Any]]) -> Spec:
+    if row.operation_id not in known:
+        known[row.operation_id] = _confirmed_in(row.operation, row.database_id)
+    if row.severity in list(Severity) and as_json(spec_of(row)) == known[row.operation_id].get(row.name):
+        return spec_of(row)
+    return Spec(
+        name=row.name,
+        kind=Altered.name,
+        spec={"operation": row.operation_id},
+        severity=Severity.CRITICAL,
+        category=row.category,
+        health=row.health,
+    )
+
+
+def _confirmed_in(operation: Operation, database: int) -> dict[str, Any]:
+    """The rules that a change set, by name; none when it is no such change of this database, or did not succeed."""
+    asked = operation.plan.parameters
+    if operation.state != State.SUCCEEDED:
+        return {}
+    if asked.get("action") != ACTION or asked.get("database") != database:
+        return {}
+    return {rule["name"]: rule for rule in asked["rules"]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Proposal, Question
 from integrity.rules.base import RuleKind, Spec
@@ -25,6 +25,8 @@ class Asked:
 
 class RowsKind(RuleKind):
     """A kind whose rules are conditions."""
+
+    fixable: ClassVar[bool] = True
 
     @abstractmethod
     def asked(self, rule: Spec, moment: Moment) -> Asked:

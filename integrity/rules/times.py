@@ -49,8 +49,9 @@ def is_older(vendor: str, field: Field, age: tuple[int, str]) -> str:
 def _on_sqlite(column: str) -> str:
     """The value as a julian day, NULL when it is no time."""
     day = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
-    iso = f"{column} GLOB '{day}*' AND date(substr({column}, 1, 10)) = substr({column}, 1, 10)"
-    number = f"{column} GLOB '[0-9]*' AND NOT {column} GLOB '*[^0-9.]*'"
+    exists = f"date(substr({column}, 1, 10), '+0 days') = substr({column}, 1, 10) AND {column} NOT GLOB '0000*'"
+    iso = f"{column} GLOB '{day}*' AND {exists}"
+    number = f"{column} GLOB '[0-9]*' AND NOT {column} GLOB '*[^0-9.]*' AND NOT {column} GLOB '*.*.*'"
     return (
         f"CASE WHEN typeof({column}) IN ('integer', 'real') THEN {_julian(column)}"
         f" WHEN typeof({column}) <> 'text' THEN NULL"

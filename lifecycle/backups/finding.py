@@ -1,4 +1,4 @@
-"""What changes and pages look up of backups and databases, and refuse alike."""
+"""What changes and pages look up of backups, and refuse alike."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from lifecycle.models import Backup
-from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Database
-from opsconsole.permissions import can
+from opsconsole.exceptions import Usage
 
 
 def backup_numbered(number: int) -> Backup:
@@ -18,25 +16,6 @@ def backup_numbered(number: int) -> Backup:
     if found is None:
         raise Usage("unknown_backup", f"There is no backup {number}.", "Look at the database's list of backups.")
     return found
-
-
-def database_of(number: int) -> Database:
-    """The managed database of that number. Raises Usage."""
-    rows = Database.objects.select_related("environment", "owner_group")
-    found = rows.filter(pk=number, removed_at=None).first()
-    if found is None:
-        raise Usage("unknown_database", f"There is no database {number}.", "See `manage.py database list`.")
-    return found
-
-
-def require_engineer(account: Account | None, database: Database, what: str) -> None:
-    """Raise Refused for somebody who may not ask for operations on the database; `what` it was about, in words."""
-    if account is not None and not can(account, "request", database):
-        raise Refused(
-            "not_allowed",
-            f"Your role does not let you {what}: {database.name}.",
-            f"Ask an engineer of {database.owner_group}.",
-        )
 
 
 def moment_of(parameters: Mapping[str, Any], name: str) -> datetime | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lifecycle.backups.finding import database_of, require_engineer
 from lifecycle.versions import declared
 from lifecycle.versions.declared import Declared
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number
+from opsconsole.databases.finding import database_of, require_engineer
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.plans import Effect

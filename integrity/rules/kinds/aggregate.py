@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from integrity.checks.base import Condition, Moment, Proposal, named, quoted
+from integrity.checks.base import CONSISTENCY, Condition, Moment, Proposal, named, quoted
 from integrity.rules.base import Spec, Unfit
 from integrity.rules.members import Member
 from integrity.rules.resolving import column_called, table_called
@@ -21,6 +21,8 @@ class Aggregate(RowsKind):
 
     name: ClassVar[str] = "aggregate"
     label: ClassVar[str] = "A number that others add up to"
+    category: ClassVar[str] = CONSISTENCY
+    own_fixes: ClassVar[tuple[str, ...]] = ("set_value",)
     why: ClassVar[str] = "What people are shown, and what is decided by it, is not what the rows themselves say."
     members: ClassVar[tuple[Member, ...]] = (
         Member(name="table", label="Table"),

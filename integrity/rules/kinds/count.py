@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Question, named
+from integrity.checks.base import CONSISTENCY, Answer, Condition, Found, Held, Moment, Outcome, Question, named
 from integrity.rules.base import RuleKind, Spec
 from integrity.rules.members import Member
 from integrity.rules.resolving import table_called
@@ -19,6 +19,7 @@ class Count(RuleKind):
 
     name: ClassVar[str] = "count"
     label: ClassVar[str] = "Rows that must not become fewer"
+    category: ClassVar[str] = CONSISTENCY
     why: ClassVar[str] = "Rows went that nobody meant to go, or a load was not complete."
     members: ClassVar[tuple[Member, ...]] = (
         Member(name="table", label="Table"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from integrity.checks.base import Condition, Moment, Proposal
+from integrity.checks.base import CONSISTENCY, Condition, Moment, Proposal
 from integrity.rules.base import Spec
 from integrity.rules.members import Member
 from integrity.rules.resolving import column_called, table_called
@@ -18,6 +18,8 @@ class Expired(RowsKind):
 
     name: ClassVar[str] = "expired"
     label: ClassVar[str] = "Rows whose time is over"
+    category: ClassVar[str] = CONSISTENCY
+    own_fixes: ClassVar[tuple[str, ...]] = ("delete_rows",)
     why: ClassVar[str] = "Rows that nobody needs any more make everything slower, and hold what should be forgotten."
     members: ClassVar[tuple[Member, ...]] = (
         Member(name="table", label="Table"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from integrity.checks.base import Condition, Moment, Proposal, named, quoted
+from integrity.checks.base import ORPHANS, Condition, Moment, Proposal, named, quoted
 from integrity.rules.base import Spec
 from integrity.rules.members import Member
 from integrity.rules.resolving import column_called, columns_called, table_called
@@ -17,6 +17,8 @@ from opsconsole.exceptions import Usage
 class Orphan(RowsKind):
     name: ClassVar[str] = "orphan"
     label: ClassVar[str] = "Rows without their parent"
+    category: ClassVar[str] = ORPHANS
+    own_fixes: ClassVar[tuple[str, ...]] = ("delete_rows", "set_null")
     why: ClassVar[str] = (
         "A row whose parent is gone is found by nobody who looks from the parent, and joins leave it out of every sum."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from integrity.checks.base import Condition, Moment, named, quoted
+from integrity.checks.base import CONSISTENCY, Condition, Moment, named, quoted
 from integrity.rules.base import Spec
 from integrity.rules.members import Member
 from integrity.rules.resolving import column_called, columns_called, table_called
@@ -18,6 +18,7 @@ class Unique(RowsKind):
 
     name: ClassVar[str] = "unique"
     label: ClassVar[str] = "Values that no two rows share"
+    category: ClassVar[str] = CONSISTENCY
     why: ClassVar[str] = "Two rows stand for one thing, and which of them counts is up to chance."
     members: ClassVar[tuple[Member, ...]] = (
         Member(name="table", label="Table"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifecycle.backups import pins
-from lifecycle.backups.finding import backup_numbered, database_of, require_engineer
+from lifecycle.backups.finding import backup_numbered
 from lifecycle.models import Backup, RetentionPass, RetentionStop
 from lifecycle.retention import passing, trash
 from lifecycle.retention.deciding import Decision, Fate
@@ -15,6 +15,7 @@ from opsconsole import audit
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number
 from opsconsole.clock import now
+from opsconsole.databases.finding import database_of, require_engineer
 from opsconsole.exceptions import Refused
 from opsconsole.models import Account, Database, Operation, OwnerGroup
 from opsconsole.plans import Effect

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lifecycle.backups.finding import backup_numbered, database_of, moment_of, require_engineer
+from lifecycle.backups.finding import backup_numbered, moment_of
 from lifecycle.backups.uses import refuse_absent
 from lifecycle.models import Backup, Hold
 from opsconsole import audit
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
 from opsconsole.clock import now
+from opsconsole.databases.finding import database_of, require_engineer
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Operation
 from opsconsole.plans import Effect

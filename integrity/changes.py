@@ -1,0 +1,165 @@
+"""The change request of this app: what must hold in a database. What is confirmed here runs on its server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from integrity.rules import in_force, putting
+from integrity.rules.base import Spec, rule_kind
+from integrity.rules.compiling import Compiled, compile_rules
+from integrity.rules.requested import as_json, rule_from
+from opsconsole.changes import Change, Draft
+from opsconsole.changes.values import names, number, structure
+from opsconsole.databases.finding import database_of, require_engineer
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.models import Account, Database, Operation
+from opsconsole.plans import Effect, Plan, Step
+from opsconsole.review import Dialect
+
+MOST_RULES = 500  # of one database
+LISTED = 4  # names in a summary
+
+
+class SetRules(Change):
+    """Set, replace and remove rules of one database, all of them or none."""
+
+    name: ClassVar[str] = in_force.ACTION
+    label: ClassVar[str] = "Set rules"
+    fields: ClassVar[tuple[str, ...]] = ("database", "rules", "remove")
+    free_at_first: ClassVar[bool] = False
+
+    def draft(self, parameters: Mapping[str, Any]) -> Draft:
+        database = database_of(number(parameters, "database", default=0, least=0, most=2**53))
+        known = {rule.name: rule for rule in in_force.rules_of(database)}
+        wanted = _wanted(database, parameters, known)
+        gone = names(parameters, "remove")
+        _refuse_odd(database, known, wanted, gone)
+        return Draft(
+            summary=_summary(database, known, wanted, gone),
+            parameters={
+                "database": database.pk,
+                "rules": [as_json(rule) for rule in wanted],
+                "remove": gone,
+                "before": putting.standing(database, [*(rule.name for rule in wanted), *gone]),
+            },
+            effects=(
+                *(_effect(database, rule.name, rule, replaced=rule.name in known) for rule in wanted),
+                *(_effect(database, name, None, replaced=True) for name in gone),
+            ),
+            owner_groups=(database.owner_group.name,),
+            databases=(database.pk,),
+            risk="medium" if gone or any(rule.name in known for rule in wanted) else "low",
+            risk_reasons=_reasons(known, wanted, gone),
+        )
+
+    def plan(self, parameters: Mapping[str, Any], account: Account | None) -> Plan:
+        """The plan carries each rule with the exact SQL, for that is what others decide about."""
+        plan = super().plan(parameters, account)
+        asked = plan.parameters
+        database = database_of(asked["database"])
+        rules = [rule_from(each, Dialect(database.engine)) for each in asked["rules"]]
+        compiled = compile_rules(database, rules) if rules else {}
+        steps = [_step(rule, compiled[rule.name]) for rule in rules]
+        steps += [Step(title=f"{name} is no longer asked") for name in asked["remove"]]
+        unfit = [f"{name}: {found.problem}" for name, found in compiled.items() if found.problem]
+        told = ("Until it fits the database, each check says of a rule that it could not be asked.",) if unfit else ()
+        return replace(
+            plan,
+            steps=(*steps[:-1], replace(steps[-1], commit_point=True)),
+            risk_reasons=(*plan.risk_reasons, *unfit, *told),
+        )
+
+    def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
+        """Whoever may ask for a check there may ask for this."""
+        require_engineer(account, database_of(draft.parameters["database"]), "set its rules")
+
+    def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        database, before = database_of(parameters["database"]), dict(parameters["before"])
+        if putting.standing(database, before) != before:
+            raise Refused("stale", "One of these rules was changed by somebody else meanwhile.", "Ask again.")
+        rules = [rule_from(each, Dialect(database.engine)) for each in parameters["rules"]]
+        for rule in rules:
+            putting.put(database, rule, operation)
+        for name in parameters["remove"]:
+            putting.remove(database, name, operation)
+        return {"database": database.pk, "set": [rule.name for rule in rules], "removed": list(parameters["remove"])}
+
+
+def _wanted(database: Database, parameters: Mapping[str, Any], known: Mapping[str, Spec]) -> list[Spec]:
+    """The rules that are asked for and are not there like this already. Raises Usage."""
+    given = structure(parameters, "rules", default=[])
+    if not isinstance(given, list) or not all(isinstance(each, Mapping) for each in given):
+        raise Usage("bad_value", "rules is no list of rules.", "Write it like the example in docs/integrity.md.")
+    rules = [rule_from(each, Dialect(database.engine)) for each in given]
+    twice = sorted({rule.name for rule in rules if [each.name for each in rules].count(rule.name) > 1})
+    if twice:
+        raise Usage("named_twice", f"The rule {twice[0]} is there twice.", "Give each rule a name of its own.")
+    return [rule for rule in rules if rule.name not in known or as_json(rule) != as_json(known[rule.name])]
+
+
+def _refuse_odd(database: Database, known: Mapping[str, Spec], wanted: list[Spec], gone: list[str]) -> None:
+    setting = {rule.name for rule in wanted}
+    for name in gone:
+        if name not in known:
+            raise Usage("unknown_rule", f"{database.name} has no rule {name}.", "Look at the list of its rules.")
+        if name in setting:
+            raise Usage("set_and_removed", f"The rule {name} is both set and removed.", "Decide for one of them.")
+    if not wanted and not gone:
+        raise Usage("nothing_to_do", f"{database.name} has these rules already, or none was given.", "See the list.")
+    left = (set(known) | setting) - set(gone)
+    if len(left) > MOST_RULES:
+        raise Usage("too_many", f"A database has at most {MOST_RULES} rules.", "Remove some.")
+    taken = {rule.health: name for name, rule in known.items() if rule.health and name in left - setting}
+    for rule in wanted:
+        if rule.health and taken.setdefault(rule.health, rule.name) != rule.name:
+            raise Usage(
+                "named_twice", f"{rule.name} and {taken[rule.health]} have the same name of health: {rule.health}.",
+                "Give each its own.",
+            )  # fmt: skip
+
+
+def _summary(database: Database, known: Mapping[str, Spec], wanted: list[Spec], gone: list[str]) -> str:
+    parts = [
+        ("asks", [rule.name for rule in wanted if rule.name not in known]),
+        ("asks in other words", [rule.name for rule in wanted if rule.name in known]),
+        ("no longer asks", gone),
+    ]
+    said = [f"{verb}: {_listed(some)}" for verb, some in parts if some]
+    return f"A check of {database.name} {'; '.join(said)}."
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:LISTED])
+    return f"{shown} and {len(names) - LISTED} more rules" if len(names) > LISTED else shown
+
+
+def _effect(database: Database, name: str, rule: Spec | None, *, replaced: bool) -> Effect:
+    action = "removed" if rule is None else "replaced" if replaced else "created"
+    note = _words(rule) if rule else ""
+    return Effect(object=f"rule {name} of {database.name}", action=action, note=note)
+
+
+def _words(rule: Spec) -> str:
+    kind = rule_kind(rule.kind)
+    return f"{rule.severity}, {rule.category}: {kind.sentence(rule.spec) if kind else rule.kind}"
+
+
+def _step(rule: Spec, compiled: Compiled) -> Step:
+    parts = [f"More than {rule.threshold} rows are a finding." if rule.threshold else ""]
+    if rule.fix:
+        fix = " ".join(str(value) for value in rule.fix.values())
+        parts.append(f"Its fix, which is an operation of its own: {fix}.")
+    parts.append(f"Counted by the health answer as {rule.health}." if rule.health else "")
+    parts.append(f"Not asked yet: {compiled.problem}" if compiled.problem else "")
+    return Step(title=f"{rule.name}: {_words(rule)}", detail=" ".join(filter(None, parts)), sql=compiled.sql)
+
+
+def _reasons(known: Mapping[str, Spec], wanted: list[Spec], gone: list[str]) -> tuple[str, ...]:
+    reasons = ["It runs read-only, with few rights and for a limited time, on the database's server."] if wanted else []
+    if replaced := [rule.name for rule in wanted if rule.name in known]:
+        reasons.append(f"What {_listed(replaced)} said before is no longer asked.")
+    if gone:
+        reasons.append("Checks find less than before.")
+    return tuple(reasons)

@@ -1,0 +1,44 @@
+"""What rules come to in one database, as SQL for people to read before they agree to it. Nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrity.checks.base import Moment
+from integrity.rules.base import Spec, Unfit, rule_kind
+from opsconsole.databases import engine_for
+from opsconsole.exceptions import TargetProblem
+from opsconsole.models import Database
+
+LOOK_SECONDS = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compiled:
+    """The SELECTs of one rule; or why there are none yet."""
+
+    sql: str = ""
+    problem: str = ""
+
+
+def compile_rules(database: Database, rules: Sequence[Spec]) -> dict[str, Compiled]:
+    """By the rules' names. A database that cannot be reached is told as a problem of each."""
+    try:
+        engine = engine_for(database)
+        structure = engine.structure()
+        with engine.inquiry(seconds=LOOK_SECONDS) as inquiry:
+            moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
+            return {rule.name: _compiled(rule, moment) for rule in rules}
+    except TargetProblem as error:
+        return {rule.name: Compiled(problem=f"{database.name} cannot be read now: {error.why}") for rule in rules}
+
+
+def _compiled(rule: Spec, moment: Moment) -> Compiled:
+    kind = rule_kind(rule.kind)
+    if kind is None:
+        return Compiled(problem=f"This console knows no rules of kind {rule.kind}.")
+    try:
+        return Compiled(sql=";\n\n".join(kind.statements(kind.filled(rule), moment)))
+    except Unfit as error:
+        return Compiled(problem=error.why)
