@@ -67,4 +67,5 @@ def _declare_pages() -> None:
         endpoints,
         health,
         reports,
+        shape,
     )

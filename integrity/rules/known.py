@@ -9,10 +9,14 @@ from integrity.rules.kinds.count import Count
 from integrity.rules.kinds.custom import Custom
 from integrity.rules.kinds.expired import Expired
 from integrity.rules.kinds.orphan import Orphan
+from integrity.rules.kinds.reference import Reference
 from integrity.rules.kinds.row import Row
+from integrity.rules.kinds.shape import Shape
 from integrity.rules.kinds.unique import Unique
 
-KINDS: tuple[RuleKind, ...] = (Orphan(), Row(), Aggregate(), Unique(), Expired(), Count(), Custom(), Altered())
+KINDS: tuple[RuleKind, ...] = (
+    Orphan(), Row(), Aggregate(), Unique(), Expired(), Count(), Custom(), Shape(), Reference(), Altered(),
+)  # fmt: skip
 
 
 def register_kinds() -> None:

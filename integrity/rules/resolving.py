@@ -10,17 +10,22 @@ from opsconsole.engines.structure import Field, Relation, Structure
 LISTED = 12  # names in a message
 
 
-def table_called(structure: Structure, name: str) -> Relation:
-    """The table of that name. Raises Unfit when there is none, or several, or when we do not see it whole."""
+def tables_called(structure: Structure, name: str) -> list[str]:
+    """The full names of the tables that may be meant: one, none, or several."""
     wanted = _bare(name)
     names = {full: item.name for full, item in structure.relations.items() if item.whole in ("", full)}
     found = [full for full in structure.relations if full == wanted]
     found = found or [full for full, bare in names.items() if bare == wanted]
-    found = found or [full for full, bare in names.items() if wanted.lower() in (full.lower(), bare.lower())]
+    return found or [full for full, bare in names.items() if wanted.lower() in (full.lower(), bare.lower())]
+
+
+def table_called(structure: Structure, name: str) -> Relation:
+    """The table of that name. Raises Unfit when there is none, or several, or when we do not see it whole."""
+    found = tables_called(structure, name)
     if not found:
-        raise Unfit(f"There is no table {wanted}.", "Change the rule, or create the table in a migration.")
+        raise Unfit(f"There is no table {_bare(name)}.", "Change the rule, or create the table in a migration.")
     if len(found) > 1:
-        raise Unfit(f"{wanted} may be any of {', '.join(found)}.", "Write its schema in the rule, too.")
+        raise Unfit(f"{_bare(name)} may be any of {', '.join(found)}.", "Write its schema in the rule, too.")
     relation = structure.relations[found[0]]
     if relation.hidden_rows:
         raise Unfit(
