@@ -21,6 +21,7 @@ def register_all() -> None:
         _register_chores()
         _register_changes()
         _register_readers()
+        _register_packs()
         _declare_pages()
 
 
@@ -55,6 +56,13 @@ def _register_readers() -> None:
 
     register_reader(posture.read)
     register_reader(health.read)
+
+
+def _register_packs() -> None:
+    from integrity.packs.loading import RulesLoader
+    from opsconsole.packs import register_loader
+
+    register_loader(RulesLoader())
 
 
 def _declare_pages() -> None:

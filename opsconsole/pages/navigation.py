@@ -30,6 +30,7 @@ WORK = (
     Item(title="Operations", icon="list_alt", link="/operations/"),
     Item(title="Databases", icon="database", link="/databases/"),
     Item(title="Schedules", icon="schedule", link="/schedules/"),
+    Item(title="Packs", icon="inventory_2", link="/packs/"),
 )
 TRUST = (
     Item(title="Audit history", icon="history_edu", link="/audit/", action="audit"),

@@ -19,6 +19,7 @@ def patterns() -> list[URLPattern]:
         decisions,
         environments,
         operations,
+        packs,
         people,
         policies,
         requests,

@@ -1,0 +1,1 @@
+"""What this app takes from packs: rules, the names under which health counts them, the cleanup, the expected shape."""
