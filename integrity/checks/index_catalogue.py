@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from integrity.checks.base import Moment, quoted
+from integrity.checks.numbering import rowid
 from opsconsole.review.lexing import Dialect, Kind, tokens
 
 _POSTGRESQL = """
@@ -126,6 +127,9 @@ def _on_postgresql(moment: Moment) -> Iterator[Index]:
 
 
 def _on_sqlite(moment: Moment) -> Iterator[Index]:
+    for table, relation in moment.structure.relations.items():
+        if number := rowid(relation):
+            yield _of_the_table(table, number)
     asked = moment.inquiry.ask(_SQLITE, [json.dumps(list(moment.structure.relations))])
     for (table, name), grouped in groupby(asked, key=lambda row: row[:2]):
         rows: list[tuple[Any, ...]] = list(grouped)
@@ -145,6 +149,21 @@ def _on_sqlite(moment: Moment) -> Iterator[Index]:
             expressions=over if "" in columns else "",
             predicate=predicate,
         )
+
+
+def _of_the_table(table: str, columns: tuple[str, ...]) -> Index:
+    """The table itself, which SQLite keeps in the order of its INTEGER PRIMARY KEY, as if that were an index."""
+    return Index(
+        name=f"the primary key of {table}",
+        bare="",
+        sql="",
+        table=table,
+        columns=columns,
+        ways=("BINARY 0",),
+        unique=True,
+        primary=True,
+        constrained=True,
+    )
 
 
 def _definition(text: str) -> tuple[str, str]:

@@ -92,7 +92,8 @@ class DuplicateIndex(Telling):
                     count=len(mine),
                     table=keeper.table,
                     why=f"Every write keeps each of them up{_sizes(list(mine))}.",
-                    next_step=f"Drop {names} in a migration; {keeper.name} stays.",
+                    next_step=f"Drop {names} in a migration; {keeper.name} stays."
+                    + (" It is kept for a constraint: drop that." if any(index.constrained for index in mine) else ""),
                 )
 
 

@@ -39,10 +39,7 @@ class UnindexedReference(Telling):
             if not is_whole(moment.structure.relations[key.table]):
                 continue
             subject = f"{key.table} ({', '.join(key.columns)})"
-            primary = next((k.columns for k in moment.structure.relations[key.table].keys if k.primary), ())
-            if set(primary[: len(key.columns)]) == set(key.columns) or any(
-                index.finds(key.columns) for index in found[key.table]
-            ):
+            if any(index.finds(key.columns) for index in found[key.table]):
                 yield self.held(subject, f"An index leads from {key.parent} to its rows of {key.table}.")
                 continue
             yield self._missing(moment, key, subject, key.table in large, every)
@@ -79,7 +76,6 @@ class UnindexedUsual(Telling):
             if not is_whole(relation):
                 continue
             named_in = {name for index in found[table] for name in _names(index, dialect)}
-            named_in |= {column for key in relation.keys for column in key.columns}
             for column in (field.name for field in relation.fields if field.name in USUAL):
                 subject = f"{table}.{column}"
                 if column in named_in:

@@ -18,7 +18,7 @@ CREATE INDEX lower_once ON users (lower(name)); CREATE INDEX lower_twice ON user
 CREATE INDEX upper_once ON users (upper(name));
 CREATE INDEX partial ON users (born) WHERE name IS NOT NULL; CREATE INDEX others ON users (born) WHERE name IS NULL;
 CREATE INDEX born_and_name ON users (born, name); CREATE INDEX by_born ON users (born);
-CREATE UNIQUE INDEX unique_born ON users (born)
+CREATE UNIQUE INDEX unique_born ON users (born); CREATE INDEX of_key ON users (id)
 """
 
 
@@ -29,13 +29,16 @@ def test_of_two_indexes_that_do_the_same_the_lesser_is_named(ground):
     names = {subject.removeprefix(table): each.sentence.split(" do")[0] for subject, each in found.items()}
     lower = next(subject for subject in names if "lower" in subject)
     assert {subject: name.removeprefix("public.") for subject, name in names.items()} == {
-        " (email)": "email_again", " (name)": "by_name_too", lower: "lower_twice", " (born)": "by_born"
+        " (email)": "email_again", " (name)": "by_name_too", lower: "lower_twice", " (born)": "by_born",
+        " (id)": "of_key",
     }  # fmt: skip
     (longer,) = ground.found(PrefixIndex()).values()
     assert (longer.subject, longer.severity, longer.count) == (table, Severity.INFO, 1)
     assert "by_born (of " in longer.sentence
     own = "public." if ground.vendor == "postgresql" else ""
-    ground.change("; ".join(f"DROP INDEX {own}{name}" for name in ("email_again", "by_name_too", "lower_twice")))
+    ground.change(
+        "; ".join(f"DROP INDEX {own}{name}" for name in ("email_again", "by_name_too", "lower_twice", "of_key"))
+    )
     ground.change(f"DROP INDEX {own}by_born")
     told = ground.look(DuplicateIndex(), PrefixIndex())
     assert all(isinstance(each, Held) for each in told)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from integrity.checks.base import Held, Severity
+from integrity.checks.constraints import WeakConstraint
 from integrity.checks.known import CHECKS
 from integrity.checks.sessions import IdleInTransaction, LongTransaction, PreparedTransaction
 from integrity.checks.statements import SlowStatement, without_values
@@ -121,5 +122,22 @@ def test_a_superuser_may_look_at_everything(postgres):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("server", ["debian_postgres", "postgres18"])
-def test_every_check_works_on_the_oldest_and_the_newest_server_here(server, request):
+def test_every_check_works_on_an_older_and_on_the_newest_server(server, request):
     assert not everything(request.getfixturevalue(server))
+
+
+@pytest.mark.nightly
+def test_constraints_of_postgresql_18_are_understood(postgres18):
+    ground = on(postgres18, postgres18.create_database())
+    ground.change(
+        """
+        CREATE TABLE t (a integer CONSTRAINT loose CHECK (a > 0) NOT ENFORCED, b integer, c integer NOT NULL);
+        ALTER TABLE t ADD CONSTRAINT given NOT NULL b NOT VALID
+        """
+    )
+    found = ground.found(WeakConstraint())
+    assert {subject: len(each.proposals) for subject, each in found.items()} == {
+        "public.t: loose": 0, "public.t: given": 1
+    }  # fmt: skip
+    ground.change(found["public.t: given"].proposals[0].statement)
+    assert set(ground.found(WeakConstraint())) == {"public.t: loose"}
