@@ -73,6 +73,14 @@ def unhealthy_words(chart: Chart) -> str:
     return f"{said}; nobody looked in {none}." if none else f"{said}."
 
 
+def slowest_words(chart: Chart) -> str:
+    """What the highest column stands for; empty when there was no answer at all."""
+    slowest = max(
+        (height for column in chart.columns for colour, height in column.parts if colour == "green"), default=0
+    )
+    return f"The highest green column is {slowest / 1000:g} ms." if slowest else ""
+
+
 def _spans(database: Database, until: datetime, length: timedelta, step: timedelta) -> list[Span]:
     """Stretches that end with the one that `until` is in, aligned to whole steps of a day (UTC)."""
     midnight = until.replace(hour=0, minute=0, second=0, microsecond=0)

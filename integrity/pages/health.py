@@ -82,7 +82,7 @@ def health_charts(request: HttpRequest, database: Database) -> HttpResponse:
 
 
 def _note(day: Any) -> str:
-    return series.unhealthy_words(day) if day else ""
+    return f"{series.unhealthy_words(day)} {series.slowest_words(day)}".strip() if day else ""
 
 
 register_section(Section(name="health", order=10, template="integrity/_health.html", content=overview))

@@ -9,8 +9,8 @@ import psycopg
 from opsconsole.engines.postgresql.connect import LOOK, Connection, Connector, check_version, problem
 from opsconsole.engines.vitals import Vitals
 
-# A session of another role shows neither its kind nor its transaction to a role without pg_read_all_stats; that it has
-# a database is shown to everybody.
+# A session of another role shows neither its kind nor its transaction to a role without pg_read_all_stats; its database
+# and its role are shown to everybody (those of autovacuum have none).
 _STANDING = """
     SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
         CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
@@ -22,7 +22,8 @@ _STANDING = """
         coalesce(extract(epoch FROM max(clock_timestamp() - xact_start) FILTER (WHERE client AND here))::float8, 0),
         count(*) FILTER (WHERE client AND here AND wait_event_type = 'Lock')
     FROM (SELECT xact_start, wait_event_type, datname = current_database() AS here,
-            backend_type = 'client backend' AS client, backend_type IS NULL AND datid IS NOT NULL AS hidden
+            backend_type = 'client backend' AS client,
+            backend_type IS NULL AND datid IS NOT NULL AND usesysid IS NOT NULL AS hidden
         FROM pg_stat_activity WHERE pid <> pg_backend_pid()) AS sessions
 """
 
