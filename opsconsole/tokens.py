@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -17,17 +18,27 @@ from django.db import transaction
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, Token
+from opsconsole.models import Account, Database, Token
+from opsconsole.permissions import ACTIONS, visible_databases
 
 _FORM = re.compile(r"ops_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+LOOKING = ("see",)  # the scopes of a token that asks for nothing
 _TOUCH = timedelta(minutes=1)  # how exactly the last use is kept
 
 
 @transaction.atomic
-def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> tuple[Token, str]:
+def mint(
+    account: Account,
+    name: str,
+    *,
+    expires_at: datetime | None = None,
+    scopes: Sequence[str] = (),
+    databases: Sequence[str] = (),
+) -> tuple[Token, str]:
     """A new token and its text, which cannot be had again. The caller has just proved the account's password.
 
-    Raises Refused while the account's password is still the one-time one, which somebody else knows.
+    `scopes` and `databases` narrow it (see `Token`). Raises Usage for what is none, and Refused while the account's
+    password is still the one-time one, which somebody else knows.
     """
     if not name.strip() or len(name) > 80:
         raise Usage(
@@ -38,12 +49,17 @@ def mint(account: Account, name: str, *, expires_at: datetime | None = None) -> 
             "password_not_own", f"The password of {account.username} is a one-time one that somebody else has seen.",
             "Log in with the browser and set a password of your own first.",
         )  # fmt: skip
+    narrowed = {"scopes": sorted(set(scopes)), "databases": _known(account, databases)}
+    if unknown := set(scopes) - set(ACTIONS) | set(scopes) & {"vote"}:
+        raise Usage("bad_scope", f"A token cannot be for {', '.join(sorted(unknown))}.", "Use see.")
     prefix = secrets.token_hex(4)
     text = f"ops_{prefix}_{secrets.token_urlsafe(32)}"
     token = Token.objects.create(
-        account=account, name=name.strip(), prefix=prefix, sha256=_digest(text), created_at=now(), expires_at=expires_at
-    )
+        account=account, name=name.strip(), prefix=prefix, sha256=_digest(text), created_at=now(),
+        expires_at=expires_at, **narrowed,
+    )  # fmt: skip
     told = {"prefix": prefix, "account": account.pk, "expires_at": expires_at.isoformat() if expires_at else ""}
+    told |= {name: words for name, words in narrowed.items() if words}
     audit.record("auth.token_created", subject=str(token), data=told)
     return token, text
 
@@ -60,6 +76,13 @@ def owner_of(text: str) -> tuple[Account, Token]:
     if token.last_used_at is None or at - token.last_used_at > _TOUCH:
         Token.objects.filter(pk=token.pk).update(last_used_at=at)
     return token.account, token
+
+
+def allows(token: Token, action: str, database: Database | None = None) -> bool:
+    """Whether a token is for that: one of some databases is for nothing that has none."""
+    if token.scopes and action not in token.scopes:
+        return False
+    return not token.databases or (database is not None and database.name in token.databases)
 
 
 @transaction.atomic
@@ -85,6 +108,18 @@ def _why_not(token: Token | None, text: str) -> str:
     if token.account.person.is_service and not (owner and owner.accounts.filter(is_active=True).exists()):
         return "its service's owner has no login that is on"
     return ""
+
+
+def _known(account: Account, names: Sequence[str]) -> list[str]:
+    """The names, sorted. Raises Usage for a database that the account does not see."""
+    wanted = set(names)
+    seen = set(visible_databases(account).filter(name__in=wanted).values_list("name", flat=True))
+    if unknown := sorted(wanted - seen):
+        raise Usage(
+            "unknown_database", f"{account.username} sees no database called {unknown[0]}.",
+            "Name databases of its owner groups, or none for all.",
+        )  # fmt: skip
+    return sorted(wanted)
 
 
 def _digest(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -19,12 +20,18 @@ RAW = timedelta(days=2)  # for so long every sample is kept,
 HOURLY = timedelta(days=30)  # and for so long the last healthy and the last unhealthy one of each hour
 STALE_LOOKS = 4  # after so many intervals without a sample nobody knows any more how a database is
 LONGEST_LOOK = timedelta(seconds=60)
+PAUSES = 10  # a look is followed by a pause of so many times its own length, if that is longer than the interval
 SHARED = "shared"
 
 
 def take(database: Database) -> HealthWatch:
-    """Look at the database now, and keep it."""
-    return keep(database, look_at(database))
+    """Look at the database now, and keep it. A look that takes long is taken less often: it may be why."""
+    began = time.monotonic()
+    row = keep(database, look_at(database))
+    rest = (time.monotonic() - began) * PAUSES - settings.HEALTH_SECONDS
+    if rest > 0 and row.sampled_at is not None:
+        HealthWatch.objects.filter(database=database).update(claimed_at=row.sampled_at + timedelta(seconds=rest))
+    return row
 
 
 @transaction.atomic

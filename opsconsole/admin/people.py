@@ -52,7 +52,17 @@ class MembershipAdmin(ReadOnlyAdmin):
 class TokenAdmin(ReadOnlyAdmin):
     list_display = ("name", "account", "prefix", "last_used_at", "revoked_at")
     list_select_related = ("account",)
-    fields = ("name", "account", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
+    fields = (
+        "name",
+        "account",
+        "prefix",
+        "scopes",
+        "databases",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+        "revoked_at",
+    )
 
     def visible(self, account: Account, rows: QuerySet[Token]) -> QuerySet[Token]:
         """One's own, and those of the services one owns; administrators see every one."""

@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from opsconsole import audit, tokens
 from opsconsole.api.attempts import Attempts
 from opsconsole.exceptions import OpsError, Refused, TargetProblem, Usage
-from opsconsole.models import Account, Token
+from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.pages.base import SCOPES
 from opsconsole.permissions import ACTIONS, Rights
 from opsconsole.triggers import refusals
@@ -130,6 +130,11 @@ def _answer(declared: Endpoint, call: Call, arguments: dict[str, Any]) -> HttpRe
     scope = SCOPES[declared.scope]
     try:
         found = scope.find(call.account, arguments) if scope.find else None
+        database = _database(scope.subject(found))
+        if database is not None and call.token.databases and database.name not in call.token.databases:
+            raise Http404(f"There is no {declared.scope} of that name that you may see.")
+        if not tokens.allows(call.token, declared.permission, database):
+            return _refusal(_not_for_this(call.token, declared), 403)
         if not Rights(call.account).can(declared.permission, scope.subject(found)):
             return _refusal(_not_allowed(declared), 403)
         with refusals():
@@ -149,6 +154,17 @@ def _bearer(request: HttpRequest) -> str:
             "Make one at /tokens/, and send it as Authorization: Bearer TOKEN.",
         )  # fmt: skip
     return text.strip()
+
+
+def _database(subject: object) -> Database | None:
+    return subject.database if isinstance(subject, Operation) else subject if isinstance(subject, Database) else None
+
+
+def _not_for_this(token: Token, declared: Endpoint) -> Refused:
+    return Refused(
+        "token_scope", f"The token {token} is not for this ({declared.permission}).",
+        "Use a token with that scope, or one that may do all that its owner may.",
+    )  # fmt: skip
 
 
 def _not_allowed(declared: Endpoint) -> Refused:

@@ -41,6 +41,7 @@ class ConsoleCommand(BaseCommand):
     """
 
     requires_system_checks = ["opsconsole"]  # insecure production settings stop every command, nothing slower does
+    takes_narrowed_tokens = False  # a command that says so asks `tokens.allows`
     account: Account | None = None
     token: Token | None = None
     as_json = False
@@ -108,6 +109,8 @@ class ConsoleCommand(BaseCommand):
             rows = visible_databases(self.account)
         else:
             rows = Database.objects.filter(removed_at=None).select_related("environment", "owner_group")
+        if self.token is not None and self.token.databases:
+            rows = rows.filter(name__in=self.token.databases)
         found = rows.filter(name=name).first()
         if found is None:
             listed = ", ".join(rows.order_by("name").values_list("name", flat=True)) or "none yet"
@@ -121,6 +124,11 @@ class ConsoleCommand(BaseCommand):
             yield
             return
         self.account, self.token = owner_of(text)
+        if self.token.is_narrowed and not self.takes_narrowed_tokens:
+            raise Refused(
+                "token_narrowed", f"The token {self.token} is for looking, or for some databases, only.",
+                "Use a token that may do all that its owner may, or ask the HTTP API.",
+            )  # fmt: skip
         with audit.acting_as(audit.actor_for(self.account, kind="cli", auth="token")):
             yield
 

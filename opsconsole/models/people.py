@@ -137,7 +137,11 @@ class CredentialSeal(models.Model):
 
 
 class Token(models.Model):
-    """A bearer token of a person or a service. It requests; it never votes. Only its SHA-256 is kept."""
+    """A bearer token of a person or a service. It requests; it never votes. Only its SHA-256 is kept.
+
+    `scopes` are keys of permissions.ACTIONS and `databases` names of databases, both empty for all that its owner may
+    do and see. A narrowed token works where that is asked (`opsconsole.tokens.allows`), and nowhere else.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="tokens")
     name = models.CharField(max_length=80)
@@ -147,12 +151,18 @@ class Token(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    scopes = models.JSONField(default=list, db_default=[])
+    databases = models.JSONField(default=list, db_default=[])
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix})"
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.scopes or self.databases)
 
 
 class Bootstrap(models.Model):

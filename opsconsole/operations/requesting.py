@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from opsconsole import approvals, change_runs, kinds
+from opsconsole import approvals, change_runs, kinds, tokens
 from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
@@ -163,7 +163,10 @@ def submit(
     """The second half: seal the plan and insert the operation. Writes the console's own database, reads no target.
 
     With `carried`, nobody is waited for; before its first write the run asks again whether that still holds.
+    Raises Refused for a token that is not for this.
     """
+    if token is not None and not tokens.allows(token, "request", prepared.database):
+        raise Refused("token_scope", f"The token {token} is not for asking for this.", "Use another token.")
     return _submit(
         prepared.plan,
         prepared.requirement,

@@ -16,9 +16,10 @@ from opsconsole import reauth, tokens
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Token
-from opsconsole.pages.asking import PLAIN, AskingForm
+from opsconsole.pages.asking import PLAIN, AskingForm, Names
 from opsconsole.pages.base import SIGNED_IN, Scope, page, register_scope, show
 
+SCOPES = (("", "whatever it acts for may ask for"), ("see", "look only, over HTTP and with `health`"))
 LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "until it is revoked"))
 
 
@@ -28,6 +29,8 @@ class TokenForm(AskingForm):
     )
     account = forms.ModelChoiceField(Account.objects.none(), label="It acts as", empty_label=None)
     lifetime = forms.ChoiceField(choices=LIFETIMES, initial="90", required=False, label="It works for")
+    scope = forms.ChoiceField(choices=SCOPES, required=False, label="It may")
+    databases = Names(label="Only these databases", help_text="Names with commas between them. Empty: all.")
     password = forms.CharField(
         label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )
@@ -91,7 +94,8 @@ def _mint(request: HttpRequest, data: dict[str, Any]) -> tuple[Token, str]:
     reauth.prove(request, data["password"])
     days = data["lifetime"]
     expires_at = now() + timedelta(days=int(days)) if days else None
-    return tokens.mint(data["account"], data["name"], expires_at=expires_at)
+    scopes = tokens.LOOKING if data["scope"] else ()
+    return tokens.mint(data["account"], data["name"], expires_at=expires_at, scopes=scopes, databases=data["databases"])
 
 
 def _standing(token: Token, at: Any) -> tuple[str, str, str]:

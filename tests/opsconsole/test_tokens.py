@@ -10,7 +10,8 @@ import pytest
 from opsconsole import tokens
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Account, AuditEvent, Token
+from opsconsole.models import Account, AuditEvent, Database, Token
+from tests.opsconsole.approvals.scenes import add_database
 from tests.support import people
 from tests.support.console import Console
 from tests.support.people import Cast
@@ -85,3 +86,26 @@ def test_a_one_time_password_does_not_make_a_token(team: Cast) -> None:
 def test_a_token_needs_a_name(team: Cast) -> None:
     with pytest.raises(Usage):
         tokens.mint(team.ada, " ")
+
+
+def test_a_narrowed_token_is_for_what_it_names_and_for_no_command(team: Cast, console: Console) -> None:
+    add_database("savings", "development")
+    add_database("sandbox", "development")
+    token, text = tokens.mint(team.ada, "monitor", scopes=["see"], databases=["savings"])
+    savings, sandbox = (Database.objects.get(name=name) for name in ("savings", "sandbox"))
+    assert tokens.allows(token, "see", savings)
+    assert not any((tokens.allows(token, "request", savings), tokens.allows(token, "see", sandbox)))
+    assert not tokens.allows(token, "see")  # not the console as a whole
+    told = console.run("operation", "list", "--json", env={"OPSCONSOLE_TOKEN": text})
+    assert (told.returncode, b"token_narrowed" in told.stdout) == (4, True)
+
+
+def test_a_token_cannot_be_made_for_voting_or_for_a_database_that_nobody_sees(team: Cast) -> None:
+    add_database("savings", "development")
+    for account, given in (
+        (team.ada, {"scopes": ["vote"]}), (team.ada, {"scopes": ["everything"]}),
+        (team.ada, {"databases": ["nowhere"]}), (team.mallory, {"databases": ["savings"]}),
+    ):  # fmt: skip
+        with pytest.raises(Usage):
+            tokens.mint(account, "monitor", **given)
+    assert not Token.objects.exists()

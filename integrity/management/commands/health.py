@@ -7,11 +7,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from integrity.health import answering
+from opsconsole.exceptions import Refused
 from opsconsole.management.console_command import ConsoleCommand, Options, add_json
 from opsconsole.management.reporting import Exit, table
+from opsconsole.tokens import allows
 
 
 class Command(ConsoleCommand):
+    takes_narrowed_tokens = True
     help = "Look at the health of a database now. Ends with 1 unless it is healthy."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,6 +25,8 @@ class Command(ConsoleCommand):
 
     def health(self, options: Options) -> Exit:
         database = self.database_called(options["name"])
+        if self.token is not None and not allows(self.token, "see", database):
+            raise Refused("token_scope", "The token is not for looking.", "Use one whose scopes have see.")
         facts = answering.answer(database, fresh=not options["last"])
         self.answer(facts, said(facts))
         return Exit.OK if facts["status"] == "healthy" else Exit.FAILED

@@ -25,6 +25,8 @@ class Command(ConsoleCommand):
         making.add_argument("person", help="the login it acts for")
         making.add_argument("--name", required=True, help="where it is used")
         making.add_argument("--days", type=int, default=90, help="how long it is good for (default: 90)")
+        making.add_argument("--look-only", action="store_true", help="for the HTTP API and `health`, to look only")
+        making.add_argument("--database", action="append", default=[], metavar="NAME", help="only for this database")
         making.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
         self.verb(verbs, "list", self.list, "tokens, without their secrets").add_argument(
             "person", nargs="?", default=""
@@ -37,7 +39,10 @@ class Command(ConsoleCommand):
             raise Usage("bad_value", "A token is good for at least one day.", "Use --days 90.")
         acting = prove(account, password_from(options, f"Password of {_prover(account)}: "))
         with audit.acting_as(audit.actor_for(acting, kind="cli", auth="shell")):
-            token, text = tokens.mint(account, options["name"], expires_at=now() + timedelta(days=options["days"]))
+            token, text = tokens.mint(
+                account, options["name"], expires_at=now() + timedelta(days=options["days"]),
+                scopes=tokens.LOOKING if options["look_only"] else (), databases=options["database"],
+            )  # fmt: skip
         facts = {
             "token": text,
             "name": token.name,
@@ -57,7 +62,8 @@ class Command(ConsoleCommand):
             rows = rows.filter(account__person_id=self.account.person_id)
         facts = [
             {"prefix": row.prefix, "name": row.name, "person": row.account.username, "created_at": row.created_at,
-             "expires_at": row.expires_at, "last_used_at": row.last_used_at, "revoked_at": row.revoked_at}
+             "expires_at": row.expires_at, "last_used_at": row.last_used_at, "revoked_at": row.revoked_at,
+             "scopes": row.scopes, "databases": row.databases}
             for row in rows
         ]  # fmt: skip
         text = table(("prefix", "name", "person", "expires", "last used", "revoked"), [

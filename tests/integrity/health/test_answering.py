@@ -20,6 +20,8 @@ from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Token
 from tests.integrity.health.conftest import rule
 from tests.support.people import PASSWORD
+from tests.support.registering import register
+from tests.support.shops import SqliteShop
 
 URL = "/api/databases/shop/health"
 
@@ -57,8 +59,9 @@ def test_an_owner_of_a_token_gets_the_documented_shape(
     assert ask(cast.ada).json()["status"] == "unknown"
 
 
-def test_whoever_may_not_ask_is_told_why_in_json(cast: Any, sqlite_shop: Any) -> None:
+def test_whoever_may_not_ask_is_told_why_in_json(console: Any, cast: Any, sqlite_shop: Any) -> None:
     client = Client()
+    register("other", SqliteShop.make(console.files / "other").url, environment="development")
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
     answers = {
         "a cookie is no token": (client.get(URL), 401),
@@ -68,6 +71,8 @@ def test_whoever_may_not_ask_is_told_why_in_json(cast: Any, sqlite_shop: Any) ->
         "a stranger": (ask(cast.mallory), 404),
         "no such database": (ask(cast.ada, "/api/databases/nowhere/health"), 404),
         "no such address": (ask(cast.ada, "/api/nothing"), 404),
+        "a token of another database": (ask(cast.ada, databases=["other"]), 404),
+        "a token for asking": (ask(cast.ada, scopes=["request"]), 403),
         "a bad value": (ask(cast.ada, f"{URL}?fresh=yes"), 400),
         "a bad method": (Client(enforce_csrf_checks=True).post(URL), 405),
     }
@@ -75,8 +80,9 @@ def test_whoever_may_not_ask_is_told_why_in_json(cast: Any, sqlite_shop: Any) ->
         assert answer.status_code == status, what
         assert {"refused", "why", "next"} == set(answer.json()) and answer.json()["why"], what
     assert answers["a cookie is no token"][0].headers["WWW-Authenticate"] == "Bearer"
-    stranger, unknown = answers["a stranger"][0], answers["no such database"][0]
-    assert stranger.json() == unknown.json()
+    unseen = ("a stranger", "no such database", "a token of another database")
+    assert len({json.dumps(answers[what][0].json()) for what in unseen}) == 1
+    assert ask(cast.ada, databases=["shop"], scopes=["see"]).status_code == 200
     assert AuditEvent.objects.filter(type="auth.token_refused").count() == 2
 
 
