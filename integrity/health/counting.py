@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integrity.checks.base import Condition, Found, Moment, Severity, named
+from integrity.checks.base import Found, Moment, Question, Severity
 from integrity.rules.base import Spec, Unfit, rule_kind
+from integrity.scanning.counting import count_alone, why_not
+from integrity.scanning.parts import whole
 from opsconsole.engines.base import Engine
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.exceptions import OpsError
@@ -108,7 +110,7 @@ def _count(rule: Spec, moment: Moment) -> int:
     total = 0
     for question in kind.questions(rule, moment):
         asked += 1
-        total += _rows(moment, question.condition)
+        total += _rows(moment, question)
     for outcome in kind.look(rule, moment):
         asked += 1
         if isinstance(outcome, Found):
@@ -120,9 +122,12 @@ def _count(rule: Spec, moment: Moment) -> int:
     return total
 
 
-def _rows(moment: Moment, condition: Condition) -> int:
-    source = f"{named(moment.structure, condition.table)} AS t {condition.joins}"
-    sql = f"SELECT count(*) AS n FROM {source} WHERE ({condition.where})"
-    if condition.people:
-        return int(moment.inquiry.ask_people(sql, seconds=RULE_SECONDS)[0]["n"])
-    return int(moment.inquiry.ask(sql, seconds=RULE_SECONDS)[0][0])
+def _rows(moment: Moment, question: Question) -> int:
+    """Raises Unfit and AskFailed."""
+    if why := why_not(question.condition, moment.vendor):
+        raise Unfit(f"It cannot be asked: {why}.")
+    part = whole(moment, question.condition.table)
+    tally = count_alone(moment, part, question, RULE_SECONDS, by_index=False)
+    if isinstance(tally, AskFailed):
+        raise tally
+    return tally.count
