@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrity import guards
 from integrity.events import EVENTS, REPORTS, RULES
-from opsconsole import kinds, loading
+from opsconsole import ciphers, kinds, loading
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.triggers import rules
 
@@ -15,7 +15,8 @@ def register_all() -> None:
     for rule in (REPORTS, RULES):
         reconciliation.add_rule(rule)
     rules.add(guards.every)
-    kinds.register_later(("check",), _load_kinds)
+    kinds.register_later(("check", "fix", "unfix"), _load_kinds)
+    ciphers.add_column(ciphers.SealedColumn("integrity.Fix", "key_sealed"))
     if loading.pages:
         kinds.every()
         _register_chores()
@@ -27,17 +28,21 @@ def register_all() -> None:
 
 def _load_kinds() -> None:
     from integrity.kinds.check import CheckKind
+    from integrity.kinds.fix import FixKind
+    from integrity.kinds.unfix import UnfixKind
     from integrity.rules.known import register_kinds
 
     register_kinds()
-    for kind in (CheckKind(),):
+    for kind in (CheckKind(), FixKind(), UnfixKind()):
         kinds.register(kind)
 
 
 def _register_chores() -> None:
+    from integrity.fixing import keeping as fixes
     from integrity.health import keeping, ticking
     from opsconsole import chores
 
+    chores.register_chore("what fixes changed", fixes.drop_expired)
     chores.register_chore("health", ticking.begin, every=2.0)
     chores.register_chore("samples of health", keeping.thin, every=3600.0)
 

@@ -74,6 +74,7 @@ REPUBLISH_SECONDS = env.float("REPUBLISH_SECONDS", 30)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", 2)
 WORKER_QUEUES = env.list("WORKER_QUEUES", default=["default"])
 OLD_DATABASE_HOURS = env.int("OLD_DATABASE_HOURS", 24)  # how long a swapped-out database is kept
+FIX_UNDO_HOURS = env.int("FIX_UNDO_HOURS", 168)  # how long what a fix changed is kept in the database, encrypted
 UPLOAD_MAX_BYTES = env.int("OPSCONSOLE_UPLOAD_MAX_BYTES", 4 << 30)  # of all files of one upload together
 UPLOAD_DAYS = env.int("OPSCONSOLE_UPLOAD_DAYS", 7)  # how long an upload is kept
 FOLDER_DAYS = env.int("OPSCONSOLE_FOLDER_DAYS", 90)  # how long a migration folder is kept after it was brought

@@ -1,1 +1,1 @@
-"""Setting right what a check found: exactly the rows that were approved, in one transaction, and back."""
+"""Setting right what checks find, on exactly the rows that were approved, and taking that back."""

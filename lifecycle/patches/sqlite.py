@@ -15,6 +15,7 @@ from lifecycle.patches.counting import require
 from opsconsole.engines.base import Engine, TargetLock
 from opsconsole.engines.sqlite import SqliteEngine, patching
 from opsconsole.engines.sqlite import rows as stored
+from opsconsole.engines.sqlite.cells import split
 
 SECONDS = 60.0  # for a plan
 
@@ -31,7 +32,7 @@ def rows(asked: Asked, archive: Archive, item: StoredObject) -> Iterator[Row]:
     """The rows of one object."""
     places = [asked.shape.names.index(name) for name in asked.shape.key] if asked.shape.has_key else []
     for cells in stored.unframed(plain_bytes(archive, item)):
-        parts = stored.split(cells) if places else []
+        parts = split(cells) if places else []
         yield Row(b"|".join(parts[place] for place in places) if places else cells, cells)
 
 

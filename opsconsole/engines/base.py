@@ -15,9 +15,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
+from opsconsole.engines.fixing import Fixing, Wording
 from opsconsole.engines.inquiry import Inquiry
 from opsconsole.engines.scripting import USUAL, Patience, Script
-from opsconsole.engines.structure import Structure
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.engines.surveying import Held, Survey
 from opsconsole.engines.vitals import Vitals
 
@@ -202,6 +203,26 @@ class Engine(ABC):
     @abstractmethod
     def inquiry(self, *, seconds: float = ASKING_SECONDS) -> AbstractContextManager[Inquiry]:
         """One moment of the database to ask many things of, each of which may take `seconds`."""
+
+    @property
+    @abstractmethod
+    def wording(self) -> Wording:
+        """How single rows are named, read and compared in SQL."""
+
+    @abstractmethod
+    def fixing(
+        self, tables: Sequence[Relation], *, home: str, loose: Sequence[ForeignKey] = ()
+    ) -> AbstractContextManager[Fixing]:
+        """A transaction that sets rows right, with these tables closed to other writers.
+
+        `home` is the schema for our table of images, "" where the vendor has none. While it lasts the foreign keys
+        `loose`, and perhaps others, are not enforced; who wants that looks after them. Raises OperationFailed when
+        that cannot be had.
+        """
+
+    @abstractmethod
+    def landed(self, witness: Mapping[str, Any]) -> bool | None:
+        """Whether the transaction of a `Fixing` with that witness was committed; None when nobody can tell any more."""
 
     @abstractmethod
     def vitals(self, *, seconds: float) -> Vitals:

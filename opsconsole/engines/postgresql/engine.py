@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from opsconsole.engines.base import ASKING_SECONDS, Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.postgresql import (
@@ -16,6 +16,8 @@ from opsconsole.engines.postgresql import (
     check,
     databases,
     fingerprint,
+    fixing,
+    in_place,
     inquiry,
     lock,
     rows,
@@ -25,11 +27,12 @@ from opsconsole.engines.postgresql import (
     vitals,
 )
 from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
+from opsconsole.engines.postgresql.fixing import PostgresFixing, PostgresWording
 from opsconsole.engines.postgresql.inquiry import PostgresInquiry
 from opsconsole.engines.postgresql.lock import PostgresLock
 from opsconsole.engines.postgresql.script import PostgresScript
 from opsconsole.engines.scripting import USUAL, Patience, Script
-from opsconsole.engines.structure import Structure
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.engines.surveying import Held, Survey
 from opsconsole.engines.vitals import Vitals
 from opsconsole.exceptions import Usage
@@ -116,6 +119,20 @@ class PostgresEngine(Engine):
 
     def vitals(self, *, seconds: float) -> Vitals:
         return vitals.read(self.connector, seconds=seconds)
+
+    @property
+    def wording(self) -> PostgresWording:
+        return PostgresWording()
+
+    @contextmanager
+    def fixing(
+        self, tables: Sequence[Relation], *, home: str, loose: Sequence[ForeignKey] = ()
+    ) -> Iterator[PostgresFixing]:
+        with fixing.opened(self.connector, tables, home, loose) as opened:
+            yield opened
+
+    def landed(self, witness: Mapping[str, Any]) -> bool | None:
+        return in_place.landed(self.connector, witness)
 
     def definitions(self) -> Mapping[str, str]:
         with self.connector.session() as session, session.transaction():

@@ -60,10 +60,14 @@ def scripts(connector: Connector, live: Tools, found: Tools, archive: int, limit
 
 @contextmanager
 def transaction(
-    connector: Connector, tables: Sequence[tuple[str, str]] | None = None, *, mode: str = "EXCLUSIVE"
+    connector: Connector,
+    tables: Sequence[tuple[str, str]] | None = None,
+    *,
+    mode: str = "EXCLUSIVE",
+    code: str = "restore_failed",
 ) -> Iterator[Connection]:
     """One transaction with tables (every user table, when none are named) locked against writers, in a stronger mode
-    against readers as well. Committed by `commit`, rolled back otherwise."""
+    against readers as well. Committed by `commit`, rolled back otherwise; `code` is that of its failures."""
     with connector.session(WRITE | {"row_security": "off"}) as session:
         _lock(session, _user_tables(session) if tables is None else sorted(tables), mode)
         try:
@@ -71,7 +75,7 @@ def transaction(
         except psycopg.Error as error:
             found = problem(error)
             raise OperationFailed(
-                "restore_failed", f"The transaction failed, so nothing was changed. {found.why}", found.next_step
+                code, f"The transaction failed, so nothing was changed. {found.why}", found.next_step
             ) from error
 
 
@@ -238,7 +242,7 @@ def _lock(session: Connection, tables: Sequence[tuple[str, str]], mode: str) -> 
     raise OperationFailed(
         "busy",
         "The tables stayed locked by other sessions, so nothing was changed.",
-        "Stop the jobs that write for a long time, then ask for the restore again.",
+        "Stop the jobs that write for a long time, then ask again.",
     )
 
 

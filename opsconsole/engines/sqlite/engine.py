@@ -7,26 +7,29 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from opsconsole.engines.base import ASKING_SECONDS, Address, Check, Engine, Identity, Likeness, Page, Table
 from opsconsole.engines.scripting import USUAL, Patience
 from opsconsole.engines.sqlite import (
     catalogue,
     connections,
+    fixing,
     inquiry,
     locks,
     probe,
     script,
+    staging,
     structure,
     surveying,
     vitals,
 )
 from opsconsole.engines.sqlite.address import SqliteAddress, likeness, parse
 from opsconsole.engines.sqlite.files import LOCK_SUFFIX, Spot, found, sound, staging_owner
+from opsconsole.engines.sqlite.fixing import SqliteFixing, SqliteWording
 from opsconsole.engines.sqlite.inquiry import SqliteInquiry
 from opsconsole.engines.sqlite.script import SqliteScript
-from opsconsole.engines.structure import Structure
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.engines.surveying import Survey
 from opsconsole.engines.vitals import Vitals
 from opsconsole.exceptions import OpsError, TargetProblem
@@ -123,6 +126,27 @@ class SqliteEngine(Engine):
     def vitals(self, *, seconds: float) -> Vitals:
         with self.spot() as spot:
             return vitals.read(spot, seconds=seconds)
+
+    @property
+    def wording(self) -> SqliteWording:
+        return SqliteWording()
+
+    @contextmanager
+    def fixing(
+        self, tables: Sequence[Relation], *, home: str, loose: Sequence[ForeignKey] = ()
+    ) -> Iterator[SqliteFixing]:
+        identity = self.identity().key
+        with self.spot() as spot, fixing.opened(spot, tables, identity, enforced=not loose) as opened:
+            yield opened
+
+    def landed(self, witness: Mapping[str, Any]) -> bool | None:
+        try:
+            if self.identity().key != witness.get("identity"):
+                return None  # the file itself was replaced since
+            with self.reading() as connection:
+                return staging.is_marked(connection, str(witness["token"]))
+        except TargetProblem:
+            return None
 
     def definitions(self) -> Mapping[str, str]:
         with self.reading() as connection:

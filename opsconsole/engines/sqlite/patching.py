@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from opsconsole.engines.sqlite import probe, staging
+from opsconsole.engines.sqlite.cells import values_of
 from opsconsole.engines.sqlite.connections import explained, writing
 from opsconsole.engines.sqlite.engine import SqliteEngine
-from opsconsole.engines.sqlite.rows import values_of
 from opsconsole.exceptions import OperationFailed
 
 AGAIN = "Nothing was put back. Look at the rows, then ask again."

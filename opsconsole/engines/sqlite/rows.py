@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from opsconsole.engines.sqlite import probe
+from opsconsole.engines.sqlite.cells import values_of
 from opsconsole.engines.sqlite.connections import interrupted_after, private
 from opsconsole.engines.sqlite.engine import SqliteEngine
 
@@ -122,11 +122,6 @@ def unpacked(path: str, seconds_left: Callable[[], float]) -> Iterator[Reading]:
         yield Reading(connection, seconds_left)
 
 
-def values_of(cells: bytes) -> list[Any]:
-    """The values of a row's cells, as `probe.digest` describes these."""
-    return [_value(cell[:1], cell) for cell in split(cells)]
-
-
 def framed(cells: bytes) -> bytes:
     """The cells of a row behind their length, for a stream of rows."""
     return _FRAME.pack(len(cells)) + cells
@@ -147,35 +142,6 @@ def unframed(blocks: Iterable[bytes]) -> Iterator[bytes]:
         del buffer[:at]
     if buffer:
         raise ValueError("the stream is cut off in the middle of a row")
-
-
-def split(cells: bytes) -> list[bytes]:
-    """The single cells of a row."""
-    found, at = [], 0
-    while at < len(cells):
-        end = _cell_end(cells, at)
-        found.append(cells[at:end])
-        at = end + 1
-    return found
-
-
-def _cell_end(cells: bytes, at: int) -> int:
-    if cells[at : at + 1] == b"t":
-        colon = cells.index(b":", at)
-        return colon + 1 + int(cells[at + 1 : colon])
-    end = cells.find(b"|", at)
-    return len(cells) if end < 0 else end
-
-
-def _value(kind: bytes, cell: bytes) -> Any:
-    if kind == b"n":
-        return None
-    if kind == b"t":
-        return cell.partition(b":")[2].decode("utf-8", "surrogateescape")
-    text = cell[1:].decode()
-    if kind == b"i":
-        return int(text)
-    return float(text) if kind == b"r" else bytes.fromhex(text)
 
 
 def _pin(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,12 @@
+"""What a proposal may do, by name."""
+
+from __future__ import annotations
+
+DELETE, SET_NULL, SET_VALUE, SQL_UPDATE = "delete_rows", "set_null", "set_value", "sql_update"
+ON_ROWS = frozenset({DELETE, SET_NULL, SET_VALUE, SQL_UPDATE})
+EVERY = {
+    DELETE: "delete the rows",
+    SET_NULL: "set the column to NULL",
+    SET_VALUE: "give the column its value",
+    SQL_UPDATE: "give the column what somebody configured",
+}

@@ -1,0 +1,165 @@
+"""Doing what a plan lists, in one transaction: every row as it was approved, or nothing.
+
+Each row is looked at again under the lock; it must hold what it held, and still be one of the finding's. What it held
+is kept, encrypted, before the transaction commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from integrity.checks.base import Moment, named
+from integrity.fixing import following, keeping
+from integrity.fixing.keeping import Before
+from integrity.fixing.parts import Part
+from integrity.fixing.selecting import CHUNK, keys_and_values
+from opsconsole.engines.base import Engine
+from opsconsole.engines.fixing import Aim, Fixing, Image
+from opsconsole.engines.structure import Relation, Structure
+from opsconsole.exceptions import Moved, OperationFailed, Stale
+from opsconsole.kinds import Run
+from opsconsole.secrets import FieldCipher
+
+SECONDS = 300.0
+
+
+def change_rows(run: Run, parts: Sequence[Part]) -> None:
+    """All parts, past their commit point. Raises Stale, OperationFailed, Cancelled and FenceLost."""
+    engine = run.engine()
+    structure = engine.structure()
+    total = sum(len(part.aims) for part in parts)
+    home = structure.relations[parts[0].table].schema
+    cipher = keeping.begin(run, home=home, rows=total)
+    with engine.fixing(involved(structure, parts), home=home) as fixing:
+        run.recheck()
+        _still_found(engine, structure, run.database().name, parts)
+        done = 0
+        for number, part in enumerate(parts):
+            _nothing_else_goes_along(engine, structure, fixing, part)
+            size = _at_once(structure, part)
+            for place in range(0, len(part.aims), size):
+                run.check_cancel()
+                some = part.aims[place : place + size]
+                _change(fixing, structure, part, some, cipher, (run, number, place))
+                done += len(some)
+                run.progress(done, total, "rows", step=f"Setting rows of {part.table} right")
+        fixing.settle()
+        run.lock().confirm()
+        witness = fixing.witness(run.operation_id, run.fence)
+        run.failpoint("fix.before_commit")
+        run.before_commit(witness=witness)
+        fixing.commit()
+    run.after_commit()
+    run.failpoint("fix.committed")
+    keeping.keep(run.operation_id)
+
+
+def involved(structure: Structure, parts: Sequence[Part]) -> list[Relation]:
+    """Every table that must not change meanwhile: those of the rows, those that refer to them, those of conditions."""
+    names = {part.table for part in parts}
+    names |= {key.table for name in list(names) for key in following.references_to(structure, name)}
+    said = " ".join(f"{part.where} {part.joins} {part.value}" for part in parts).lower()
+    names |= {name for name, relation in structure.relations.items() if relation.name.lower() in said}
+    lockable = {"UPDATE", "DELETE", "TRUNCATE"}
+    return [structure.relations[name] for name in sorted(names) if structure.relations[name].rights & lockable]
+
+
+def _at_once(structure: Structure, part: Part) -> int:
+    """How many rows one statement takes: all of them where they may refer to each other."""
+    own = any(key.table == part.table for key in following.references_to(structure, part.table))
+    return len(part.aims) if own else CHUNK
+
+
+def shape_of(relation: Relation) -> tuple[tuple[str, str], ...]:
+    """Columns and their types."""
+    return tuple((field.name, field.type) for field in relation.fields)
+
+
+def _still_found(engine: Engine, structure: Structure, name: str, parts: Sequence[Part]) -> None:
+    """Whether every row is still one of its finding's, and would get the same. Raises Stale."""
+    with engine.inquiry(seconds=SECONDS) as inquiry:
+        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=name)
+        for part in parts:
+            if part.where:
+                for place in range(0, len(part.aims), CHUNK):
+                    _still_so(moment, part, part.aims[place : place + CHUNK])
+
+
+def _still_so(moment: Moment, part: Part, aims: Sequence[Aim]) -> None:
+    relation = moment.structure.relations[part.table]
+    keys = [aim.key for aim in aims]
+    now = keys_and_values(moment, relation, part, part.value, limit=len(keys) + 1, among=keys)
+    gone = sum(aim.key not in now for aim in aims)
+    other = sum(now.get(aim.key, aim.values[0]) != aim.values[0] for aim in aims) if part.value else 0
+    if gone or other:
+        said = f"{gone} of them are sound by now" if gone else f"{other} of them would get another value by now"
+        raise Stale([_moved(part, said)])
+
+
+def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixing, part: Part) -> None:
+    """Raise Stale when deleting would take rows along that nobody has approved."""
+    if not part.deletes:
+        return
+    relation, keys = structure.relations[part.table], [aim.key for aim in part.aims]
+    for reference in following.references_to(structure, part.table):
+        if reference.table == part.table:
+            continue  # rows of one table go together
+        child = named(structure, reference.table)
+        for some in following.chunks(keys):
+            any_of = engine.wording.any_of(relation, some, "p")
+            where = following.still_referring(structure, reference, some, any_of)
+            ((count,),) = fixing.ask(f"SELECT count(*) FROM {child} AS t WHERE {where}")
+            if count:
+                raise Stale([_moved(part, f"{count} rows of {reference.table} refer to them by now")])
+
+
+def _change(
+    fixing: Fixing, structure: Structure, part: Part, aims: Sequence[Aim], cipher: FieldCipher,
+    where: tuple[Run, int, int],
+) -> None:  # fmt: skip
+    run, number, place = where
+    relation = structure.relations[part.table]
+    before, keys = _as_approved(fixing, relation, part, aims), [aim.key for aim in aims]
+    unmet = following.unmet(fixing, run.engine().wording, structure, part.table, keys)
+    changed = fixing.delete(relation, aims) if part.deletes else fixing.update(relation, part.columns, aims)
+    if changed != len(aims):
+        raise OperationFailed(
+            "counts_differ",
+            f"{changed} rows of {part.table} would have changed instead of the {len(aims)} that were approved.",
+            "Nothing was changed. Look at the triggers of the table, then ask again.",
+        )
+    after: Mapping[tuple[str, ...], Image] = {}
+    if not part.deletes:
+        after = {image.key: image for image in fixing.images(relation, keys)}
+    rows = [
+        Before(
+            table=part.table,
+            shape=shape_of(relation),
+            image=before[aim.key],
+            after="" if part.deletes else after[aim.key].digest,
+            unmet=unmet.get(aim.key, ()),
+        )
+        for aim in aims
+    ]
+    keeping.put(fixing, cipher, run.operation_id, number, place, rows)
+
+
+def _as_approved(
+    fixing: Fixing, relation: Relation, part: Part, aims: Sequence[Aim]
+) -> Mapping[tuple[str, ...], Image]:
+    """The rows as they are. Raises Stale when one is not what was approved."""
+    found = {image.key: image for image in fixing.images(relation, [aim.key for aim in aims])}
+    gone = sum(aim.key not in found for aim in aims)
+    changed = sum(aim.key in found and found[aim.key].digest != aim.digest for aim in aims)
+    if gone or changed:
+        parts = [f"{gone} of them are gone"] * bool(gone) + [f"{changed} of them have changed"] * bool(changed)
+        raise Stale([_moved(part, " and ".join(parts))])
+    return found
+
+
+def _moved(part: Part, said: str) -> Moved:
+    count = len(part.aims)
+    return Moved(
+        what=f"rows of {part.table}", old=str(count), new=said,
+        said=f"{count} rows of {part.table} were approved, and {said}",
+    )  # fmt: skip

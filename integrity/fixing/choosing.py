@@ -1,0 +1,77 @@
+"""Which findings are to be set right, of what somebody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from integrity.fixing.asking import Wanted
+from integrity.models import Finding, Report
+from integrity.rules.base import Spec
+from opsconsole.exceptions import Refused, Usage
+from opsconsole.models import Database
+
+LATEST, ALL_CRITICAL, ALL = "latest", "critical", "all"
+
+
+def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) -> list[Wanted]:
+    """The findings by `finding` (of a report) or by `names` (of the health answer). Raises Usage or Refused."""
+    if bool(given["finding"]) == bool(given["names"]):
+        raise Usage(
+            "nothing_chosen",
+            "Either findings of a report or names of the health answer are set right.",
+            "Give finding= (fingerprints, or critical), or names= (or all).",
+        )
+    return _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
+
+
+def report_of(database: Database, number: str) -> Report:
+    """The report of that number, or the latest. Raises Usage."""
+    rows = Report.objects.filter(database=database)
+    if number != LATEST:
+        rows = rows.filter(pk=int(number) if number.isdecimal() and len(number) < 19 else 0)
+    found = rows.first()
+    if found is None:
+        raise Usage("unknown_report", f"There is no such report of {database.name}.", f"Check {database.name} first.")
+    return found
+
+
+def _by_finding(database: Database, given: Mapping[str, str]) -> list[Wanted]:
+    report = report_of(database, given["report"] or LATEST)
+    rows = list(report.findings.all())
+    if given["finding"] == ALL_CRITICAL:
+        chosen = [row for row in rows if row.severity == "critical" and row.proposals and not row.failed]
+        if not chosen:
+            raise Refused(
+                "nothing_to_fix",
+                f"Report {report.pk} has no critical finding that comes with a proposal.",
+                "Read its findings: each says what to do next.",
+            )
+    else:
+        chosen = [_one(report, rows, each) for each in given["finding"].replace(",", " ").split()]
+    return list(dict.fromkeys(Wanted(check=row.check_name, subject=row.subject) for row in chosen))
+
+
+def _one(report: Report, rows: Sequence[Finding], fingerprint: str) -> Finding:
+    bare = fingerprint.rpartition(":")[2]
+    found = [row for row in rows if row.fingerprint.rpartition(":")[2].startswith(bare)] if len(bare) >= 8 else []
+    if len(found) != 1:
+        raise Usage(
+            "unknown_finding",
+            f"Report {report.pk} has no finding {fingerprint}.",
+            "Use the fingerprint that stands beside the finding, or at least its first 8 digits.",
+        )
+    return found[0]
+
+
+def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
+    known = sorted({spec.health for spec in rules if spec.health})
+    asked = known if names == ALL else list(dict.fromkeys(names.replace(",", " ").split()))
+    if unknown := [name for name in asked if name not in known]:
+        raise Usage(
+            "unknown_name",
+            f"The health answer of this database has no {unknown[0]}.",
+            f"It has: {', '.join(known) or 'no names, for no rule is marked as health'}.",
+        )
+    if not asked:
+        raise Refused("nothing_to_fix", "No rule of this database is marked as health.", "Set such rules first.")
+    return [Wanted(check=spec.check) for spec in rules if spec.health in asked]

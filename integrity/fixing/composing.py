@@ -1,0 +1,221 @@
+"""The plan of a fix: the findings asked again, the exact rows of each proposal, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from integrity.checks.base import Found, Moment, Proposal, named
+from integrity.fixing import asking, choosing, following, parts, selecting
+from integrity.fixing.actions import DELETE, ON_ROWS
+from integrity.fixing.parts import Part
+from integrity.fixing.selecting import Room
+from integrity.rules import in_force
+from integrity.scanning.answering import Budget
+from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine, Identity
+from opsconsole.exceptions import Refused
+from opsconsole.kinds import Request
+from opsconsole.models import Database
+from opsconsole.plans import Confirmation, Effect, Plan, Precondition, Step
+from opsconsole.targets import plan_target
+
+SECONDS = 120.0  # that one question may take while somebody waits for the plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One finding and the proposal that is carried out."""
+
+    found: Found
+    proposal: Proposal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Laid:
+    """What a plan is made of, as the database is now."""
+
+    choices: tuple[Choice, ...]
+    parts: tuple[Part, ...]
+    rows: dict[str, int]  # by touched table
+
+
+def plan_of(kind: str, request: Request) -> Plan:
+    """Raises Refused, Usage or TargetProblem."""
+    database, engine = request.database, engine_for(request.database)
+    identity = engine.identity()
+    laid = _lay_out(database, engine, request)
+    return _composed(kind, request, engine, identity, laid)
+
+
+def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
+    rules = in_force.rules_of(database)
+    wanted = choosing.wanted(database, request.parameters, rules)
+    structure = engine.structure()
+    with engine.inquiry(seconds=SECONDS) as inquiry:
+        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
+        told = asking.ask(moment, wanted, rules, Budget(seconds=SECONDS))
+        one = len(wanted) == 1 and not request.parameters["names"]
+        choices = [
+            _choice(each, request.parameters["action"], one)
+            for want in wanted
+            for each in asking.told_of(told, want)
+            if isinstance(each, Found)
+        ]
+        if not choices:
+            raise Refused(
+                "sound_by_now", f"What was found in {database.name} is not there any more.", "Check it again."
+            )
+        room = Room(masked_columns=database.masked_columns, taken={})
+        found = _parts(moment, choices, room)
+        touched = dict.fromkeys(part.table for part in found)
+        rows = {table: int(inquiry.ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
+    return Laid(choices=tuple(choices), parts=tuple(following.ordered(structure, found)), rows=rows)
+
+
+def _choice(found: Found, action: str, one: bool) -> Choice:
+    """The proposal that is carried out: the one that was asked for, or the first. Raises Refused."""
+    if found.failed:
+        raise Refused("not_read", found.sentence, found.next_step)
+    offered = [each for each in found.proposals if each.action in ON_ROWS]
+    fitting = [each for each in offered if not action or each.action == action]
+    if not fitting:
+        listed = ", ".join(dict.fromkeys(each.action for each in offered))
+        raise Refused(
+            "no_proposal",
+            f"Nothing {'of that kind ' if action else ''}is proposed for: {found.sentence}",
+            f"Choose one of: {listed}." if listed else found.next_step,
+        )
+    if one and len(fitting) > 1:
+        listed = ", ".join(dict.fromkeys(each.action for each in fitting))
+        raise Refused("several_proposals", f"Several are proposed: {listed}.", "Choose one with action=.")
+    return Choice(found=found, proposal=fitting[0])
+
+
+def _parts(moment: Moment, choices: Sequence[Choice], room: Room) -> list[Part]:
+    """Deletions first, with what goes along, so that a row that goes is not changed before."""
+    by_kind = sorted(choices, key=lambda choice: choice.proposal.action != DELETE)
+    deleting = [choice for choice in by_kind if choice.proposal.action == DELETE]
+    found = [_part(moment, choice, room) for choice in deleting]
+    found += following.follow(moment, found, room)
+    found += [_part(moment, choice, room) for choice in by_kind[len(deleting) :]]
+    kept = [part for part in found if part.aims]
+    if not kept:
+        raise Refused("sound_by_now", "No row is left to be set right.", "Check the database again.")
+    return kept
+
+
+def _part(moment: Moment, choice: Choice, room: Room) -> Part:
+    return selecting.part_of(moment, choice.proposal, choice.found.check, choice.found.subject, room)
+
+
+def _composed(kind: str, request: Request, engine: Engine, identity: Identity, laid: Laid) -> Plan:
+    database, deleted, changed = request.database, Counter[str](), Counter[str]()
+    for part in laid.parts:
+        (deleted if part.deletes else changed)[part.table] += len(part.aims)
+    words = _words(sum(deleted.values()), sum(changed.values()), sorted({*deleted, *changed}))
+    return Plan(
+        kind=kind,
+        summary=f"In {database.name}, {words}, and no other row is touched.",
+        targets=(plan_target(database, identity),),
+        parameters={**request.parameters, "findings": _findings(laid), **parts.sealed(laid.parts)},
+        steps=_steps(engine, laid),
+        effects=tuple(_effect(table, rows, deleted, changed, laid) for table, rows in laid.rows.items()),
+        preconditions=(
+            Precondition(probe="identity", subject="target", value=identity.key),
+            Precondition(probe="incarnation", subject="target", value=identity.incarnation),
+            Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
+        ),
+        risk="high" if any(part.along for part in laid.parts) else "medium",
+        risk_reasons=tuple(_reasons(engine, laid)),
+        way_back=(
+            f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until "
+            "then the fix can be taken back, where nobody has changed the rows meanwhile."
+        ),
+        confirmation=Confirmation(
+            sentence=f"You would {_cost(sum(deleted.values()), sum(changed.values()))}.",
+            number=deleted.total() + changed.total(),
+            counts="rows that are deleted or changed",
+        ),
+    )
+
+
+def _findings(laid: Laid) -> list[dict[str, Any]]:
+    return [
+        {
+            "check": choice.found.check, "subject": choice.found.subject, "sentence": choice.found.sentence,
+            "count": choice.found.count, "action": choice.proposal.action, "words": choice.proposal.words,
+        }
+        for choice in laid.choices
+    ]  # fmt: skip
+
+
+def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
+    structure = engine.structure()
+    sets = [
+        Step(
+            title=f"{'Delete' if part.deletes else 'Change'} {len(part.aims)} rows of {part.table}",
+            detail=_detail(part),
+            sql=engine.wording.statement(structure.relations[part.table], part.columns, delete=part.deletes),
+            artifact=part.digest,
+        )
+        for part in laid.parts
+    ]
+    look = Step(
+        title="Begin one transaction and look at every row again",
+        detail="Each must hold what it held, and still be one of its finding's; writers of these tables wait.",
+    )
+    keep = Step(title="Keep what the rows held, encrypted, and commit", commit_point=True)
+    after = Step(title="Ask the same checks and rules again")
+    return (look, *sets, keep, after)
+
+
+def _detail(part: Part) -> str:
+    said = part.along or f"of {part.check}: {part.subject}"
+    more = f"; {part.left_out} more are in another step already" if part.left_out else ""
+    return f"{said}{more}."
+
+
+def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str], laid: Laid) -> Effect:
+    along = sum(len(part.aims) for part in laid.parts if part.along and part.table == table)
+    gone = deleted[table]
+    return Effect(
+        object=table,
+        action="reduced" if gone else "changed",
+        rows_before=rows,
+        rows_after=rows - gone,
+        lost=gone,
+        changed=changed[table],
+        note=f"{along} of them go along with rows of other tables" if along else "",
+    )
+
+
+def _reasons(engine: Engine, laid: Laid) -> list[str]:
+    reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."]
+    reasons += [
+        f"{len(part.aims)} rows of {part.table} {'go' if part.deletes else 'lose their reference'}: {part.along}."
+        for part in laid.parts
+        if part.along
+    ]
+    structure = engine.structure()
+    for table in laid.rows:
+        events = {"DELETE" if part.deletes else "UPDATE" for part in laid.parts if part.table == table}
+        fired = [each.name for each in structure.relations[table].triggers if events & set(each.events)]
+        if fired:
+            reasons.append(f"Triggers of {table} fire ({', '.join(fired)}); what they do elsewhere is not taken back.")
+    if any(part.people for part in laid.parts):
+        reasons.append("People wrote the SQL that chose the rows or their values; it only reads.")
+    return reasons
+
+
+def _words(deleted: int, changed: int, tables: Sequence[str]) -> str:
+    said = [f"{deleted} rows are gone"] * bool(deleted) + [f"{changed} rows have another value"] * bool(changed)
+    return f"{' and '.join(said)} ({', '.join(tables)})"
+
+
+def _cost(deleted: int, changed: int) -> str:
+    return " and ".join([f"delete {deleted} rows"] * bool(deleted) + [f"change {changed} rows"] * bool(changed))

@@ -1,0 +1,133 @@
+"""Rows that go along with rows that are deleted: those that refer to them, by what their foreign keys say.
+
+What the database would do by itself is done by the plan, row by row, so that it is counted, approved and kept as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from integrity.checks.base import Moment, Proposal, named, quoted
+from integrity.fixing.actions import DELETE, SET_NULL
+from integrity.fixing.parts import Part
+from integrity.fixing.selecting import CHUNK, MOST_ROWS, Room, keys_and_values, listed, refuse_column, suitable
+from opsconsole.engines.fixing import Fixing, Key, Wording, key_of
+from opsconsole.engines.structure import ForeignKey, Structure
+from opsconsole.exceptions import Refused
+
+CASCADE, NULL = "CASCADE", "SET NULL"
+
+
+def follow(moment: Moment, deleting: Sequence[Part], room: Room) -> list[Part]:
+    """The parts that go along with these. Raises Refused when a row that stays refers to one that goes."""
+    found: list[Part] = []
+    waiting = list(deleting)
+    while waiting:
+        part = waiting.pop(0)
+        for reference in references_to(moment.structure, part.table):
+            if reference.on_delete in (CASCADE, NULL):
+                along = _along(moment, reference, part, room)
+                found += [along] if along.aims else []
+                waiting += [along] if along.aims and along.deletes else []
+    for part in (*deleting, *(each for each in found if each.deletes)):
+        for reference in references_to(moment.structure, part.table):
+            _refuse_remaining(moment, reference, part, room)
+    return found
+
+
+def references_to(structure: Structure, table: str) -> list[ForeignKey]:
+    """Foreign keys whose rows refer to rows of a table."""
+    return [key for key in structure.foreign_keys if key.parent == table]
+
+
+def ordered(structure: Structure, parts: Sequence[Part]) -> list[Part]:
+    """As they are done: first what changes rows, then deletions, rows that refer to others before these.
+
+    Raises Refused when tables refer to each other in a ring.
+    """
+    deleted = list(dict.fromkeys(part.table for part in parts if part.deletes))
+    graph: dict[str, set[str]] = {table: set() for table in deleted}
+    for key in structure.foreign_keys:
+        if key.table in graph and key.parent in graph and key.table != key.parent:
+            graph[key.parent].add(key.table)
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError:
+        raise Refused(
+            "ring", f"Rows of {', '.join(deleted)} refer to each other in a ring, and all of them would go.",
+            "Set one finding right at a time, or write a migration.",
+        ) from None  # fmt: skip
+    changes = [part for part in parts if not part.deletes]
+    latest_first = [part for part in reversed(parts) if part.deletes]  # of one table: what goes along goes before
+    return [*changes, *(part for table in order for part in latest_first if part.table == table)]
+
+
+def still_referring(structure: Structure, reference: ForeignKey, keys: Sequence[Key], any_of: str) -> str:
+    """A condition, over t, that a row refers to one of the rows for which `any_of` says so of p."""
+    pairs = zip(reference.columns, reference.parent_columns, strict=True)
+    same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)
+    return f"EXISTS (SELECT 1 FROM {named(structure, reference.parent)} AS p WHERE {same} AND {any_of})"
+
+
+def unmet(
+    fixing: Fixing, wording: Wording, structure: Structure, table: str, keys: Sequence[Key]
+) -> dict[Key, tuple[str, ...]]:
+    """The foreign keys along which rows of a table refer to nothing, by the row's key."""
+    relation, found = structure.relations[table], dict[Key, tuple[str, ...]]()
+    listing = ", ".join(wording.column(name, "t") for name in key_of(relation))
+    for reference in (each for each in structure.foreign_keys if each.table == table):
+        pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
+        full = " AND ".join(f"t.{quoted(own)} IS NOT NULL" for own, _ in pairs)
+        same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)
+        for some in chunks(keys):
+            rows = fixing.ask(
+                f"SELECT {listing} FROM {named(structure, table)} AS t WHERE {full} AND NOT EXISTS (SELECT 1 FROM"
+                f" {named(structure, reference.parent)} AS p WHERE {same}) AND {wording.any_of(relation, some, 't')}"
+            )
+            found.update({tuple(row): (*found.get(tuple(row), ()), reference.name) for row in rows})
+    return found
+
+
+def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """As many as one statement takes at once."""
+    return (keys[at : at + CHUNK] for at in range(0, len(keys), CHUNK))
+
+
+def _along(moment: Moment, reference: ForeignKey, part: Part, room: Room) -> Part:
+    cascades = reference.on_delete == CASCADE
+    relation = suitable(moment, reference.table, cascades)
+    columns = () if cascades else reference.columns
+    refuse_column(moment, relation, columns)
+    keys = [key for key in _referring(moment, reference, part) if key not in room.taken.get(reference.table, ())]
+    words = f"they refer to rows of {part.table} that are deleted (ON DELETE {reference.on_delete})"
+    values: dict[Key, tuple[str | None, ...]] = {key: (None,) * len(columns) for key in keys}
+    return listed(moment, Part(table=reference.table, columns=columns, along=words), values, room)
+
+
+def _referring(moment: Moment, reference: ForeignKey, part: Part) -> list[Key]:
+    """The rows of the referring table that refer to rows of a part."""
+    relation = moment.structure.relations[reference.table]
+    parent = moment.structure.relations[part.table]
+    found: dict[Key, None] = {}
+    for some in chunks([aim.key for aim in part.aims]):
+        any_of = moment.engine.wording.any_of(parent, some, "p")
+        where = still_referring(moment.structure, reference, some, any_of)
+        action = DELETE if reference.on_delete == CASCADE else SET_NULL
+        asked = Proposal(action=action, words="", table=reference.table, where=where)
+        found.update(dict.fromkeys(keys_and_values(moment, relation, asked, "", limit=MOST_ROWS + 1)))
+    return list(found)
+
+
+def _refuse_remaining(moment: Moment, reference: ForeignKey, part: Part, room: Room) -> None:
+    if reference.on_delete in (CASCADE, NULL):
+        return
+    suitable(moment, reference.table, deletes=False)
+    taken = room.taken.get(reference.table, set())
+    rest = [key for key in _referring(moment, reference, part) if key not in taken]
+    if rest:
+        raise Refused(
+            "referred_to",
+            f"{len(rest)} rows of {reference.table} refer to rows of {part.table} that would be deleted.",
+            f"Set the rows of {reference.table} right first.",
+        )

@@ -1,0 +1,180 @@
+"""Taking a fix back: every row holds again what it held, where nobody has touched it since, or nothing changes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from integrity.checks.base import Moment
+from integrity.fixing import following, keeping
+from integrity.fixing.carrying_out import shape_of
+from integrity.fixing.keeping import Before
+from integrity.fixing.selecting import images, suitable
+from integrity.models import Fix
+from opsconsole.clock import now
+from opsconsole.engines.base import Engine
+from opsconsole.engines.fixing import Aim, Fixing, Key
+from opsconsole.engines.inquiry import AskFailed, Inquiry
+from opsconsole.engines.structure import Relation, Structure
+from opsconsole.exceptions import OperationFailed, Refused, Usage
+from opsconsole.kinds import Run
+from opsconsole.models import Database
+
+SECONDS = 300.0
+BY_HAND = "Restore a backup into another database, and put back by hand what is right."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What is kept of a fix, as the database is now: rows by table that would be put in again, and changed back."""
+
+    inserted: dict[str, int]
+    changed: dict[str, int]
+    unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
+    digest: str  # over every row, its content before and after
+
+
+def find(database: Database, number: str) -> Fix:
+    """The fix that is taken back. Raises Usage, or Refused with why not."""
+    rows = Fix.objects.filter(database=database).exclude(state=Fix.State.BEGUN).select_related("operation")
+    wanted = rows if number == "latest" else rows.filter(pk=int(number) if _is_number(number) else 0)
+    row = wanted.first()
+    if row is None:
+        raise Usage("unknown_fix", f"No fix of {database.name} has that number.", "Give its number, or latest.")
+    if row.state == Fix.State.UNDONE:
+        raise Refused("undone_already", f"Fix {row.pk} was taken back by operation {row.undone_by_id}.", "")
+    if row.state == Fix.State.DROPPED or not row.key_sealed or row.expires_at <= now():
+        until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
+        raise Refused("window_over", f"Fix {row.pk} could be taken back until {until}.", BY_HAND)
+    return row
+
+
+def look(engine: Engine, row: Fix, name: str) -> Held:
+    """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
+    structure = engine.structure()
+    inserted: dict[str, int] = {}
+    changed: dict[str, int] = {}
+    total, unmet = hashlib.sha256(), set[tuple[str, str]]()
+    with engine.inquiry(seconds=SECONDS) as inquiry:
+        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=name)
+        for some in _kept(inquiry, engine, row):
+            relation = _same_table(structure, some[0])
+            suitable(moment, relation.full_name, deletes=False)
+            _refuse_touched(relation, some, _digests(moment, relation, some))
+            counts = changed if some[0].after else inserted
+            counts[relation.full_name] = counts.get(relation.full_name, 0) + len(some)
+            unmet |= {(before.table, name) for before in some for name in before.unmet}
+            _add(total, some)
+    if sum(inserted.values()) + sum(changed.values()) != row.rows:
+        raise Refused(
+            "kept_no_more",
+            f"What fix {row.pk} changed is not kept in {name} any more: it was restored, or somebody removed it.",
+            BY_HAND,
+        )
+    digest = f"sha256:{total.hexdigest()}"
+    return Held(inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest)
+
+
+def put_back(run: Run, row: Fix) -> None:
+    """Everything in one transaction, past its commit point. Raises OperationFailed, Stale, Cancelled and FenceLost."""
+    engine, digest = run.engine(), str(run.plan.parameters["digest"])
+    structure = engine.structure()
+    tables = [structure.relations[name] for name in run.plan.parameters["tables"]]
+    asked = [tuple(each) for each in run.plan.parameters["unmet"]]
+    loose = [key for key in structure.foreign_keys if (key.table, key.name) in asked]
+    total, done, back = hashlib.sha256(), 0, dict[str, dict[Key, tuple[str, ...]]]()
+    with engine.fixing(tables, home=row.home, loose=loose) as fixing:
+        run.recheck()
+        with engine.inquiry(seconds=SECONDS) as inquiry:
+            for some in _kept(inquiry, engine, row):
+                run.check_cancel()
+                _restore(fixing, _same_table(structure, some[0]), some)
+                _add(total, some)
+                back.setdefault(some[0].table, {}).update({each.image.key: each.unmet for each in some})
+                done += len(some)
+                run.progress(done, row.rows, "rows", step=f"Putting rows of {some[0].table} back")
+        if f"sha256:{total.hexdigest()}" != digest or done != row.rows:
+            raise OperationFailed(
+                "kept_differs", "What is kept is not what was approved.", "Nothing was changed. Ask again."
+            )
+        _refuse_new_orphans(fixing, engine, structure, back)
+        fixing.settle()
+        fixing.forget(row.pk)
+        run.lock().confirm()
+        witness = fixing.witness(run.operation_id, run.fence)
+        run.failpoint("unfix.before_commit")
+        run.before_commit(witness=witness)
+        fixing.commit()
+    run.after_commit()
+    run.failpoint("unfix.committed")
+    keeping.undone(row.pk, run.operation_id)
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 19
+
+
+def _kept(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[list[Before]]:
+    try:
+        yield from keeping.read(inquiry, engine, row)
+    except AskFailed as error:
+        raise Refused("kept_no_more", f"What fix {row.pk} changed cannot be read: {error.why}.", BY_HAND) from error
+
+
+def _same_table(structure: Structure, before: Before) -> Relation:
+    relation = structure.relations.get(before.table)
+    if relation is None or shape_of(relation) != before.shape:
+        raise Refused("schema_differs", f"{before.table} has other columns than when its rows were set right.", BY_HAND)
+    return relation
+
+
+def _digests(moment: Moment, relation: Relation, rows: Sequence[Before]) -> dict[tuple[str, ...], str]:
+    """The digests of those that are there now."""
+    keys = [row.image.key for row in rows]
+    return {image.key: image.digest for image, _ in images(moment, relation, keys, (), all_there=False)}
+
+
+def _refuse_touched(relation: Relation, rows: Sequence[Before], there: dict[tuple[str, ...], str]) -> None:
+    taken = sum(not row.after and row.image.key in there for row in rows)
+    moved = sum(bool(row.after) and there.get(row.image.key) != row.after for row in rows)
+    if taken or moved:
+        taken_again = f"{taken} keys of {relation.full_name} are taken again"
+        why = taken_again if taken else f"{moved} rows of {relation.full_name} were changed or deleted"
+        raise Refused("conflict", f"{why} since the fix, so it cannot be taken back whole.", BY_HAND)
+
+
+def _restore(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
+    keys, contents = [row.image.key for row in rows], [row.image.content for row in rows]
+    if rows[0].after:
+        aims = [Aim(key=row.image.key, digest=row.after) for row in rows]
+        count = fixing.put_back(relation, aims, contents)
+    else:
+        count = fixing.insert(relation, contents)
+    found = {image.key: image.digest for image in fixing.images(relation, keys)}
+    if count != len(rows) or any(found.get(row.image.key) != row.image.digest for row in rows):
+        raise OperationFailed(
+            "not_exact",
+            f"Rows of {relation.full_name} would not hold exactly what they held: others, or a trigger, changed them.",
+            f"Nothing was changed. {BY_HAND}",
+        )
+
+
+def _refuse_new_orphans(
+    fixing: Fixing, engine: Engine, structure: Structure, back: Mapping[str, Mapping[Key, tuple[str, ...]]]
+) -> None:
+    """A row may only refer to nothing where it did so before the fix. Raises OperationFailed."""
+    for table, held in back.items():
+        now_unmet = following.unmet(fixing, engine.wording, structure, table, list(held))
+        new = sum(not set(names) <= set(held[key]) for key, names in now_unmet.items())
+        if new:
+            raise OperationFailed(
+                "foreign_key",
+                f"{new} rows of {table} refer to rows that have gone since the fix.",
+                f"Nothing was changed. {BY_HAND}",
+            )
+
+
+def _add(total: hashlib._Hash, rows: Sequence[Before]) -> None:
+    for row in rows:
+        total.update("\0".join((row.table, *row.image.key, row.image.digest, row.after)).encode() + b"\n")

@@ -1,0 +1,144 @@
+"""Fix: carry out what is proposed for findings, on exactly the rows that were approved. One plan, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import QuerySet
+
+from integrity.fixing import carrying_out, choosing, comparing, composing, keeping, parts
+from integrity.fixing.actions import EVERY
+from integrity.models import Fix, Report
+from integrity.rules import in_force
+from opsconsole.engines.base import Engine
+from opsconsole.exceptions import OpsError
+from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database, Operation
+from opsconsole.plans import Plan
+from opsconsole.templatetags.console import clock
+
+REPORT = Parameter(name="report", label="Report", default=choosing.LATEST, help="the number of a report, or latest")
+FINDING = Parameter(
+    name="finding",
+    label="Findings",
+    help="fingerprints with commas between them, or critical: all critical ones that come with a proposal",
+)
+NAMES = Parameter(name="names", label="Names of the health answer", help="names with commas between them, or all")
+ACTION = Parameter(
+    name="action",
+    label="What is done",
+    choices=(("", "what is proposed"), *EVERY.items()),
+    help="where a finding offers several proposals, which of them",
+)
+
+
+class FixKind(Kind):
+    name = "fix"
+    label = "Fix"
+    noun = "fix"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (REPORT, FINDING, NAMES, ACTION)
+    mutates = True
+    repeatable = False
+    gated = True
+    compares = False
+
+    def plan(self, request: Request) -> Plan:
+        return composing.plan_of(self.name, request)
+
+    def run(self, run: Run) -> Result:
+        run.arm()
+        listed = parts.opened(run.plan)
+        before = comparing.numbers(run.engine(), run.database(), run.plan)
+        carrying_out.change_rows(run, listed)
+        return _result(run.plan, run.operation_id, run.engine(), run.database(), before)
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        landed = landed_of(recovery)
+        if landed is not Witness.DONE:
+            return landed, None
+        keeping.keep(recovery.operation_id)
+        database = Database.objects.get(pk=recovery.plan.target().database_id)
+        before = [int(each["count"]) for each in recovery.plan.parameters["findings"]]
+        result = _result(recovery.plan, recovery.operation_id, recovery.engines["target"], database, before)
+        return landed, result
+
+    def clean_up(self, recovery: Recovery) -> None:
+        keeping.abandon(recovery.operation_id)
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        report = Report.objects.filter(database=database).first()
+        if parameter == "finding" and report is not None:
+            rows = [row for row in report.findings.all() if row.proposals and not row.failed]
+            every = (("critical", "all critical ones that come with a proposal"),)
+            return (*every, *((row.fingerprint, row.sentence) for row in rows))
+        if parameter == "names":
+            names = sorted({rule.health for rule in in_force.rules_of(database) if rule.health})
+            return (("all", "all of them"), *((name, name) for name in names)) if names else ()
+        return ()
+
+    def heading(self, database: Database) -> str:
+        return f"Set findings of {database.name} right"
+
+    def button(self, database: Database) -> str:
+        report = Report.objects.filter(database=database).first()
+        return self.heading(database) if report is not None and (report.critical or report.warning) else ""
+
+    def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
+        row = Fix.objects.filter(pk=operation.pk).select_related("undone_by").first()
+        if row is None:
+            return ()
+        if row.state == Fix.State.UNDONE:
+            link = f"/operations/{row.undone_by_id}/"
+            return (
+                Afterwards(sentence="It was taken back.", link=link, link_text=f"Open operation {row.undone_by_id}"),
+            )
+        if row.state != Fix.State.KEPT or not row.key_sealed:
+            return (Afterwards(sentence=f"What it changed was kept until {clock(row.expires_at)}."),)
+        return (
+            Afterwards(
+                sentence=f"What the {row.rows} rows held is kept in the database, encrypted, until "
+                f"{clock(row.expires_at)}.",
+                kind="unfix",
+                parameters={"fix": str(row.pk)},
+                label=f"Take fix {row.pk} back until {clock(row.expires_at)}",
+            ),
+        )
+
+
+def landed_of(recovery: Recovery) -> Witness:
+    """On which side of its commit point a run was lost; read in the target."""
+    if not recovery.witness:
+        return Witness.NOT_DONE
+    landed = recovery.engines["target"].landed(recovery.witness)
+    return {True: Witness.DONE, False: Witness.NOT_DONE, None: Witness.UNKNOWN}[landed]
+
+
+def _result(plan: Plan, operation_id: int, engine: Engine, database: Database, before: Sequence[int | None]) -> Result:
+    """What was done, and what the findings have by now."""
+    try:
+        after = comparing.numbers(engine, database, plan)
+    except OpsError:
+        after = [None] * len(before)  # the rows are set right; what is not known is not said
+    tables: dict[str, int] = {}
+    for part, rows in zip(parts.outline(plan), parts.rows_of(plan), strict=True):
+        tables[part.table] = tables.get(part.table, 0) + rows
+    rows, compared = sum(tables.values()), comparing.compared(plan, before, after)
+    return Result(
+        summary=f"{_rows(rows)} of {', '.join(tables)} {'was' if rows == 1 else 'were'} set right. {_told(after)}",
+        data={"fix": operation_id, "rows": rows, "tables": tables, "findings": compared},
+    )
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
+def _told(after: Sequence[int | None]) -> str:
+    open_ones = sum(1 for number in after if number)
+    unknown = sum(1 for number in after if number is None)
+    if unknown:
+        return f"{unknown} of {len(after)} findings could not be asked again: check the database."
+    return f"{open_ones} of {len(after)} findings still stand." if open_ones else "The findings are gone."

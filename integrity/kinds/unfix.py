@@ -1,0 +1,113 @@
+"""Unfix: take a fix back while what it changed is kept. Every row holds again what it held, or nothing changes."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from integrity.fixing import keeping, undoing
+from integrity.kinds.fix import landed_of
+from integrity.models import Fix
+from opsconsole.clock import now
+from opsconsole.databases import engine_for
+from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
+from opsconsole.models import Database
+from opsconsole.plans import Confirmation, Effect, Plan, Precondition, Step
+from opsconsole.targets import plan_target
+
+
+class UnfixKind(Kind):
+    name = "unfix"
+    label = "Take a fix back"
+    noun = "undo of a fix"
+    engines = frozenset({"postgresql", "sqlite"})
+    parameters = (Parameter(name="fix", label="Fix", default="latest", help="the number of a fix, or latest"),)
+    mutates = True
+    repeatable = False
+    gated = True
+    compares = False
+    like = "fix"
+
+    def plan(self, request: Request) -> Plan:
+        database, engine = request.database, engine_for(request.database)
+        row = undoing.find(database, request.parameters["fix"])
+        identity, held = engine.identity(), undoing.look(engine, row, database.name)
+        rows = {table.full_name: table.rows or 0 for table in engine.tables(exact=True)}
+        tables = sorted({*held.inserted, *held.changed})
+        return Plan(
+            kind=self.name,
+            summary=f"In {database.name}, the {row.rows} rows that fix {row.pk} set right hold again what they held.",
+            targets=(plan_target(database, identity),),
+            parameters={
+                "fix": str(row.pk),
+                "tables": tables,
+                "digest": held.digest,
+                "unmet": sorted(map(list, held.unmet)),
+            },
+            steps=(
+                Step(
+                    title=f"Put {row.rows} rows back in one transaction",
+                    detail="Each must be as the fix left it, and is compared with what it held before it commits.",
+                    artifact=held.digest,
+                    commit_point=True,
+                ),
+            ),
+            effects=tuple(_effect(table, rows[table], held) for table in tables),
+            preconditions=(
+                Precondition(probe="identity", subject="target", value=identity.key),
+                Precondition(probe="incarnation", subject="target", value=identity.incarnation),
+                Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
+            ),
+            risk="medium",
+            risk_reasons=(
+                "What was found before the fix is found again.",
+                "Triggers of the tables fire; where they change rows on the way back, nothing is put back.",
+            ),
+            way_back="The findings can be set right again by another fix.",
+            confirmation=Confirmation(
+                sentence=f"You would put {row.rows} rows back.", number=row.rows, counts="rows that are put back"
+            ),
+        )
+
+    def run(self, run: Run) -> Result:
+        run.arm()
+        undoing.put_back(run, Fix.objects.get(pk=int(run.plan.parameters["fix"])))
+        return _result(run.plan)
+
+    def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
+        landed = landed_of(recovery)
+        if landed is not Witness.DONE:
+            return landed, None
+        keeping.undone(int(recovery.plan.parameters["fix"]), recovery.operation_id)
+        return landed, _result(recovery.plan)
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        found = ((str(row.pk), f"fix {row.pk}, {row.rows} rows") for row in _offered(database))
+        return (("latest", "the latest fix"), *found) if parameter == "fix" else ()
+
+    def heading(self, database: Database) -> str:
+        return f"Take a fix of {database.name} back"
+
+    def button(self, database: Database) -> str:
+        row = _offered(database).first()
+        return f"Take fix {row.pk} back" if row else ""
+
+
+def _offered(database: Database) -> QuerySet[Fix]:
+    return Fix.objects.filter(database=database, state=Fix.State.KEPT, expires_at__gt=now()).exclude(key_sealed="")
+
+
+def _effect(table: str, rows: int, held: undoing.Held) -> Effect:
+    more = held.inserted.get(table, 0)
+    return Effect(
+        object=table, action="changed", rows_before=rows, rows_after=rows + more, lost=0,
+        changed=held.changed.get(table, 0), note=f"{more} rows come back" if more else "",
+    )  # fmt: skip
+
+
+def _result(plan: Plan) -> Result:
+    number = int(plan.parameters["fix"])
+    rows = Fix.objects.get(pk=number).rows
+    said = f"The {rows} rows that fix {number} set right hold again what they held."
+    return Result(summary=said, data={"fix": number, "rows": rows})
