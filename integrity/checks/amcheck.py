@@ -66,11 +66,11 @@ class PostgresPages(Telling):
         if _may(moment, extension.index_check):
             yield from self._indexes(moment, extension)
         else:
-            yield self._forbidden("pages of indexes", "bt_index_check")
+            yield self._forbidden("Pages of indexes", "bt_index_check")
         if extension.table_check is not None and _may(moment, extension.table_check):
             yield from self._tables(moment, extension)
         else:
-            yield self._forbidden("pages of tables", "verify_heapam")
+            yield self._forbidden("Pages of tables", "verify_heapam")
 
     def _indexes(self, moment: Moment, extension: _Extension) -> Iterator[Outcome]:
         for number, schema, name, table in moment.inquiry.ask(_INDEXES):
@@ -94,7 +94,7 @@ class PostgresPages(Telling):
 
     def _failed_index(self, index: str, written: str, table: str, call: str, error: AskFailed) -> Found:
         if error.code not in _DAMAGE:
-            return self._not_now(f"index {index}", error)
+            return self._not_now(f"Index {index}", error)
         return self.found(
             f"index {index}",
             f"Index {index} of {table} is damaged: {error.why}.",
@@ -124,7 +124,11 @@ class PostgresPages(Telling):
                     f"SELECT count(*) OVER (), blkno, offnum, attnum, msg FROM {call} LIMIT {SAMPLE_ROWS}"
                 )
             except AskFailed as error:
-                yield self._damaged(table, call, error.why, 1) if error.code in _DAMAGE else self._not_now(table, error)
+                yield (
+                    self._damaged(table, call, error.why, 1)
+                    if error.code in _DAMAGE
+                    else self._not_now(f"Table {table}", error)
+                )
                 continue
             if not rows:
                 sentence = f"The pages of {table} are sound."
@@ -154,7 +158,7 @@ class PostgresPages(Telling):
         there = moment.inquiry.ask(_AVAILABLE)[0][0]
         first = "" if there else "Install the server's package of additional modules (postgresql-contrib), then "
         return self.unseen(
-            "pages of indexes and tables",
+            "Pages of indexes and tables",
             "the extension amcheck is not installed in this database",
             f"{first}{'let' if first else 'Let'} a superuser run CREATE EXTENSION amcheck here.",
         )

@@ -73,7 +73,7 @@ class RefusedDuplicates(Telling):
     def look(self, moment: Moment) -> Iterator[Outcome]:
         for index in _unfinished(moment):
             if hidden(moment, (index.table,)):
-                yield hidden_rows(self, f"duplicates of {index.index} of {index.table}", index.table)
+                yield hidden_rows(self, f"Duplicates of {index.index} of {index.table}", index.table)
 
     def _question(self, moment: Moment, index: _Unfinished) -> Question:
         subject, columns = f"{index.table}: {index.index}", ", ".join(index.parts)
@@ -104,7 +104,7 @@ class RefusedDuplicates(Telling):
         return Question(
             check=self.name,
             subject=subject,
-            title=f"duplicates of {index.index} of {index.table}",
+            title=f"Duplicates of {index.index} of {index.table}",
             severity=self.severity,
             category=self.category,
             condition=Condition(

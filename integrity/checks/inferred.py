@@ -65,7 +65,7 @@ class InferredOrphans(Telling):
         return Question(
             check=self.name,
             subject=reference.subject,
-            title=f"orphans of {reference.subject}",
+            title=f"Orphans of {reference.subject}",
             severity=self.severity,
             category=self.category,
             condition=Condition(table=reference.table, where=unmet(moment, reference), by=reference.columns),

@@ -88,7 +88,7 @@ class LikelyDuplicates(Telling):
         return Question(
             check=self.name,
             subject=likely.subject,
-            title=f"duplicates of {likely.subject}",
+            title=f"Duplicates of {likely.subject}",
             severity=self.severity,
             category=self.category,
             condition=Condition(

@@ -24,11 +24,17 @@ from integrity.checks.wording import rows, the_rows, verb
 from opsconsole.engines.structure import ForeignKey, Relation
 
 LOST = "A row that refers to nothing is lost to every join, and breaks the code that follows the reference."
-_KEYS = (
-    "SELECT n.nspname || '.' || c.relname, k.conname, k.confmatchtype::text = 'f', k.convalidated,"
-    " coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false) FROM pg_constraint k"
-    " JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f'"
-)
+_KEYS = """
+SELECT n.nspname || '.' || c.relname, k.conname, k.confmatchtype::text = 'f', k.convalidated,
+  coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false), array(
+    SELECT CASE WHEN p.attcollation <> a.attcollation THEN (SELECT format('%I.%I', m.nspname, l.collname)
+      FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace WHERE l.oid = p.attcollation) END
+    FROM unnest(k.conkey, k.confkey) WITH ORDINALITY u (own, theirs, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own
+    JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.theirs ORDER BY u.place)
+FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'f'
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,7 @@ class Orphans(Telling):
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
         for declared in _declared(moment):
-            title = f"orphans of {declared.reference.subject}"
+            title = f"Orphans of {declared.reference.subject}"
             if table := hidden(moment, (declared.reference.table, declared.reference.parent)):
                 yield hidden_rows(self, title, table)
             elif declared.period:
@@ -79,7 +85,7 @@ class Orphans(Telling):
         return Question(
             check=self.name,
             subject=reference.subject,
-            title=f"orphans of {reference.subject}",
+            title=f"Orphans of {reference.subject}",
             severity=self.severity,
             category=self.category,
             condition=Condition(table=reference.table, where=where, by=reference.columns),
@@ -151,16 +157,21 @@ def _unguarded(moment: Moment, declared: _Declared) -> str:
 
 def _declared(moment: Moment) -> list[_Declared]:
     """Every foreign key that can be followed, each once; the others are told by `dangling_references`."""
-    told: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
+    told: dict[tuple[str, str], tuple[bool, bool, bool, list[str | None]]] = {}
     if moment.vendor == "postgresql":
-        told = {(table, name): (full, valid, period) for table, name, full, valid, period in moment.inquiry.ask(_KEYS)}
+        told = {(table, name): (*facts,) for table, name, *facts in moment.inquiry.ask(_KEYS)}
     found: dict[str, _Declared] = {}
     for key in moment.structure.foreign_keys:
         if not followable(moment, key):
             continue
-        full, valid, period = told.get((key.table, key.name), (False, True, False))
+        full, valid, period, collations = told.get((key.table, key.name), (False, True, False, []))
         reference = Reference(
-            table=key.table, columns=key.columns, parent=key.parent, parent_columns=key.parent_columns, full=full
+            table=key.table,
+            columns=key.columns,
+            parent=key.parent,
+            parent_columns=key.parent_columns,
+            full=full,
+            collations=tuple(each or "" for each in collations),
         )
         found.setdefault(reference.subject, _Declared(key=key, reference=reference, validated=valid, period=period))
     return list(found.values())

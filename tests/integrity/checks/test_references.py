@@ -79,7 +79,10 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
         CREATE TABLE halves (id integer PRIMARY KEY, a integer, b integer,
             FOREIGN KEY (a, b) REFERENCES twos (a, b) MATCH FULL);
         CREATE TABLE notes (id integer PRIMARY KEY, user_id integer);
+        CREATE TABLE codes (code text COLLATE "C" PRIMARY KEY);
+        CREATE TABLE coded (id integer PRIMARY KEY, code text COLLATE "POSIX" REFERENCES codes (code));
         SET session_replication_role = replica;
+        INSERT INTO coded VALUES (1, 'a'), (2, NULL);
         INSERT INTO logs VALUES (5, 1), (6, 1), (NULL, 1);
         INSERT INTO halves VALUES (1, NULL, NULL), (2, 1, NULL), (3, 1, 1);
         INSERT INTO notes VALUES (1, 5);
@@ -90,6 +93,7 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
         "logs.user_id -> users.id": 2,  # a row of a table that inherits is no row of the parent for a key
         "halves (a, b) -> twos (a, b)": 2,
         "notes.user_id -> users.id": 1,
+        "coded.code -> codes.code": 1,
     }
     assert "noted is NOT VALID" in found["notes.user_id -> users.id"].why
     role, name = postgres.create_role(), on_postgres.engine.address.name
@@ -99,8 +103,8 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
     limited = PostgresEngine(PostgresEngine.parse(postgres.url(name, role=role)))
     told = bare(Ground("", limited, on_postgres.change).found(Orphans()))
     assert {subject for subject, each in told.items() if each.failed} == {
-        "orphans of logs.user_id -> users.id could not be looked at",
-        "orphans of notes.user_id -> users.id could not be looked at",
+        "Orphans of logs.user_id -> users.id could not be looked at",
+        "Orphans of notes.user_id -> users.id could not be looked at",
     }
     assert "halves (a, b) -> twos (a, b)" in told
 
