@@ -14,12 +14,12 @@ class Report(models.Model):
     """What one check found; rows are never changed.
 
     `critical`, `warning` and `info` count findings by severity, `new` and `new_critical` those that did not stand
-    before. `held` lists what was looked at and found sound, as {check, subject, sentence}; `fixed` what stood
-    and this one, having looked, did not find, as {fingerprint, check, subject, sentence, severity}; `gone`, alike, what
-    stood and cannot be asked any more, for its rule or its table is gone. `carried` are ids of findings of earlier
-    reports that this one did not look at, so that they still stand; with these, `open_critical`, `open_warning` and
-    `open_info` count what stands. `tables` are rows by table, as of this moment; `facts` what else there is to say
-    (sampling, seconds).
+    before. `held` lists what was looked at and found sound, as {check, subject, sentence}, with a margin when only a
+    sample was; `fixed` what stood and this one, having looked, did not find, as {fingerprint, check, subject, sentence,
+    severity}; `gone`, alike, what stood and cannot be asked any more, for its rule or its table is gone. `carried` are
+    ids of findings of earlier reports that this one did not look at, so that they still stand; with these,
+    `open_critical`, `open_warning` and `open_info` count what stands. `tables` are rows by table, as of this moment;
+    `facts` what else there is to say (sampling, seconds).
     """
 
     class Mode(models.TextChoices):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from integrity.checks.base import Found, Severity
+from integrity.checks.base import Found, Held, Severity
 from integrity.models import Finding, Report
 from integrity.reporting import content
 from integrity.reporting.composing import Composed, masked
@@ -94,7 +94,7 @@ def _report(operation: Operation, database: Database, composed: Composed, began:
         info=composed.count(Severity.INFO),
         new=sum(is_new for _, is_new, _ in composed.findings),
         new_critical=composed.count(Severity.CRITICAL, new=True),
-        held=[{"check": each.check, "subject": each.subject, "sentence": each.sentence} for each in composed.held],
+        held=[_sound(each) for each in composed.held],
         fixed=[was.told() for was in composed.fixed],
         gone=[was.told() for was in composed.gone],
         carried=[was.finding for was in composed.carried],
@@ -102,6 +102,11 @@ def _report(operation: Operation, database: Database, composed: Composed, began:
         open_warning=composed.stands(Severity.WARNING),
         open_info=composed.stands(Severity.INFO),
     )
+
+
+def _sound(each: Held) -> dict[str, str]:
+    told = {"check": each.check, "subject": each.subject, "sentence": each.sentence}
+    return told | ({"margin": each.margin} if each.margin else {})
 
 
 def _finding(found: Found, is_new: bool, since: datetime, database: Database) -> Finding:
