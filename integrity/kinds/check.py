@@ -17,6 +17,7 @@ from integrity.scanning.examining import Examination, examine
 from integrity.scanning.selecting import FULL, QUICK, Selection, select
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
+from opsconsole.engines.base import Identity
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
@@ -24,7 +25,7 @@ from opsconsole.plans import Plan, Precondition, Step
 from opsconsole.targets import plan_target
 
 SHARED = "shared"  # it only reads, and keeps nobody out
-MOST_SECONDS = 3600
+MOST_SECONDS, MOST_SESSIONS = 3600, 8
 MODE = Parameter(
     name="mode",
     label="Look at",
@@ -42,6 +43,12 @@ SAMPLE = Parameter(
     label="Sample of huge tables",
     help="percent of the pages of tables of over a million rows, empty for all; the report says how exact it is",
 )
+SESSIONS = Parameter(
+    name="sessions",
+    label="Tables at once",
+    default=str(Budget().sessions),
+    help="how many tables are looked at side by side, each in a session of its own: 1 to 8",
+)
 
 
 class CheckKind(Kind):
@@ -49,7 +56,7 @@ class CheckKind(Kind):
     label = "Check"
     noun = "check"
     engines = frozenset({"postgresql", "sqlite"})
-    parameters = (MODE, CATEGORY, RULE, SECONDS, SAMPLE)
+    parameters = (MODE, CATEGORY, RULE, SECONDS, SAMPLE, SESSIONS)
     mutates = False
     repeatable = True
     gated = False
@@ -64,7 +71,7 @@ class CheckKind(Kind):
             kind=self.name,
             summary=f"It is known whether the data of {database.name} are sound: {_words(given)}.",
             targets=(plan_target(database, identity, role=SHARED),),
-            parameters={**given, "seconds": str(int(budget.seconds))},
+            parameters={**given, "seconds": str(int(budget.seconds)), "sessions": str(budget.sessions)},
             steps=(
                 Step(
                     title=f"Ask {len(chosen.checks)} checks and {len(chosen.rules)} rules",
@@ -74,7 +81,7 @@ class CheckKind(Kind):
             ),
             preconditions=(Precondition(probe="identity", subject=SHARED, value=identity.key),),
             risk="low",
-            risk_reasons=("It only reads.", f"A question ends after {int(budget.seconds)} seconds."),
+            risk_reasons=_reasons(budget, identity),
             way_back="Nothing is changed, so there is nothing to take back.",
         )
 
@@ -145,7 +152,17 @@ def _budget(given: Any) -> Budget:
     return Budget(
         seconds=_number(given["seconds"], "seconds", 1, MOST_SECONDS),
         percent=_number(given["sample"] or "0", "sample", 0, 100),
+        sessions=int(_number(given.get("sessions") or str(Budget().sessions), "sessions", 1, MOST_SESSIONS)),
     )
+
+
+def _reasons(budget: Budget, identity: Identity) -> tuple[str, ...]:
+    reasons = ["It only reads.", f"A question ends after {budget.seconds:g} seconds."]
+    if identity.details.get("journal_mode", "wal") != "wal":
+        reasons.append("The file is not in WAL mode: programs that write to it wait until the check has ended.")
+    if 0 < budget.percent < 100:
+        reasons.append(f"Of tables of over a million rows {budget.percent:g} % are looked at: faults may be missed.")
+    return tuple(reasons)
 
 
 def _number(text: str, name: str, least: float, most: float) -> float:

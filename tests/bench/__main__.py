@@ -1,4 +1,6 @@
-"""`make bench [SIZE=S|M] [ROUNDS=3] [ONLY=native,json,history,lists,overhead]`: measure, print the table, clean up.
+"""`make bench [SIZE=S|M] [ROUNDS=3] [ONLY=PART,PART]`: measure, print the table, clean up.
+
+Parts are native, json, history, lists, overhead and integrity.
 
 S (62 MB) is a quick look; M (seven million rows, a gigabyte) is what the bars are about, and its table is written into
 docs/performance.md. Nothing here is a test: a bar that does not hold is printed, and the exit status is 0.
@@ -12,11 +14,11 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.bench import contests, documents, native, report, server
+from tests.bench import contests, documents, integrity, native, report, server
 from tests.bench.races import say
 from tests.support.servers import PostgresServer
 
-PARTS = ("native", "json", "history", "lists", "overhead")
+PARTS = ("native", "json", "history", "lists", "overhead", "integrity")
 DISK = {"S": 2, "M": 16}  # GiB that are needed for a while
 EVENTS = {"S": 50_000, "M": 1_000_000}
 APPENDS = {"S": 100, "M": 400}  # of each writer
@@ -57,7 +59,7 @@ def arguments() -> argparse.Namespace:
 
 def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) -> report.Report:
     found = report.Report(size=given.size, rounds=given.rounds, server=server.described(running))
-    if {"native", "json", "overhead"} & set(given.only):
+    if {"native", "json", "overhead", "integrity"} & set(given.only):
         data = native.Native(running, folder, given.size)
         found.data = f"The database has {data.rows:,} rows and {data.size / 1e6:,.0f} MB."
         if "native" in given.only:
@@ -70,6 +72,8 @@ def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) ->
             portable(found, given, running, folder, data)
         if "overhead" in given.only:
             found.races.append(contests.overhead(data, folder, given.rounds))
+        if "integrity" in given.only:
+            soundness(found, given, data)
         data.drop()
     if "history" in given.only:
         histories(found, given, running, folder)
@@ -78,6 +82,14 @@ def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) ->
         found.lists += races
         found.limits += limits
     return found
+
+
+def soundness(found: report.Report, given: argparse.Namespace, data: native.Native) -> None:
+    contest = integrity.Soundness(data, given.size)
+    races = contest.races(given.rounds)
+    found.races += races
+    found.limits += contest.limits(races)
+    contest.drop()
 
 
 def portable(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from integrity.models import Report
 from opsconsole import operations
+from opsconsole.exceptions import Usage
 from opsconsole.management.reporting import exit_for
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
@@ -51,3 +54,18 @@ def test_what_is_found_is_new_once_then_stands_and_then_is_fixed(console, cast, 
     third = Report.objects.get(pk=check(console, cast, row, rule="missing_primary_key").pk)
     assert not third.findings.exists()
     assert [each["fingerprint"] for each in third.fixed] == [finding.fingerprint]
+
+
+def test_its_plan_says_what_a_check_costs_and_does_not_see(console, cast, sqlite_shop):
+    shop, row = sqlite_shop
+    shop.change("PRAGMA journal_mode=DELETE")
+    planned = operations.request("check", row, {"sample": "5", "seconds": "20", "sessions": "4"}, account=cast.ada)
+    assert list(planned.plan.risk_reasons) == [
+        "It only reads.",
+        "A question ends after 20 seconds.",
+        "The file is not in WAL mode: programs that write to it wait until the check has ended.",
+        "Of tables of over a million rows 5 % are looked at: faults may be missed.",
+    ]
+    for given in ({"sessions": "9"}, {"seconds": "0"}, {"sample": "-1"}):
+        with pytest.raises(Usage, match=next(iter(given))):
+            operations.request("check", row, given, account=cast.ada)
