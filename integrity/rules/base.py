@@ -14,14 +14,7 @@ from typing import Any, ClassVar
 
 from integrity.checks.base import BUSINESS, Moment, Outcome, Proposal, Question, Severity, named
 from integrity.rules.members import Member, read_members
-
-
-class Unfit(Exception):
-    """A rule cannot be asked of this database; `why` says what is missing, `next_step` what to do."""
-
-    def __init__(self, why: str, next_step: str = "Change the rule, or the schema.") -> None:
-        super().__init__(why)
-        self.why, self.next_step = why, next_step
+from integrity.rules.unfit import Unfit as Unfit
 
 
 @dataclass(frozen=True, kw_only=True)

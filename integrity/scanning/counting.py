@@ -71,8 +71,7 @@ def count_alone(moment: Moment, part: Part, question: Question, seconds: float, 
     """How many rows of a part meet one condition. `by_index` asks distinct values of its `by`, of the whole table."""
     condition = question.condition
     if by_index:
-        statement = f"SELECT coalesce(sum(t._rows), 0) AS c0, 0 AS s0 FROM ({_values(moment, condition)}) AS t"
-        statement += f" {condition.joins} WHERE (\n{condition.where}\n)"
+        statement = f"SELECT {' + '.join(_by_index(moment, condition))} AS c0, 0 AS s0"
     else:
         statement = f"SELECT count(*) AS c0 FROM {part.source} {condition.joins} WHERE (\n{condition.where}\n)"
         if part.place:
@@ -95,9 +94,22 @@ def asked(moment: Moment, statement: str, names: Sequence[str], people: bool, se
     return moment.inquiry.ask(statement, seconds=seconds)
 
 
-def _values(moment: Moment, condition: Condition) -> str:
-    listed = ", ".join(map(quoted, condition.by))
-    return f"SELECT {listed}, count(*) AS _rows FROM {named(moment.structure, condition.table)} GROUP BY {listed}"
+def missing(moment: Moment, condition: Condition) -> str:
+    """FROM and WHERE for the rows whose values of `by` are among those, looked at once each, that meet a condition."""
+    table, listed = named(moment.structure, condition.table), ", ".join(f"t.{quoted(name)}" for name in condition.by)
+    values = f"(SELECT DISTINCT {', '.join(map(quoted, condition.by))} FROM {table}) AS t"
+    met = f"SELECT {listed} FROM {values} {condition.joins} WHERE (\n{condition.where}\n)"
+    return f"{table} AS t WHERE ({listed}) IN ({met})"
+
+
+def _by_index(moment: Moment, condition: Condition) -> list[str]:
+    """Two counts: of values that are there, and of those with a NULL, which are IN nothing."""
+    nulls = " OR ".join(f"t.{quoted(name)} IS NULL" for name in condition.by)
+    source = f"{named(moment.structure, condition.table)} AS t {condition.joins}"
+    return [
+        f"(SELECT count(*) FROM {missing(moment, condition)})",
+        f"(SELECT count(*) FROM {source} WHERE ({nulls}) AND (\n{condition.where}\n))",
+    ]
 
 
 def _count(moment: Moment, part: Part, questions: Mapping[int, Question], seconds: float, counts: Counts) -> None:

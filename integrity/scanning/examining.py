@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from integrity.checks.base import Check, Moment, Outcome, Question, Severity
-from integrity.checks.unseen import unseen
 from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.answering import Budget, answer
 from integrity.scanning.failing import failed
@@ -71,8 +70,6 @@ def _guarded(
                 questions.append(each)
             else:
                 told.append(each)
-    except AskFailed as error:
+    except (AskFailed, Unfit) as error:
         told.append(failed(name, title, category, severity, error))
-    except Unfit as error:
-        told.append(unseen(name, title, category, severity, error.why, error.next_step))
     return questions, told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrity.checks.base import Condition, Moment, Question, Sample, named, quoted
-from integrity.scanning.counting import asked
+from integrity.scanning.counting import asked, missing
 from integrity.scanning.parts import Part
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.engines.structure import Field
@@ -43,12 +43,9 @@ def query(moment: Moment, condition: Condition) -> str:
 
 
 def _rows(moment: Moment, part: Part, condition: Condition, by_index: bool) -> str:
-    met = f"{condition.joins} WHERE (\n{condition.where}\n)"
-    if not by_index:
-        return f"{part.source} {met}"
-    listed, values = (", ".join(f"{alias}{quoted(name)}" for name in condition.by) for alias in ("t.", ""))
-    table = named(moment.structure, condition.table)
-    return f"{table} AS t WHERE ({listed}) IN (SELECT {listed} FROM (SELECT DISTINCT {values} FROM {table}) AS t {met})"
+    if by_index:
+        return missing(moment, condition)
+    return f"{part.source} {condition.joins} WHERE (\n{condition.where}\n)"
 
 
 def _cut(field: Field, vendor: str) -> str:
