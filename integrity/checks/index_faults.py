@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, SCHEMA, Moment, Outcome, Proposal, Severity
 from integrity.checks.index_catalogue import Index, by_table, indexes
-from integrity.checks.telling import Telling, listed, many
+from integrity.checks.telling import Telling
+from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import size
 
 _BUILT_NOW = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, Moment, Outcome, Severity
-from integrity.checks.telling import Telling, listed, many
+from integrity.checks.telling import Telling
+from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import duration
 
 _SESSIONS = """

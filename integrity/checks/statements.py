@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, Moment, Outcome, Severity, quoted
-from integrity.checks.telling import Telling, many
+from integrity.checks.telling import Telling
+from integrity.checks.wording import many
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.review.lexing import Dialect, Kind, tokens
 from opsconsole.templatetags.console import count, duration

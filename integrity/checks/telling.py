@@ -23,14 +23,3 @@ class Telling(Check):
     def unseen(self, what: str, because: str, next_step: str, *, severity: Severity = Severity.INFO) -> Found:
         """Something that could not be judged: `because` goes on after a colon. It is nobody's fault yet."""
         return unseen(self.name, what, self.category, severity, f"{because}.", next_step)
-
-
-def many(count: int, noun: str, plural: str = "") -> str:
-    """`1 index`, `3 indexes`."""
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
-
-
-def listed(names: list[str], most: int = 5) -> str:
-    """`a, b and 3 more`; the first `most` by name."""
-    shown, rest = names[:most], len(names) - most
-    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

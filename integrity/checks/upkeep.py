@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, STORAGE, Moment, Outcome, Proposal, Severity, named
-from integrity.checks.telling import Telling, listed, many
+from integrity.checks.telling import Telling
+from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import count, size
 
 # The times of the last ANALYZE are forgotten when the server's counters are reset; what it found is not.

@@ -1,4 +1,4 @@
-"""How findings of checks say numbers of rows."""
+"""How findings of checks say numbers and names."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def the_rows(count: int, margin: str = "") -> str:
 def verb(count: int, plural: str, singular: str) -> str:
     """The form of a verb that fits so many."""
     return singular if count == 1 else plural
+
+
+def many(count: int, noun: str, plural: str = "") -> str:
+    """`1 index`, `3 indexes`."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str], most: int = 5) -> str:
+    """`a, b and 3 more`; the first `most` by name."""
+    shown, rest = names[:most], len(names) - most
+    return ", ".join(shown) + (f" and {rest} more" if rest > 0 else "")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import CAPACITY, Moment, Outcome, Proposal, Severity, named
-from integrity.checks.telling import Telling, listed
+from integrity.checks.telling import Telling
+from integrity.checks.wording import listed
 from opsconsole.templatetags.console import count
 
 WHOLE = 2**31  # numbers that a row can be old; the server refuses to write some millions before

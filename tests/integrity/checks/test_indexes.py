@@ -47,13 +47,19 @@ def test_of_two_indexes_that_do_the_same_the_lesser_is_named(ground):
 
 def test_a_failed_concurrent_build_leaves_an_invalid_index(on_postgres):
     on_postgres.change("CREATE TABLE t (a integer, b integer); INSERT INTO t VALUES (1, 1), (1, 2)")
-    with pytest.raises(psycopg.errors.UniqueViolation):
-        on_postgres.change('CREATE UNIQUE INDEX CONCURRENTLY "Once" ON t (a)')
-    on_postgres.change("CREATE INDEX sound ON t (b)")
-    (found,) = on_postgres.found(InvalidIndex()).values()
-    assert (found.subject, found.table) == ("public.Once", "public.t")
-    on_postgres.change("DELETE FROM t WHERE b = 2")
-    on_postgres.change(found.proposals[0].statement)
+    for name in ("Once", "sound_ccnew1"):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            on_postgres.change(f'CREATE UNIQUE INDEX CONCURRENTLY "{name}" ON t (a)')
+    on_postgres.change(
+        "CREATE INDEX sound ON t (b); CREATE TABLE parted (a integer) PARTITION BY LIST (a);"
+        "CREATE TABLE part PARTITION OF parted DEFAULT; CREATE INDEX of_none ON ONLY parted (a)"
+    )
+    found = on_postgres.found(InvalidIndex())
+    assert {subject: len(each.proposals) for subject, each in found.items()} == {
+        "public.Once": 1, "public.sound_ccnew1": 0, "public.of_none": 0
+    }  # fmt: skip
+    on_postgres.change("DELETE FROM t WHERE b = 2; DROP INDEX sound_ccnew1, of_none")
+    on_postgres.change(found["public.Once"].proposals[0].statement)
     assert {each.subject for each in on_postgres.look(InvalidIndex()) if isinstance(each, Held)} == {
         "public.Once", "public.sound"
     }  # fmt: skip
