@@ -84,22 +84,28 @@ class Ignition:
     def __init__(self, demo: Demo) -> None:
         self._file = demo.running.home / "files" / "ignition.sqlite3"
 
-    def count(self) -> int:
+    def ask(self, query: str) -> int:
         with closing(sqlite3.connect(self._file)) as line:
-            return _number(line.execute(f"SELECT count(*) FROM {self.table}").fetchone())
+            return _number(line.execute(query).fetchone())
+
+    def run(self, statement: str, *values: Any) -> None:
+        """As an application does that leaves foreign keys unenforced."""
+        with closing(sqlite3.connect(self._file)) as line, line:
+            line.execute(statement, values)
+
+    def count(self) -> int:
+        return self.ask(f"SELECT count(*) FROM {self.table}")
 
     def lose_rows(self) -> None:
-        with closing(sqlite3.connect(self._file)) as line, line:
-            line.execute(f"DELETE FROM {self.table} WHERE rowid % 2 = 0")
+        self.run(f"DELETE FROM {self.table} WHERE rowid % 2 = 0")
 
     def write_rows(self, number: int, *, batch: int) -> None:
         """The application goes on: so many new rows, each batch with keys of its own."""
-        with closing(sqlite3.connect(self._file)) as line, line:
-            line.execute(
-                f"INSERT INTO {self.table} SELECT 'batch {batch} ' || id, habit_id, datetime('now'), notes"
-                f" FROM {self.table} ORDER BY id LIMIT ?",
-                (number,),
-            )
+        self.run(
+            f"INSERT INTO {self.table} SELECT 'batch {batch} ' || id, habit_id, datetime('now'), notes"
+            f" FROM {self.table} ORDER BY id LIMIT ?",
+            number,
+        )
 
 
 @dataclass
