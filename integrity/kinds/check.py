@@ -91,7 +91,8 @@ class CheckKind(Kind):
         database, given = run.database(SHARED), run.plan.parameters
         stood, chosen = standing.standing(database), _selection(database, given)
         found = _examined(run, database, chosen, _budget(given))
-        composed = composing.compose(found.outcomes, stood, began, None if chosen.whole else chosen.names)
+        looked = None if chosen.whole else chosen.names
+        composed = composing.compose(found.outcomes, stood, began, looked, _every(database).names)
         run.check_cancel()
         run.before_commit(witness={})
         facts = {"seconds": round(time.monotonic() - started), "sample": given["sample"]}
@@ -145,6 +146,10 @@ def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -
 def _selection(database: Database, given: Any) -> Selection:
     rules = in_force.rules_of(database)
     return select(database.engine, rules, mode=given["mode"], category=given["category"], rule=given["rule"])
+
+
+def _every(database: Database) -> Selection:
+    return select(database.engine, in_force.rules_of(database), mode=FULL)
 
 
 def _budget(given: Any) -> Budget:

@@ -60,13 +60,18 @@ class Composed:
 
 
 def compose(
-    outcomes: Sequence[Outcome], before: Mapping[str, Before], at: datetime, looked: Collection[str] | None = None
+    outcomes: Sequence[Outcome],
+    before: Mapping[str, Before],
+    at: datetime,
+    looked: Collection[str] | None = None,
+    known: Collection[str] | None = None,
 ) -> Composed:
-    """`before` are the findings that stood, by fingerprint; `looked` names the checks that were asked, None for all.
+    """`before` are the findings that stood, by fingerprint; `looked` names the checks that were asked, None for all;
+    `known` those that there are at all.
 
     What stood and was found again stands still. Else it is *fixed* when it was looked at and held, *gone* when its
-    check was asked and told nothing of it any more, and *carried* when nobody could know: its check was not asked, got
-    no answer, or looked at a sample only.
+    check is not there any more, or was asked and told nothing of it, and *carried* when nobody could know: its check
+    was not asked, got no answer, or looked at a sample only.
     """
     found = {each.fingerprint: each for each in outcomes if isinstance(each, Found)}
     held = {each.fingerprint: each for each in outcomes if isinstance(each, Held)}
@@ -76,7 +81,9 @@ def compose(
         if print_ in found:
             continue
         holds = held.get(print_)
-        if looked is not None and was.check not in looked:
+        if known is not None and was.check not in known:
+            gone.append(was)
+        elif looked is not None and was.check not in looked:
             carried.append(was)
         elif was.failed or (holds is not None and not holds.margin):
             fixed.append(was)  # what could not be looked at was looked at now

@@ -68,6 +68,14 @@ def test_what_stood_is_still_there_fixed_gone_or_not_known(before, now, looked, 
     assert told(before, now, looked) == became_of
 
 
+def test_a_check_or_rule_that_is_not_there_any_more_leaves_nothing_behind_however_little_is_asked():
+    stood_before = stood(found("a", check="rule:removed"), failed("rule:removed"), found("b", check="other"))
+    composed = compose([], stood_before, AT, {"orphans"}, {"orphans", "other"})
+    assert ([was.check for was in composed.gone], [was.check for was in composed.carried]) == (
+        ["rule:removed", "rule:removed"], ["other"]
+    )  # fmt: skip
+
+
 def test_what_stands_still_stands_since_the_first_report_that_had_it():
     (_, is_new, since), (_, other_is_new, other_since) = compose(
         [found("a"), found("b")], stood(found("a")), AT
