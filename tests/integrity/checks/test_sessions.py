@@ -15,6 +15,7 @@ from integrity.checks.statements import SlowStatement, without_values
 from opsconsole.engines.postgresql import PostgresEngine
 from tests.integrity.conftest import Ground
 from tests.support.servers import LoginRole, PostgresServer
+from tests.support.waiting import wait_until
 
 OF_STATE = frozenset(
     f"integrity.checks.{name}"
@@ -38,6 +39,8 @@ def test_open_transactions_are_told_by_program_and_role_without_their_text(on_po
         idle.execute("SET application_name = 'a shop'; BEGIN; SELECT 'secret'")
         busy.execute("SET application_name = 'a report'")
         busy.pgconn.send_query(b"SELECT pg_sleep(30)")
+        active = f"SELECT 1 FROM pg_stat_activity WHERE pid = {busy.info.backend_pid} AND state = 'active'"
+        wait_until(lambda: bool(postgres.rows(active)), "the report runs")
         for check, program in zip(checks, ("a report", "a shop"), strict=True):
             (found,) = on_postgres.found(check).values()
             assert (found.subject, found.count, found.severity) == ("sessions", 1, Severity.WARNING)
