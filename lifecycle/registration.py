@@ -119,7 +119,8 @@ def _register_changes() -> None:
 
 def _register_readers() -> None:
     from lifecycle import posture
-    from opsconsole import system
+    from lifecycle.rehearsing import heads as built
+    from opsconsole import heads, system
     from opsconsole.posture import register_reader
 
     register_reader(posture.read)
@@ -129,6 +130,7 @@ def _register_readers() -> None:
     register_reader(posture.read_encryption)
     register_reader(posture.read_copies)
     register_reader(posture.read_migrations)
+    heads.register_reader(built.newest)
 
 
 def _declare_pages() -> None:

@@ -8,12 +8,15 @@ from django.http import HttpRequest, HttpResponse
 from integrity.rules import taking
 from integrity.rules.in_force import ACTION
 from integrity.rules.kinds.shape import counted
+from opsconsole import heads
 from opsconsole.exceptions import Usage
 from opsconsole.models import Database
 from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import account_of, page, show
 from opsconsole.pages.tabs import header
 from opsconsole.permissions import visible_databases
+
+MIGRATIONS = "-migrations"  # no database has that name
 
 
 @page(
@@ -23,8 +26,9 @@ from opsconsole.permissions import visible_databases
 def shape(request: HttpRequest, database: Database) -> HttpResponse:
     """What would be expected, what is not like that now, and asking for it."""
     sources = _sources(request, database)
-    source = _source(request, database, sources)
-    rule = taking.take(source)
+    from_head = (request.POST or request.GET).get("like", "") == MIGRATIONS
+    source = database if from_head else _source(request, database, sources)
+    rule, head = taking.take_head(database) if from_head else (taking.take(source), None)
     if request.method == "POST":
         return ask(request, ACTION, taking.asked_for(rule, database), reason=said(request, "reason"))
     context = {**header(request, database), "title": f"Expected shape of {database.name}"}
@@ -36,7 +40,9 @@ def shape(request: HttpRequest, database: Database) -> HttpResponse:
         sources=sources,
         rule=rule,
         holds=counted(rule.spec),
-        differences=taking.differences(rule, database) if source != database else [],
+        head=head,
+        has_head=heads.newest(database) is not None,
+        differences=taking.differences(rule, database) if head or source != database else [],
     )
 
 

@@ -11,12 +11,15 @@ from integrity.rules.base import Spec
 from integrity.rules.compiling import LOOK_SECONDS
 from integrity.rules.kinds.shape import Shape, taken_from
 from integrity.rules.requested import as_json
+from opsconsole import heads
 from opsconsole.databases import engine_for
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.exceptions import OperationFailed, Usage
+from opsconsole.heads import Head
 from opsconsole.models import Database
 
 NAME = "taken-shape"  # of the rule; the packs' own are called otherwise
+HEAD = "migration-head"
 
 
 def take(database: Database) -> Spec:
@@ -27,6 +30,25 @@ def take(database: Database) -> Spec:
         spec = taken_from(moment)
     hint = f"The shape was taken from {database.name}. If the change is meant, take it again after the migration."
     return Spec(name=NAME, kind=Shape.name, spec=spec, severity=Severity.CRITICAL, category=SCHEMA, hint=hint)
+
+
+def take_head(database: Database) -> tuple[Spec, Head]:
+    """The rule that says what the database's migrations make of an empty one. Raises Usage when nobody built that."""
+    head = heads.newest(database)
+    if head is None:
+        raise Usage(
+            "no_head",
+            f"Nobody has built the migrations of {database.name} from nothing, so their head is not known.",
+            f"Rehearse the whole folder first: `operate rehearse {database.name} --set mode=fresh`.",
+        )
+    tables = [
+        {"name": name, "columns": [{"name": column, "type": kind} for column, kind in columns]}
+        for name, columns in head.tables.items()
+    ]
+    spec = Shape().checked({"tables": tables, "indexes": list(head.indexes)})
+    hint = f"The shape is that of the migrations, by {head.words}. Apply what is missing, or take it again."
+    rule = Spec(name=HEAD, kind=Shape.name, spec=spec, severity=Severity.CRITICAL, category=SCHEMA, hint=hint)
+    return rule, head
 
 
 def differences(rule: Spec, database: Database) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lifecycle.migrating.differences import Change, gist, schema_changes
-from lifecycle.rehearsing import copies, judging
+from lifecycle.rehearsing import copies, heads, judging
 from lifecycle.rehearsing.copies import Origin
 from lifecycle.rehearsing.recording import Manner, record
 from lifecycle.rehearsing.values import Failure, Recording, recording_from
@@ -47,7 +47,10 @@ class Drift:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What came of it. `main` is the flavour of the database itself; `differences` are those to the other one."""
+    """What came of it. `main` is the flavour of the database itself; `differences` are those to the other one.
+
+    `built` is what a whole folder made of an empty database (see `heads`).
+    """
 
     main: str
     recordings: tuple[Recording, ...]
@@ -55,6 +58,7 @@ class Report:
     restore_seconds: int = 0
     fresh: Recording | None = None
     drift: Drift | None = None
+    built: Mapping[str, Any] | None = None
 
     @property
     def recording(self) -> Recording:
@@ -107,6 +111,7 @@ class Report:
             }
             if self.drift
             else None,
+            "built": self.built,
         }
 
 
@@ -125,6 +130,7 @@ def report_from(given: dict[str, Any]) -> Report:
         )
         if drift
         else None,
+        built=given.get("built"),
     )
 
 
@@ -156,11 +162,14 @@ def from_nothing(run: Run, trial: Trial, origin: Origin, where: str) -> Report:
         run.log(f"Building a database from nothing in {len(trial.all_units)} steps.")
         built = record(engine, [*trial.all_units, *_seed(trial.seed)], manner)
         definitions = engine.definitions()
+        head = heads.built_by(engine, definitions)
     if built.failure is not None:
         return Report(main=manner.flavour, recordings=(), fresh=built, drift=Drift(changes=()))
     wanted, failure = _after_pending(run, trial, origin, where, manner) if trial.units else (live.definitions(), None)
     changes = () if failure else tuple(gist(schema_changes(definitions, wanted)))
-    return Report(main=manner.flavour, recordings=(), fresh=built, drift=Drift(changes=changes, failure=failure))
+    return Report(
+        main=manner.flavour, recordings=(), fresh=built, drift=Drift(changes=changes, failure=failure), built=head
+    )
 
 
 def manners(trial: Trial, engine_name: str) -> list[Manner]:

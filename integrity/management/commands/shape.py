@@ -1,4 +1,4 @@
-"""`manage.py shape show|set`: what a database has today, as the rule that expects it."""
+"""`manage.py shape show|set`: what a database has, or its migrations make, as the rule that expects it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opsconsole.management.reporting import Exit, as_line
 
 
 class Command(ConsoleCommand):
-    help = "Print the shape that a database has today as a rule, or ask for it to be expected from now on."
+    help = "Print the shape of a database, or of its migrations, as a rule, or ask for it to be expected from now on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -24,9 +24,16 @@ class Command(ConsoleCommand):
         setting.add_argument("--reason", default="")
         for verb in (showing, setting):
             verb.add_argument("database")
+            verb.add_argument(
+                "--migrations",
+                action="store_true",
+                help="what its migrations make, by its newest rehearsal from nothing",
+            )
 
     def show(self, options: Options) -> Exit:
-        rule = as_json(taking.take(self.database_called(options["database"])))
+        database = self.database_called(options["database"])
+        taken = taking.take_head(database)[0] if options["migrations"] else taking.take(database)
+        rule = as_json(taken)
         self.answer({"rules": [rule]}, as_line({"rules": [rule]}))
         return Exit.OK
 
@@ -34,8 +41,9 @@ class Command(ConsoleCommand):
         database = self.database_called(options["database"])
         source = self.database_called(options["like"] or options["database"])
         taking.refuse_other(database, source)
-        rule = taking.take(source)
-        for sentence in taking.differences(rule, database) if source != database else ():
+        from_head = options["migrations"]
+        rule = taking.take_head(database)[0] if from_head else taking.take(source)
+        for sentence in taking.differences(rule, database) if from_head or source != database else ():
             self.warn(sentence)
         asked = operations.request_change(
             ACTION, taking.asked_for(rule, database), account=self.account, reason=options["reason"]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from integrity.rules import taking
 from lifecycle.models import Backup, Rehearsal
 from lifecycle.rehearsing import keeping
-from opsconsole import kinds, operations
+from opsconsole import heads, kinds, operations
 from opsconsole.arming import arm
 from opsconsole.embedded.postgresql import folder_for
 from opsconsole.exceptions import Refused, Stale
@@ -106,6 +107,11 @@ def test_a_whole_folder_and_its_seed_are_tried_on_an_empty_database(on_sqlite: S
     assert report.fresh is not None and report.fresh.failure is None
     assert next(table.after for table in report.fresh.tables if table.name == "notes") == 1
     missing = {change.name for change in report.drift.changes}  # type: ignore[union-attr]
+    head = heads.newest(scene.row)
+    assert head is not None and head.tables["notes"] == (("id", "INTEGER"),)
+    rule, _ = taking.take_head(scene.row)
+    assert [table["name"] for table in rule.spec["tables"]] == list(head.tables) == ["d1_migrations", "notes"]
+    assert len(taking.differences(rule, scene.row)) == 2  # nothing is applied yet
     assert missing == {"table customers", "table orders", "index idx_orders_customer"}  # they came to be by hand
     assert scene.plan().parameters["rehearsal"] == 0
 
