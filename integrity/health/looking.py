@@ -50,7 +50,8 @@ class Look:
         """Why it is unhealthy, in a sentence; empty when it is not."""
         if self.problem:
             return self.problem
-        return "; ".join(each.issue for each in self.counted if each.spoils)
+        issues = [each.issue.rstrip(".") for each in self.counted if each.spoils]
+        return f"{'; '.join(issues)}." if issues else ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything that was seen, as it is kept and as the API and the command tell it."""

@@ -12,11 +12,13 @@ import pytest
 
 from integrity.health import counting, looking
 from integrity.health.counting import Counted, count_all
+from opsconsole.embedded.postgresql import EmbeddedPostgres
 from opsconsole.engines.postgresql import PostgresEngine
 from opsconsole.exceptions import TargetProblem
 from opsconsole.models import Database
 from tests.integrity.conftest import Ground
 from tests.integrity.health.conftest import rule
+from tests.support.servers import PostgresServer, shared_folder
 
 NOTES = (
     "CREATE TABLE notes (id integer PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'a'), (2, NULL), (3, NULL)"
@@ -61,6 +63,23 @@ def test_a_role_that_may_not_see_others_says_so_instead_of_saying_none(on_postgr
         other.execute("SELECT 1")
         told = PostgresEngine(PostgresEngine.parse(url)).vitals(seconds=5)
     assert told.longest_transaction_seconds is None and "pg_monitor" in told.unknown["longest_transaction_seconds"]
+
+
+@pytest.mark.nightly
+def test_a_standby_says_that_it_is_one() -> None:
+    with shared_folder() as folder:
+        server = EmbeddedPostgres(folder / "pg", major=16, durable=False)
+        server.start(log=folder / "log")
+        server.stop()
+        (server.data / "standby.signal").touch()
+        server.start(log=folder / "log")
+        try:
+            url = PostgresServer(server).url()
+            told = PostgresEngine(PostgresEngine.parse(str(url))).vitals(seconds=5)
+        finally:
+            server.stop()
+    assert (told.role, told.replicas) == ("standby", 0)
+    assert told.lag_seconds is None or told.lag_seconds >= 0  # it never had a primary to be behind
 
 
 def test_rules_are_counted_and_only_critical_ones_spoil_the_health(ground: Ground) -> None:
