@@ -87,25 +87,7 @@ class FixKind(Kind):
         return self.heading(database) if report is not None and (report.critical or report.warning) else ""
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
-        row = Fix.objects.filter(pk=operation.pk).select_related("undone_by").first()
-        if row is None:
-            return ()
-        if row.state == Fix.State.UNDONE:
-            link = f"/operations/{row.undone_by_id}/"
-            return (
-                Afterwards(sentence="It was taken back.", link=link, link_text=f"Open operation {row.undone_by_id}"),
-            )
-        if row.state != Fix.State.KEPT or not row.key_sealed:
-            return (Afterwards(sentence=f"What it changed was kept until {clock(row.expires_at)}."),)
-        return (
-            Afterwards(
-                sentence=f"What the {row.rows} rows held is kept in the database, encrypted, until "
-                f"{clock(row.expires_at)}.",
-                kind="unfix",
-                parameters={"fix": str(row.pk)},
-                label=f"Take fix {row.pk} back until {clock(row.expires_at)}",
-            ),
-        )
+        return (*_kept(operation), *_health(operation))
 
 
 def landed_of(recovery: Recovery) -> Witness:
@@ -142,3 +124,35 @@ def _told(after: Sequence[int | None]) -> str:
     if unknown:
         return f"{unknown} of {len(after)} findings could not be asked again: check the database."
     return f"{open_ones} of {len(after)} findings still stand." if open_ones else "The findings are gone."
+
+
+def _kept(operation: Operation) -> tuple[Afterwards, ...]:
+    """What is kept of what it changed, and how to take it back."""
+    row = Fix.objects.filter(pk=operation.pk).select_related("undone_by").first()
+    if row is None:
+        return ()
+    if row.state == Fix.State.UNDONE:
+        link = f"/operations/{row.undone_by_id}/"
+        return (Afterwards(sentence="It was taken back.", link=link, link_text=f"Open operation {row.undone_by_id}"),)
+    if row.state != Fix.State.KEPT or not row.key_sealed:
+        return (Afterwards(sentence=f"What it changed was kept until {clock(row.expires_at)}."),)
+    return (
+        Afterwards(
+            sentence=f"What the {row.rows} rows held is kept in the database, encrypted, until "
+            f"{clock(row.expires_at)}.",
+            kind="unfix",
+            parameters={"fix": str(row.pk)},
+            label=f"Take fix {row.pk} back until {clock(row.expires_at)}",
+        ),
+    )
+
+
+def _health(operation: Operation) -> tuple[Afterwards, ...]:
+    """Where the names that it cleaned up are counted again."""
+    if not operation.plan.parameters["names"] or operation.database is None:
+        return ()
+    name, link = operation.database.name, f"{operation.database.get_absolute_url()}#health"
+    return (
+        Afterwards(sentence="The health answer counts again within minutes.", link=link,
+                   link_text=f"See the health of {name}"),
+    )  # fmt: skip
