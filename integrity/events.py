@@ -33,6 +33,7 @@ EVENTS: tuple[EventType, ...] = (
     event("integrity.exported", "{who} downloaded {object} of {database}", "report format samples content"),
     event("health.changed", "{database} is {object}", "to class broken"),
     event("rule.set", "The rule {object} of {database} is asked from now on", "rule name kind severity threshold"),
+    event("rule.tried", "{who} tried the rule {object} on {database}", "kind words"),
     event("rule.removed", "The rule {object} of {database} is no longer asked as it was", "rule name"),
     event("fix.kept", "What {object} changed is kept for a while", "fix rows expires_at"),
     event("fix.dropped", "What {object} of {database} changed is kept no longer", "fix rows"),

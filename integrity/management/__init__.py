@@ -1,1 +1,1 @@
-"""Commands about the soundness of databases."""
+"""Commands of integrity."""

@@ -1,0 +1,51 @@
+"""Trying a rule before anybody asks for it: once, read-only and for a short time, on the database itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrity.checks.base import Found, Moment, Outcome
+from integrity.reporting.composing import masked
+from integrity.reporting.standing import rows_before
+from integrity.rules.base import Spec
+from integrity.rules.compiling import compile_rules
+from integrity.rules.requested import as_json
+from integrity.scanning.answering import Budget
+from integrity.scanning.examining import examine
+from integrity.scanning.selecting import Selection
+from opsconsole import audit
+from opsconsole.databases import engine_for
+from opsconsole.models import Database
+from opsconsole.plans import canonical_json, digest_of
+
+SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What a rule says of a database now; `sample` is masked, None where there is none."""
+
+    outcome: Outcome
+    sql: str
+    sample: Mapping[str, Any] | None
+
+    @property
+    def found(self) -> Found | None:
+        return self.outcome if isinstance(self.outcome, Found) else None
+
+
+def try_rule(database: Database, rule: Spec) -> Tried:
+    """Ask it. Whoever asks reads data, if only a number of rows: that is an event. Raises TargetProblem."""
+    engine = engine_for(database)
+    structure = engine.structure()
+    with engine.inquiry(seconds=SECONDS) as inquiry:
+        before = rows_before(database)
+        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name, before=before)
+        budget = Budget(seconds=SECONDS, sessions=1)
+        (outcome,) = examine(moment, Selection(checks=(), rules=(rule,)), budget, lambda *_: None).outcomes
+    sample = masked(outcome.sample, outcome.table, database.masked_columns) if isinstance(outcome, Found) else None
+    told = {"kind": rule.kind, "words": digest_of(canonical_json(as_json(rule)))}
+    audit.record("rule.tried", database=database, subject=rule.name, data=told)
+    return Tried(outcome=outcome, sql=compile_rules(database, [rule])[rule.name].sql, sample=sample)
