@@ -80,5 +80,6 @@ def _declare_pages() -> None:
         endpoints,
         health,
         reports,
+        rules,
         shape,
     )

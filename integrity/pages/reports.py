@@ -12,7 +12,7 @@ from django.db.models import Count, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse
 
 from integrity.checks.base import Severity
-from integrity.models import Finding, Report
+from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
@@ -71,6 +71,7 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
         "reports": found[:REPORTS_A_PAGE],
         "older": found[REPORTS_A_PAGE - 1].pk if len(found) > REPORTS_A_PAGE else None,
         "may_check": rights_of(request).can("request", database),
+        "rules": Rule.objects.filter(database=database, replaced_by=None).count(),
     }
 
 

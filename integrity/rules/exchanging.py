@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from integrity.rules.base import Spec
 from integrity.rules.requested import FIELDS, as_json, rule_from
@@ -14,7 +14,7 @@ from opsconsole.exceptions import Usage
 from opsconsole.review import Dialect
 
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
-LARGEST = 1 << 20  # bytes of a file
+LARGEST = 1 << 20  # bytes of a file, as many as a form may bring
 MOST = 500  # rules in it
 SHOWN = 5  # refusals
 _STRUCTURED = ("spec", "fix")  # members that stand as JSON in their cell
@@ -35,7 +35,13 @@ def write(rules: Iterable[Spec], format: str) -> str:
     return out.getvalue()
 
 
-def read(source: BinaryIO, dialect: Dialect) -> list[dict[str, Any]]:
+class Readable(Protocol):
+    """An open file, or one that was uploaded."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read(source: Readable, dialect: Dialect) -> list[dict[str, Any]]:
     """The rules of a file, each checked. Raises Usage, naming the line (CSV) or the place (JSON) of each fault."""
     data = source.read(LARGEST + 1)
     if len(data) > LARGEST:

@@ -20,7 +20,8 @@ from django.utils.datastructures import MultiValueDict
 from lifecycle.uploads import receiving
 from lifecycle.uploads.receiving import Receiving
 from opsconsole.exceptions import OpsError, Refused
-from opsconsole.pages.base import SCOPES
+from opsconsole.pages.base import SCOPES, Page
+from opsconsole.pages.small_files import SmallFile
 
 PAGE = "upload-new"  # the one page whose form brings files into the store
 FOLDER_PAGE = "folder-new"  # the one whose form brings a folder of migrations
@@ -47,7 +48,7 @@ class Uploads:
         page = getattr(view, "page", None)
         if request.method != "POST" or (page is None and request.user.is_authenticated):
             return  # the admin's own pages import tables, which Django keeps in temporary files
-        taker = TAKERS.get(page.name) if page is not None else None
+        taker = _taker(page) if page is not None else None
         wanted = taker if taker and _may(request, arguments) else Nowhere
         request.upload_handlers = [wanted(request)]
 
@@ -184,6 +185,10 @@ class _Counting(MultiPartParser):
 
 Taking = TypeVar("Taking", bound=Taker)
 TAKERS: dict[str, type[Taker]] = {PAGE: IntoTheStore, FOLDER_PAGE: IntoPieces}
+
+
+def _taker(page: Page) -> type[FileUploadHandler] | None:
+    return SmallFile if page.file else TAKERS.get(page.name)
 
 
 def received(request: HttpRequest) -> Receiving:

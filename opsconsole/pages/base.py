@@ -54,6 +54,7 @@ class Page:
     view: View
     act: str = ""  # what it does, for the heading of a refusal: "approving"
     background: bool = False  # asked for by a script: does not keep a session alive
+    file: bool = False  # its form brings a small file (see opsconsole.pages.small_files)
 
 
 PAGES: dict[str, Page] = {}
@@ -76,6 +77,7 @@ def page(
     methods: tuple[str, ...] = ("GET",),
     act: str = "",
     background: bool = False,
+    file: bool = False,
 ) -> Callable[[View], View]:
     """Declare a page. Its view gets the request, the object of its scope (if any) and what else the URL holds.
 
@@ -98,6 +100,7 @@ def page(
             view=view,
             act=act,
             background=background,
+            file=file,
         )
         guarded.route = path(route, guarded, name=name)  # type: ignore[attr-defined]
         PAGES[name] = declared

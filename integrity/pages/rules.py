@@ -1,0 +1,161 @@
+"""The rules of a database: listed with what was last found, set on a form that tries them, taken to files and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+
+from integrity.models import Finding
+from integrity.pages.rule_forms import RuleForm, initial_of, words_of
+from integrity.reporting.standing import reports_of
+from integrity.rules import in_force
+from integrity.rules.base import RuleKind, Spec, rule_kind, rule_kinds
+from integrity.rules.exchanging import FORMATS, read, write
+from integrity.rules.requested import as_json, kind_called, rule_from
+from integrity.rules.trying import SECONDS, try_rule
+from opsconsole.exceptions import OpsError, Usage
+from opsconsole.models import Database
+from opsconsole.pages.asking import ask, said
+from opsconsole.pages.base import fragment, page, rights_of, show
+from opsconsole.pages.tabs import header
+from opsconsole.review import Dialect
+
+LOOKED_BACK = 10  # reports
+ROUTE = "databases/<slug:name>/rules/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One rule, and what was last found: a finding, or that it held in some report."""
+
+    rule: Spec
+    words: str
+    offered: bool
+    finding: Finding | None = None
+    held_in: int | None = None
+
+
+@page(ROUTE, name="rules", permission="see", scope="database")
+def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
+    """Every rule that checks of the database ask."""
+    return show(
+        request,
+        "integrity/rules.html",
+        **_frame(request, database, "Rules"),
+        listed=_listed(database),
+        kinds=[kind for kind in rule_kinds() if kind.offered],
+        formats=tuple(FORMATS),
+    )
+
+
+@page(f"{ROUTE}new/<slug:kind>/", name="rule-form", permission="request", scope="database", methods=("GET", "POST"))
+def rule_form(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
+    """Ask for a rule; `?rule=` begins with one that is there, `?finding=` with the one that a finding proposes."""
+    found = _kind(kind)
+    form = RuleForm(found, request.POST or None, initial=_begin(request, database))
+    if request.method == "POST" and form.is_valid():
+        try:
+            given = {"database": database.pk, "rules": [form.rule()]}
+            return ask(request, in_force.ACTION, given, reason=form.cleaned_data["reason"])
+        except OpsError as error:
+            form.refuse(error)
+    context = _frame(request, database, found.label)
+    context["crumbs"] = [*context["crumbs"], ("Rules", f"/databases/{database.name}/rules/")]
+    return show(request, "integrity/rule_form.html", **context, form=form, kind=found, seconds=int(SECONDS))
+
+
+@page(f"{ROUTE}try/<slug:kind>/", name="rule-try", permission="request", scope="database", methods=("POST",))
+def rule_try(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
+    """What the rule of the form says of the database now."""
+    found = _kind(kind)
+    form = RuleForm(found, request.POST, initial={"category": said(request, "category")})
+    form.fields["reason"].required = form.fields["name"].required = False
+    if not form.is_valid():
+        return fragment(request, "integrity/_tried.html", incomplete=True)
+    form.cleaned_data["name"] = form.cleaned_data["name"] or "tried"
+    try:
+        tried = try_rule(database, rule_from(form.rule(), Dialect(database.engine)))
+    except OpsError as error:
+        return fragment(request, "integrity/_tried.html", error=error)
+    may_see = rights_of(request).can("see_data", database)
+    return fragment(request, "integrity/_tried.html", tried=tried, may_see_rows=may_see, database=database)
+
+
+@page(f"{ROUTE}remove/", name="rule-remove", permission="request", scope="database", methods=("POST",))
+def rule_remove(request: HttpRequest, database: Database) -> HttpResponse:
+    """Ask for a rule not to be asked any more."""
+    given = {"database": database.pk, "remove": [said(request, "rule")]}
+    return ask(request, in_force.ACTION, given, reason=said(request, "reason"))
+
+
+@page(
+    f"{ROUTE}import/", name="rules-import", permission="request", scope="database", methods=("POST",),
+    act="bringing rules", file=True,
+)  # fmt: skip
+def rules_import(request: HttpRequest, database: Database) -> HttpResponse:
+    """Ask for every rule of a file, or for none."""
+    given = request.FILES.get("file")
+    if given is None:
+        raise Usage("missing_value", "There is no file.", "Choose a file of rules, JSON or CSV.")
+    rules = read(given, Dialect(database.engine))
+    return ask(request, in_force.ACTION, {"database": database.pk, "rules": rules}, reason=said(request, "reason"))
+
+
+@page(f"{ROUTE}export/<slug:format>/", name="rules-export", permission="see", scope="database")
+def rules_export(request: HttpRequest, database: Database, format: str) -> HttpResponse:
+    """The rules as a file that `import` reads."""
+    text = write(in_force.rules_of(database), format)
+    response = HttpResponse(text, content_type=FORMATS[format])
+    response.headers["Content-Disposition"] = f'attachment; filename="{database.name}-rules.{format}"'
+    return response
+
+
+def _kind(name: str) -> RuleKind:
+    try:
+        return kind_called(name)
+    except Usage as error:
+        raise Http404(error.why) from None
+
+
+def _begin(request: HttpRequest, database: Database) -> dict[str, Any]:
+    name, number = request.GET.get("rule", ""), request.GET.get("finding", "")
+    if name:
+        rules = {rule.name: rule for rule in in_force.rules_of(database)}
+        return initial_of(as_json(rules[name])) if name in rules else {}
+    if number.isdecimal() and len(number) < 19:
+        row = Finding.objects.filter(pk=int(number), report__database=database).first()
+        return initial_of(row.rule) if row and row.rule else {}
+    return {}
+
+
+def _frame(request: HttpRequest, database: Database, title: str) -> dict[str, Any]:
+    crumbs = [("Databases", "/databases/"), (database.name, f"/databases/{database.name}/integrity/")]
+    return {**header(request, database), "title": title, "crumbs": crumbs}
+
+
+def _listed(database: Database) -> list[Listed]:
+    last = _last(database)
+    listed = []
+    for rule in in_force.rules_of(database):
+        kind = rule_kind(rule.kind)
+        offered = kind is not None and kind.offered
+        listed.append(Listed(rule=rule, words=words_of(rule, kind), offered=offered, **last.get(rule.check, {})))
+    return listed
+
+
+def _last(database: Database) -> Mapping[str, dict[str, Any]]:
+    """By check, what the newest report says that looked at it."""
+    found: dict[str, dict[str, Any]] = {}
+    reports = list(reports_of(database)[:LOOKED_BACK])
+    findings: dict[int, list[Finding]] = {}
+    for row in Finding.objects.filter(report__in=reports, check_name__startswith="rule:"):
+        findings.setdefault(row.report_id, []).append(row)
+    for report in reports:
+        for row in findings.get(report.pk, ()):
+            found.setdefault(row.check_name, {"finding": row})
+        for held in report.held:
+            found.setdefault(held["check"], {"held_in": report.pk})
+    return found
