@@ -28,6 +28,7 @@ from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection, Connector, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
 from opsconsole.engines.scripting import Value
+from opsconsole.exceptions import TargetProblem
 from opsconsole.masking import mask_text
 
 CANCEL_SECONDS = 5.0
@@ -101,7 +102,12 @@ class PostgresInquiry(Inquiry):
     def _reader(self) -> Connection:
         """The session for people's statements. Raises AskFailed where it would have rights beyond reading."""
         if self._people is None:
-            session = self._stack.enter_context(closing(self._connector.open(_OF_PEOPLE)))
+            try:
+                session = self._stack.enter_context(closing(self._connector.open(_OF_PEOPLE)))
+            except TargetProblem as error:
+                if self._stands():
+                    raise AskFailed(f"there is no session for statements of people: {error.why}") from error
+                raise
             with self._explained(session, 0.0):
                 why = asking.why_not(session)
                 self._superuser = asking.is_superuser(session)
