@@ -76,7 +76,7 @@ def _why_not(moment: Moment, declared: _Declared, kind: str) -> str:
         return "which is a view" if kind else "which does not exist"
     relation = {name.lower(): each for name, each in moment.structure.relations.items()}.get(declared.parent.lower())
     if relation is None:
-        return ""  # a table that is not the users' own, such as a virtual one
+        return "which is no ordinary table"
     keys = [(key.primary, frozenset(column.lower() for column in key.columns)) for key in relation.keys]
     if not declared.theirs:
         fits = any(primary and len(columns) == len(declared.columns) for primary, columns in keys)

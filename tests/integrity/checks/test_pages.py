@@ -80,6 +80,10 @@ def test_amcheck_finds_an_index_out_of_order_and_a_broken_table_and_its_absence_
         ground.change("CREATE EXTENSION amcheck")
         told = ground.look(PostgresPages())
         assert [type(each) for each in told] == [Held] * 4, told
+        role = debian_postgres.create_role()
+        limited = PostgresEngine(PostgresEngine.parse(debian_postgres.url(name, role=role)))
+        forbidden = Ground("", limited, ground.change).found(PostgresPages())
+        assert {*forbidden} == {f"Pages of {what} could not be looked at" for what in ("indexes", "tables")}
         ground.change("""
             UPDATE pg_amproc SET amproc = 'falling'::regproc WHERE amproc = 'rising'::regproc;
             UPDATE pg_class SET relfrozenxid = txid_current()::text::xid WHERE relname = 'Odd ''names''';

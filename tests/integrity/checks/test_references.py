@@ -8,13 +8,15 @@ import pytest
 
 from integrity.checks.base import Found, Held, Severity
 from integrity.checks.dangling import DanglingReferences
+from integrity.checks.gaps import UnusualNulls
 from integrity.checks.inferred import InferredOrphans
 from integrity.checks.names import is_table_of
 from integrity.checks.orphans import Orphans
 from integrity.checks.pages import ForeignKeyCheck
-from integrity.rules.base import Spec
 from integrity.rules.in_force import references_of
+from integrity.rules.requested import rule_from
 from opsconsole.engines.postgresql import PostgresEngine
+from opsconsole.review import Dialect
 from tests.integrity.conftest import Ground
 
 UNENFORCED = {"sqlite": "PRAGMA foreign_keys=OFF;", "postgresql": "SET session_replication_role = replica;"}
@@ -107,6 +109,12 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
         "Orphans of notes.user_id -> users.id could not be looked at",
     }
     assert "halves (a, b) -> twos (a, b)" in told
+    on_postgres.change(f"REVOKE SELECT ON notes FROM {role.name}")
+    guessing = Ground("", limited, on_postgres.change).found(UnusualNulls())
+    assert {subject for subject, each in guessing.items() if each.failed} == {
+        "public.users could not be looked at",
+        "public.notes could not be looked at",
+    }
 
 
 def test_sqlite_is_asked_with_what_its_own_keys_go_by_and_keys_that_lead_nowhere_are_told(on_sqlite: Ground):
@@ -166,7 +174,7 @@ def test_a_name_that_means_a_table_is_a_guess_that_a_person_may_confirm(ground: 
     assert guess.rule is not None
     assert (guess.rule["name"], guess.rule["kind"]) == ("orphan-accounts-user-id", "orphan")
     assert guess.rule["spec"]["child"] == table and guess.rule["spec"]["column"] == "userId"
-    rules = [Spec(severity=guess.severity, **{name: guess.rule[name] for name in ("name", "kind", "spec", "category")})]
+    rules = [rule_from(guess.rule, Dialect(ground.vendor))]
     assert references_of(rules) == {(table, "userid")}
     confirmed = bare(ground.found(InferredOrphans(), ruled=references_of(rules)))
     assert [*confirmed] == ["users.referred_by -> users.id"]
