@@ -148,7 +148,10 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A condition, and how to tell its answer. `show` are columns for the sample, after the key's."""
+    """A condition, and how to tell its answer. `show` are columns for the sample, after the key's.
+
+    `of_all` says that it is about how many rows there are altogether, which every answer tells, and about none of them.
+    """
 
     check: str
     subject: str
@@ -158,6 +161,7 @@ class Question:
     condition: Condition
     told: Callable[[Answer], Outcome]
     show: tuple[str, ...] = ()
+    of_all: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from integrity.checks.base import Found, Moment, Question, Severity
+from integrity.checks.base import Answer, Found, Moment, Outcome, Question, Severity
 from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.counting import count_alone, why_not
 from integrity.scanning.parts import whole
@@ -81,7 +81,7 @@ def _about(rule: Spec) -> dict[str, Any]:
     kind = rule_kind(rule.kind)
     return {
         "name": rule.health, "rule": rule.name, "severity": rule.severity, "threshold": rule.threshold,
-        "sentence": kind.sentence(rule.spec) if kind else "",
+        "sentence": kind.sentence(kind.filled(rule).spec) if kind else "",
     }  # fmt: skip
 
 
@@ -106,20 +106,19 @@ def _count(rule: Spec, moment: Moment) -> int:
     kind = rule_kind(rule.kind)
     if kind is None:
         raise Unfit(f"This console knows no rules of kind {rule.kind}.", "Replace the rule by one that it knows.")
-    asked = 0
-    total = 0
-    for question in kind.questions(rule, moment):
-        asked += 1
-        total += _rows(moment, question)
-    for outcome in kind.look(rule, moment):
-        asked += 1
-        if isinstance(outcome, Found):
-            if outcome.failed:
-                raise Unfit(outcome.sentence, outcome.next_step)
-            total += outcome.count
-    if not asked:
+    strict = replace(rule, threshold=0)  # what may be is a number all the same
+    counts = [_rows(moment, question) for question in kind.questions(strict, moment)]
+    counts += [_told(outcome) for outcome in kind.look(strict, moment)]
+    if not counts:
         raise Unfit("It asks nothing of this database.", "Look at its table and columns.")
-    return total
+    return sum(counts)
+
+
+def _told(outcome: Outcome) -> int:
+    """Raises Unfit for one that says that something could not be looked at."""
+    if isinstance(outcome, Found) and outcome.failed:
+        raise Unfit(outcome.sentence, outcome.next_step)
+    return outcome.count if isinstance(outcome, Found) else 0
 
 
 def _rows(moment: Moment, question: Question) -> int:
@@ -127,7 +126,8 @@ def _rows(moment: Moment, question: Question) -> int:
     if why := why_not(question.condition, moment.vendor):
         raise Unfit(f"It cannot be asked: {why}.")
     part = whole(moment, question.condition.table)
-    tally = count_alone(moment, part, question, RULE_SECONDS, by_index=False)
+    asked = replace(question, condition=replace(question.condition, where="1 = 1")) if question.of_all else question
+    tally = count_alone(moment, part, asked, RULE_SECONDS, by_index=False)
     if isinstance(tally, AskFailed):
         raise tally
-    return tally.count
+    return _told(question.told(Answer(count=0, of=tally.count))) if question.of_all else tally.count

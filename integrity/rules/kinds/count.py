@@ -58,6 +58,7 @@ class Count(RuleKind):
             category=rule.category,
             condition=Condition(table=table, where="1 = 0"),  # how many there are altogether is told with every answer
             told=told,
+            of_all=True,
         )
 
     def statements(self, rule: Spec, moment: Moment) -> list[str]:

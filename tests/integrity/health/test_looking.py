@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from integrity.checks.base import BUSINESS, Severity
 from integrity.health import counting, looking
 from integrity.health.counting import Counted, count_all
+from integrity.rules.base import Spec
+from integrity.rules.requested import kind_called
 from opsconsole.embedded.postgresql import EmbeddedPostgres
 from opsconsole.engines.postgresql import PostgresEngine
 from opsconsole.exceptions import TargetProblem
@@ -125,6 +128,40 @@ def test_what_no_time_is_left_for_is_not_called_sound(ground: Ground, monkeypatc
     monkeypatch.setattr(counting, "ALL_SECONDS", 0.0)
     told = counted(ground, rule("nullNotes", "notes", "t.said IS NULL"))
     assert told["nullNotes"].spoils and "took all" in told["nullNotes"].why
+
+
+def test_every_kind_of_rule_is_counted_whatever_its_threshold(ground: Ground) -> None:
+    ground.change(
+        "CREATE TABLE users (id integer PRIMARY KEY, email text, logins integer);"
+        "CREATE TABLE sessions (id integer PRIMARY KEY, user_id integer, expires text);"
+        "INSERT INTO users VALUES (1, 'a@example.test', 2), (2, NULL, 0), (3, 'a@example.test', 0);"
+        "INSERT INTO sessions VALUES (1, 1, '2020-01-01 00:00:00'), (2, 9, '2999-01-01 00:00:00')"
+    )
+    specs: dict[str, dict[str, Any]] = {
+        "orphan": {"child": "sessions", "column": "user_id", "parent": "users", "key": "id"},
+        "row": {"table": "users", "violates": "t.email IS NULL"},
+        "aggregate": {"table": "users", "column": "logins", "of": "sessions", "by": "user_id"},
+        "unique": {"table": "users", "columns": ["email"]},
+        "expired": {"table": "sessions", "column": "expires"},
+        "count": {"table": "sessions", "least": 5},
+        "sql": {"query": "SELECT id FROM users WHERE logins = 0", "says": "everybody logged in"},
+        "reference": {"table": "users", "key": ["id"], "rows": [{"id": 1}, {"id": 7}]},
+        "shape": {"tables": [{"name": "wallets"}]},
+    }  # fmt: skip
+    rules = [
+        Spec(
+            name=kind, kind=kind, spec=kind_called(kind).checked(spec), severity=Severity.WARNING, category=BUSINESS,
+            threshold=50, health=kind,
+        )
+        for kind, spec in specs.items()
+    ]  # fmt: skip
+    told = counted(ground, *rules)
+    assert {name: each.why for name, each in told.items() if each.count is None} == {}
+    assert {name: each.count for name, each in told.items()} == {
+        "orphan": 1, "row": 1, "aggregate": 1, "unique": 2, "expired": 1, "count": 3, "sql": 2, "reference": 1,
+        "shape": 1,
+    }  # fmt: skip
+    assert not any(each.breaks for each in told.values())
 
 
 def test_a_look_has_the_documented_shape(any_shop: Any, asked: Callable[..., None]) -> None:
