@@ -78,6 +78,7 @@ def _declare_pages() -> None:
     from integrity.pages import (  # noqa: F401  (declaring them asks for the table of kinds, which is filled above)
         downloads,
         endpoints,
+        fixes,
         health,
         reports,
         rules,

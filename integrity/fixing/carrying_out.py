@@ -7,12 +7,14 @@ is kept, encrypted, before the transaction commits.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
 from integrity.fixing.keeping import Before
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, keys_and_values
+from integrity.fixing.statements import Stands
 from opsconsole.engines.base import Engine
 from opsconsole.engines.fixing import Aim, Fixing, Image
 from opsconsole.engines.structure import Relation, Structure
@@ -23,8 +25,11 @@ from opsconsole.secrets import FieldCipher
 SECONDS = 300.0
 
 
-def change_rows(run: Run, parts: Sequence[Part]) -> None:
-    """All parts, past their commit point. Raises Stale, OperationFailed, Cancelled and FenceLost."""
+def change_rows(run: Run, parts: Sequence[Part], *, steps: int) -> Mapping[str, Any]:
+    """All parts, past their commit point, as the first of so many steps; gives back the witness of that.
+
+    Raises Stale, OperationFailed, Cancelled and FenceLost.
+    """
     engine = run.engine()
     structure = engine.structure()
     total = sum(len(part.aims) for part in parts)
@@ -47,11 +52,15 @@ def change_rows(run: Run, parts: Sequence[Part]) -> None:
         run.lock().confirm()
         witness = fixing.witness(run.operation_id, run.fence)
         run.failpoint("fix.before_commit")
-        run.before_commit(witness=witness)
+        run.before_commit(witness=Stands(done=0, of=steps, begun=True, rows=witness).to_json())
         fixing.commit()
-    run.after_commit()
+    if steps == 1:
+        run.after_commit()
+    else:
+        run.after_step(witness=Stands(done=1, of=steps, rows=witness).to_json())
     run.failpoint("fix.committed")
     keeping.keep(run.operation_id)
+    return witness
 
 
 def involved(structure: Structure, parts: Sequence[Part]) -> list[Relation]:

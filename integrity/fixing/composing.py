@@ -11,9 +11,10 @@ from django.conf import settings
 
 from integrity.checks.base import Found, Moment, Proposal, named
 from integrity.fixing import asking, choosing, following, parts, selecting
-from integrity.fixing.actions import DELETE, ON_ROWS
+from integrity.fixing.actions import DELETE, EVERY, ON_ROWS
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import Room
+from integrity.fixing.statements import Statement
 from integrity.rules import in_force
 from integrity.scanning.answering import Budget
 from opsconsole.databases import engine_for
@@ -41,6 +42,7 @@ class Laid:
 
     choices: tuple[Choice, ...]
     parts: tuple[Part, ...]
+    statements: tuple[Statement, ...]
     rows: dict[str, int]  # by touched table
 
 
@@ -74,14 +76,27 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         found = _parts(moment, choices, room)
         touched = dict.fromkeys(part.table for part in found)
         rows = {table: int(inquiry.ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
-    return Laid(choices=tuple(choices), parts=tuple(following.ordered(structure, found)), rows=rows)
+    return Laid(
+        choices=tuple(choices),
+        parts=tuple(following.ordered(structure, found)),
+        statements=tuple(_statement(each) for each in choices if each.proposal.action not in ON_ROWS),
+        rows=rows,
+    )
+
+
+def _statement(choice: Choice) -> Statement:
+    found, proposal = choice.found, choice.proposal
+    return Statement(
+        check=found.check, subject=found.subject, action=proposal.action, words=proposal.words, table=proposal.table,
+        sql=proposal.statement,
+    )  # fmt: skip
 
 
 def _choice(found: Found, action: str, one: bool) -> Choice:
     """The proposal that is carried out: the one that was asked for, or the first. Raises Refused."""
     if found.failed:
         raise Refused("not_read", found.sentence, found.next_step)
-    offered = [each for each in found.proposals if each.action in ON_ROWS]
+    offered = [each for each in found.proposals if each.action in EVERY and (each.statement or each.action in ON_ROWS)]
     fitting = [each for each in offered if not action or each.action == action]
     if not fitting:
         listed = ", ".join(dict.fromkeys(each.action for each in offered))
@@ -98,13 +113,14 @@ def _choice(found: Found, action: str, one: bool) -> Choice:
 
 def _parts(moment: Moment, choices: Sequence[Choice], room: Room) -> list[Part]:
     """Deletions first, with what goes along, so that a row that goes is not changed before."""
-    by_kind = sorted(choices, key=lambda choice: choice.proposal.action != DELETE)
+    on_rows = [choice for choice in choices if choice.proposal.action in ON_ROWS]
+    by_kind = sorted(on_rows, key=lambda choice: choice.proposal.action != DELETE)
     deleting = [choice for choice in by_kind if choice.proposal.action == DELETE]
     found = [_part(moment, choice, room) for choice in deleting]
     found += following.follow(moment, found, room)
     found += [_part(moment, choice, room) for choice in by_kind[len(deleting) :]]
     kept = [part for part in found if part.aims]
-    if not kept:
+    if not kept and len(on_rows) == len(choices):
         raise Refused("sound_by_now", "No row is left to be set right.", "Check the database again.")
     return kept
 
@@ -117,31 +133,56 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
     database, deleted, changed = request.database, Counter[str](), Counter[str]()
     for part in laid.parts:
         (deleted if part.deletes else changed)[part.table] += len(part.aims)
-    words = _words(sum(deleted.values()), sum(changed.values()), sorted({*deleted, *changed}))
+    words = _words(deleted.total(), changed.total(), sorted({*deleted, *changed}), laid.statements)
+    cost = Confirmation(
+        sentence=f"You would {_cost(deleted.total(), changed.total())}.",
+        number=deleted.total() + changed.total(),
+        counts="rows that are deleted or changed",
+    )
     return Plan(
         kind=kind,
         summary=f"In {database.name}, {words}, and no other row is touched.",
         targets=(plan_target(database, identity),),
-        parameters={**request.parameters, "findings": _findings(laid), **parts.sealed(laid.parts)},
+        parameters={
+            **request.parameters,
+            "findings": _findings(laid),
+            **parts.sealed(laid.parts),
+            "statements": [each.to_json() for each in laid.statements],
+        },
         steps=_steps(engine, laid),
-        effects=tuple(_effect(table, rows, deleted, changed, laid) for table, rows in laid.rows.items()),
+        effects=(
+            *(_effect(table, rows, deleted, changed, laid) for table, rows in laid.rows.items()),
+            *_effects_of(laid),
+        ),
         preconditions=(
             Precondition(probe="identity", subject="target", value=identity.key),
             Precondition(probe="incarnation", subject="target", value=identity.incarnation),
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
         ),
-        risk="high" if any(part.along for part in laid.parts) else "medium",
+        risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
         risk_reasons=tuple(_reasons(engine, laid)),
-        way_back=(
-            f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until "
-            "then the fix can be taken back, where nobody has changed the rows meanwhile."
-        ),
-        confirmation=Confirmation(
-            sentence=f"You would {_cost(sum(deleted.values()), sum(changed.values()))}.",
-            number=deleted.total() + changed.total(),
-            counts="rows that are deleted or changed",
-        ),
+        way_back=_way_back(database, laid),
+        confirmation=cost if laid.parts else None,
     )
+
+
+def _way_back(database: Database, laid: Laid) -> str:
+    if not laid.parts:
+        return "No row changes. An index that was created can be dropped; nothing else needs to be taken back."
+    more = " Statements beside the rows are not taken back: they change no row." if laid.statements else ""
+    return (
+        f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until then "
+        f"the fix can be taken back, where nobody has changed the rows meanwhile.{more}"
+    )
+
+
+def _effects_of(laid: Laid) -> list[Effect]:
+    """What statements do to tables whose rows do not change."""
+    found: dict[str, list[str]] = {}
+    for each in laid.statements:
+        if each.table not in laid.rows:
+            found.setdefault(each.table or "the database", []).append(each.words)
+    return [Effect(object=table, action="kept", note="; ".join(words)) for table, words in found.items()]
 
 
 def _findings(laid: Laid) -> list[dict[str, Any]]:
@@ -170,8 +211,13 @@ def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
         detail="Each must hold what it held, and still be one of its finding's; writers of these tables wait.",
     )
     keep = Step(title="Keep what the rows held, encrypted, and commit", commit_point=True)
-    after = Step(title="Ask the same checks and rules again")
-    return (look, *sets, keep, after)
+    rows = (look, *sets, keep) if sets else ()
+    then = [
+        Step(title=each.words, detail=f"of {each.check}: {each.subject}. It commits by itself.", sql=each.sql,
+             commit_point=not sets and not number)
+        for number, each in enumerate(laid.statements)
+    ]  # fmt: skip
+    return (*rows, *then, Step(title="Ask the same checks and rules again"))
 
 
 def _detail(part: Part) -> str:
@@ -195,7 +241,9 @@ def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str],
 
 
 def _reasons(engine: Engine, laid: Laid) -> list[str]:
-    reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."]
+    reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."] if laid.parts else []
+    if laid.statements:
+        reasons.append("Statements beside the rows commit one by one; what is done before one that fails stays.")
     reasons += [
         f"{len(part.aims)} rows of {part.table} {'go' if part.deletes else 'lose their reference'}: {part.along}."
         for part in laid.parts
@@ -212,9 +260,11 @@ def _reasons(engine: Engine, laid: Laid) -> list[str]:
     return reasons
 
 
-def _words(deleted: int, changed: int, tables: Sequence[str]) -> str:
+def _words(deleted: int, changed: int, tables: Sequence[str], statements: Sequence[Statement]) -> str:
     said = [f"{deleted} rows are gone"] * bool(deleted) + [f"{changed} rows have another value"] * bool(changed)
-    return f"{' and '.join(said)} ({', '.join(tables)})"
+    rows = [f"{' and '.join(said)} ({', '.join(tables)})"] if said else []
+    ran = f"{len(statements)} statement{'s' * (len(statements) != 1)} set schema or statistics right"
+    return ", ".join(rows + [ran] * bool(statements))
 
 
 def _cost(deleted: int, changed: int) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db.models import QuerySet
 
-from integrity.fixing import carrying_out, choosing, comparing, composing, keeping, parts
+from integrity.fixing import carrying_out, choosing, comparing, composing, keeping, parts, results, statements
 from integrity.fixing.actions import EVERY
 from integrity.models import Fix, Report
 from integrity.rules import in_force
-from opsconsole.engines.base import Engine
-from opsconsole.exceptions import OpsError
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan
@@ -48,20 +44,15 @@ class FixKind(Kind):
 
     def run(self, run: Run) -> Result:
         run.arm()
-        listed = parts.opened(run.plan)
+        listed, then = parts.opened(run.plan), statements.statements_of(run.plan)
         before = comparing.numbers(run.engine(), run.database(), run.plan)
-        carrying_out.change_rows(run, listed)
-        return _result(run.plan, run.operation_id, run.engine(), run.database(), before)
+        rows = carrying_out.change_rows(run, listed, steps=1 + len(then)) if listed else None
+        if then:
+            statements.run_all(run, then, 1 if listed else 0, rows)
+        return results.told(run.plan, run.operation_id, run.engine(), run.database(), before)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
-        landed = landed_of(recovery)
-        if landed is not Witness.DONE:
-            return landed, None
-        keeping.keep(recovery.operation_id)
-        database = Database.objects.get(pk=recovery.plan.target().database_id)
-        before = [int(each["count"]) for each in recovery.plan.parameters["findings"]]
-        result = _result(recovery.plan, recovery.operation_id, recovery.engines["target"], database, before)
-        return landed, result
+        return results.read(recovery)
 
     def clean_up(self, recovery: Recovery) -> None:
         keeping.abandon(recovery.operation_id)
@@ -88,42 +79,6 @@ class FixKind(Kind):
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         return (*_kept(operation), *_health(operation))
-
-
-def landed_of(recovery: Recovery) -> Witness:
-    """On which side of its commit point a run was lost; read in the target."""
-    if not recovery.witness:
-        return Witness.NOT_DONE
-    landed = recovery.engines["target"].landed(recovery.witness)
-    return {True: Witness.DONE, False: Witness.NOT_DONE, None: Witness.UNKNOWN}[landed]
-
-
-def _result(plan: Plan, operation_id: int, engine: Engine, database: Database, before: Sequence[int | None]) -> Result:
-    """What was done, and what the findings have by now."""
-    try:
-        after = comparing.numbers(engine, database, plan)
-    except OpsError:
-        after = [None] * len(before)  # the rows are set right; what is not known is not said
-    tables: dict[str, int] = {}
-    for part, rows in zip(parts.outline(plan), parts.rows_of(plan), strict=True):
-        tables[part.table] = tables.get(part.table, 0) + rows
-    rows, compared = sum(tables.values()), comparing.compared(plan, before, after)
-    return Result(
-        summary=f"{_rows(rows)} of {', '.join(tables)} {'was' if rows == 1 else 'were'} set right. {_told(after)}",
-        data={"fix": operation_id, "rows": rows, "tables": tables, "findings": compared},
-    )
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'s' * (count != 1)}"
-
-
-def _told(after: Sequence[int | None]) -> str:
-    open_ones = sum(1 for number in after if number)
-    unknown = sum(1 for number in after if number is None)
-    if unknown:
-        return f"{unknown} of {len(after)} findings could not be asked again: check the database."
-    return f"{open_ones} of {len(after)} findings still stand." if open_ones else "The findings are gone."
 
 
 def _kept(operation: Operation) -> tuple[Afterwards, ...]:

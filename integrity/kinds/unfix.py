@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 
 from integrity.fixing import keeping, undoing
-from integrity.kinds.fix import landed_of
+from integrity.fixing.results import landed_of
 from integrity.models import Fix
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
@@ -74,7 +74,7 @@ class UnfixKind(Kind):
         return _result(run.plan)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
-        landed = landed_of(recovery)
+        landed = landed_of(recovery, recovery.witness)
         if landed is not Witness.DONE:
             return landed, None
         keeping.undone(int(recovery.plan.parameters["fix"]), recovery.operation_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.test import Client
 
 from integrity.fixing import parts
 from integrity.models import Fix
@@ -11,6 +12,7 @@ from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
 from tests.lifecycle.test_crashes import die_at
 from tests.support.cases import work
+from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.serial
 
@@ -91,3 +93,38 @@ def test_killed_around_its_commit_point_it_is_done_or_not_done_and_can_be_taken_
     assert done.result["findings"][0]["after"] == 0
     scene.do("unfix", fix=str(done.pk))
     assert scene.everything() == before
+
+
+def page(scene: Scene, path: str) -> str:
+    browser = Client()
+    browser.post("/login/", {"username": "ada", "password": PASSWORD})
+    return browser.get(path).content.decode()
+
+
+@pytest.mark.parametrize("any_shop", ["postgresql"], indirect=True)
+def test_all_critical_findings_are_one_plan_and_what_a_kill_leaves_undone_is_told(scene: Scene) -> None:
+    scene.change(
+        "CREATE TABLE tasks (id serial PRIMARY KEY, email text, member_id integer REFERENCES members(id));"
+        "INSERT INTO tasks (email, member_id) SELECT 'someone@example.test', 77 FROM generate_series(1, 30) n;"
+        "CREATE TABLE jobs (id serial PRIMARY KEY); INSERT INTO jobs SELECT generate_series(1, 30)"
+    )
+    scene.report = scene.check()
+    asked = scene.ask(finding="critical")
+    named = [(each["check"], each["action"]) for each in asked.plan.parameters["findings"]]
+    assert sorted(named) == [
+        ("orphans", "delete_rows"), ("orphans", "delete_rows"), ("sequence_behind", "advance_sequence"),
+    ]  # fmt: skip
+    listing = page(scene, f"/operations/{asked.pk}/rows/?part=1&from=20")
+    assert "21 to 30 of 30" in listing and "someone@example.test" not in listing
+    assert "Exactly these rows" in page(scene, asked.get_absolute_url())
+    done = die_at(scene.console, asked, "fix.statement", "runner")
+    assert (done.state, done.result["done"], done.result["of"]) == (State.FAILED, 1, 2), done.failure_why
+    assert "1 of 2 steps were done before, and stay" in done.failure_why
+    assert scene.rows("SELECT count(*) FROM tasks") == [(0,)]
+    scene.do("unfix", fix=str(done.pk))
+    assert scene.rows("SELECT count(*) FROM tasks") == [(30,)]
+    again = die_at(scene.console, scene.ask(finding="critical"), "fix.statement_done", "runner")
+    assert again.state == State.SUCCEEDED, again.failure_why
+    assert scene.rows("SELECT nextval('jobs_id_seq')") == [(31,)]
+    assert [each["after"] for each in again.result["findings"]] == [0, 0, 0]
+    assert "The findings before and after" in page(scene, again.get_absolute_url())
