@@ -148,6 +148,9 @@ _LINES = {
 # The server writes `column IN ('a', 'b')` on a varchar as a cast of the whole array, and after a restore as casts of
 # its members; both mean the same, and both come out as the second form here.
 _CAST_ARRAY = re.compile(r"\(ARRAY\[((?:'(?:[^']|'')*'::[a-z ]+(?:, )?)+)\]\)::([a-z ]+)\[\]")
+_IDENTIFIER = r'("(?:[^"]|"")*"|[^".\s]+)'
+_OF_INDEX = re.compile(rf"index {_IDENTIFIER}\.")
+_INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX {_IDENTIFIER} ON ")
 _MEMBER = re.compile(r"'(?:[^']|'')*'::[a-z ]+")
 
 
@@ -161,9 +164,14 @@ def lines(session: Connection) -> list[str]:
 
 
 def by_name(session: Connection) -> dict[str, str]:
-    """Definitions by kind and name."""
-    found = (line.partition(": ") for line in lines(session))
-    return {name: definition for name, _, definition in found}
+    """Definitions by kind and name. An index, whose line names its table, goes by its own: a table has several."""
+    found = {}
+    for line in lines(session):
+        name, _, definition = line.partition(": ")
+        if (index := _INDEX.match(definition)) and (schema := _OF_INDEX.match(name)):
+            name = f"index {schema[1]}.{index[1]}"
+        found[name] = definition
+    return found
 
 
 def digest(session: Connection) -> str:
