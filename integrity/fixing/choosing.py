@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from integrity.fixing.asking import Wanted
 from integrity.models import Finding, Report
+from integrity.packs.cleaning import cleanup_of
 from integrity.rules.base import Spec
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Database
 
 LATEST, ALL_CRITICAL, ALL = "latest", "critical", "all"
+CLEANUP = "cleanup"  # the names that packs remove rows of, in their order
 
 
 def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) -> list[Wanted]:
@@ -19,7 +21,7 @@ def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) 
         raise Usage(
             "nothing_chosen",
             "Either findings of a report or names of the health answer are set right.",
-            "Give finding= (fingerprints, or critical), or names= (or all).",
+            "Give finding= (fingerprints, or critical), or names= (or all, or cleanup).",
         )
     return _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
 
@@ -65,7 +67,10 @@ def _one(report: Report, rows: Sequence[Finding], fingerprint: str) -> Finding:
 
 def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
     known = sorted({spec.health for spec in rules if spec.health})
-    asked = known if names == ALL else list(dict.fromkeys(names.replace(",", " ").split()))
+    if names == CLEANUP:
+        asked = cleanup_of(rules)
+    else:
+        asked = known if names == ALL else list(dict.fromkeys(names.replace(",", " ").split()))
     if unknown := [name for name in asked if name not in known]:
         raise Usage(
             "unknown_name",
@@ -73,5 +78,6 @@ def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
             f"It has: {', '.join(known) or 'no names, for no rule is marked as health'}.",
         )
     if not asked:
-        raise Refused("nothing_to_fix", "No rule of this database is marked as health.", "Set such rules first.")
-    return [Wanted(check=spec.check) for spec in rules if spec.health in asked]
+        why = "No pack with a cleanup is loaded here." if names == CLEANUP else "No rule here is marked as health."
+        raise Refused("nothing_to_fix", why, "Set such rules first, or load a pack.")
+    return [Wanted(check=spec.check) for name in asked for spec in rules if spec.health == name]

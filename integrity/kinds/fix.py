@@ -19,7 +19,7 @@ FINDING = Parameter(
     label="Findings",
     help="fingerprints with commas between them, or critical: all critical ones that come with a proposal",
 )
-NAMES = Parameter(name="names", label="Names of the health answer", help="names with commas between them, or all")
+NAMES = Parameter(name="names", label="Names of the health answer", help="names with commas, all, or cleanup")
 ACTION = Parameter(
     name="action",
     label="What is done",
@@ -67,7 +67,8 @@ class FixKind(Kind):
             return (*every, *((row.fingerprint, row.sentence) for row in rows))
         if parameter == "names":
             names = sorted({rule.health for rule in in_force.rules_of(database) if rule.health})
-            return (("all", "all of them"), *((name, name) for name in names)) if names else ()
+            whole = (("all", "all of them"), ("cleanup", "the cleanup of the packs that are loaded"))
+            return (*whole, *((name, name) for name in names)) if names else ()
         return ()
 
     def heading(self, database: Database) -> str:

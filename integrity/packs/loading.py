@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from integrity.models import Rule
 from integrity.packs.sections import SECTIONS
@@ -14,7 +14,7 @@ from integrity.rules.base import Spec
 from integrity.rules.in_force import ACTION, rules_of, spec_of
 from integrity.rules.requested import as_json
 from opsconsole.models import Database
-from opsconsole.packs import Loaded, Loader, Outlook, Pack, Section, every
+from opsconsole.packs import Loaded, Loader, Outlook, Pack, Section
 from opsconsole.packs.values import label_parts
 
 
@@ -27,25 +27,22 @@ class RulesLoader(Loader):
     def outlook(self, pack: Pack, database: Database, *, over_edits: bool) -> Outlook:
         there = {rule.name: rule for rule in rules_of(database)}
         wanted = {rule.name: rule for rule in specs_of(pack, database.engine)}
-        own = {name for name, rule in there.items() if _from(rule) == pack.name}
-        foreign = {name for name in wanted if name in there and name not in own}
-        taken_away = _taken_away(database, pack, set(wanted) - set(there)) if own else set()
-        kept = set() if over_edits else {n for n in foreign if not _alike(there[n], wanted[n])} | taken_away
+        came = _came([database])[database.pk]
+        own = {name for name, rule in there.items() if _from(rule) == pack.name and not _is_edited(rule, came)}
         alike = {name for name in wanted if name in there and _alike(there[name], wanted[name])}
+        changed = {name for name, rule in there.items() if name in wanted or _from(rule) == pack.name} - own - alike
+        gone = {name for name in wanted if name not in there and any(_is_of(pack, name, key) for key in came)}
+        kept = set() if over_edits else changed | (gone if own else set())
         put = [
             rule
             for name, rule in wanted.items()
             if name not in kept and rule != there.get(name) and (name in own or name not in alike)
         ]
-        removed = sorted(own - set(wanted))
+        removed = sorted((own | changed) - kept - set(wanted))
         return Outlook(
-            parameters={
-                "database": database.pk,
-                "rules": [as_json(rule) for rule in put],
-                "remove": removed,
-            },
-            added=_sorted(name for name in wanted if name not in there and name not in kept),
-            replaced=_sorted(name for name in wanted if name in there and name not in kept and name not in alike),
+            parameters={"database": database.pk, "rules": [as_json(rule) for rule in put], "remove": removed},
+            added=_sorted(set(wanted) - set(there) - kept),
+            replaced=_sorted((set(wanted) & set(there)) - kept - alike),
             removed=tuple(removed),
             kept=_sorted(kept),
             same=_sorted(alike),
@@ -53,36 +50,42 @@ class RulesLoader(Loader):
         )
 
     def loaded(self, databases: Sequence[Database]) -> Mapping[int, tuple[Loaded, ...]]:
-        by_place: defaultdict[tuple[int, str], list[Spec]] = defaultdict(list)
-        names: defaultdict[int, dict[str, Spec]] = defaultdict(dict)
-        for row in Rule.objects.filter(database__in=databases, replaced_by=None):
-            rule = spec_of(row)
-            names[row.database_id][rule.name] = rule
-            if _from(rule):
-                by_place[row.database_id, _from(rule)].append(rule)
-        engines = {database.pk: database.engine for database in databases}
-        known = {pack.name: pack for pack in every()}
         found: defaultdict[int, tuple[Loaded, ...]] = defaultdict(tuple)
+        came = _came(databases)
+        sources = {key: {name: label_parts(label)[0] for name, label in known} for key, known in came.items()}
+        by_place: defaultdict[tuple[int, str], list[Spec]] = defaultdict(list)
+        for row in Rule.objects.filter(database__in=databases, replaced_by=None):
+            if source := label_parts(row.pack)[0] or sources.get(row.database_id, {}).get(row.name, ""):
+                by_place[row.database_id, source].append(spec_of(row))
         for (key, name), rules in sorted(by_place.items()):
-            edited = _edited(known[name], engines[key], names[key]) if name in known else ()
             version = max(label_parts(rule.pack)[1] for rule in rules)
+            edited = _sorted(rule.name for rule in rules if _is_edited(rule, came[key]))
             found[key] += (Loaded(pack=name, version=version, things=len(rules), edited=edited),)
         return found
 
 
-def _edited(pack: Pack, engine: str, there: Mapping[str, Spec]) -> tuple[str, ...]:
-    wanted = [rule.name for rule in specs_of(pack, engine)]
-    return _sorted(name for name in wanted if name in there and _from(there[name]) != pack.name)
+Came = dict[tuple[str, str], Spec]  # how a rule read when it came, by its name and the label of its pack
 
 
-def _taken_away(database: Database, pack: Pack, absent: set[str]) -> set[str]:
-    """Rules that came from the pack and are gone since."""
-    rows = Rule.objects.filter(database=database, name__in=absent).exclude(replaced_by=None)
-    return {row.name for row in rows if label_parts(row.pack)[0] == pack.name}
+def _came(databases: Sequence[Database]) -> defaultdict[int, Came]:
+    """By database. Loading gives a label, and an edit keeps or drops it: the first words under it are the pack's."""
+    found: defaultdict[int, Came] = defaultdict(dict)
+    for row in Rule.objects.filter(database__in=databases).exclude(pack="").order_by("id"):
+        found[row.database_id].setdefault((row.name, row.pack), spec_of(row))
+    return found
+
+
+def _is_edited(rule: Spec, came: Came) -> bool:
+    first = came.get((rule.name, rule.pack))
+    return first is None or not _alike(rule, first)
+
+
+def _is_of(pack: Pack, name: str, key: tuple[str, str]) -> bool:
+    return key[0] == name and label_parts(key[1])[0] == pack.name
 
 
 def _from(rule: Spec) -> str:
-    """The name of the pack that a rule came from as it is; empty for one of people."""
+    """The name of the pack that a rule came from; empty for one of people."""
     return label_parts(rule.pack)[0]
 
 
@@ -90,5 +93,5 @@ def _alike(one: Spec, other: Spec) -> bool:
     return replace(one, pack="") == replace(other, pack="")
 
 
-def _sorted(names: Any) -> tuple[str, ...]:
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 from lifecycle.models import Rehearsal
@@ -15,18 +15,18 @@ LOOKED_BACK = 20  # rehearsals from nothing
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^."]+)')
 
 
-def built_by(engine: Engine, definitions: Iterable[str]) -> dict[str, Any]:
+def built_by(engine: Engine, definitions: Collection[str]) -> dict[str, Any]:
     """What is in that database, as JSON; `definitions` are the names of `Engine.definitions`."""
     relations = engine.structure().relations
+    constraints = {each.removeprefix("constraint ").rpartition(" on ")[0] for each in definitions}
+    names = [each.removeprefix("index ") for each in definitions if each.startswith("index ")]
     return {
         "tables": {
             name: [[field.name, field.type] for field in relation.fields]
             for name, relation in relations.items()
             if relation.whole in ("", name)
         },
-        "indexes": sorted(
-            _bare(name.removeprefix("index "), engine) for name in definitions if name.startswith("index ")
-        ),
+        "indexes": sorted(_bare(name, engine) for name in names if name not in constraints),
     }
 
 

@@ -1,6 +1,5 @@
 """Packs: what one project needs of the console, as data. Apps say which sections they understand."""
 
-from opsconsole.packs.loading import load, loaded_in, outlook
 from opsconsole.packs.registry import Lines, Loaded, Loader, Outlook, Section, contents, register_loader
 from opsconsole.packs.shelf import every, get
 from opsconsole.packs.values import Pack
@@ -15,8 +14,5 @@ __all__ = [
     "contents",
     "every",
     "get",
-    "load",
-    "loaded_in",
-    "outlook",
     "register_loader",
 ]

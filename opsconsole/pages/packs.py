@@ -11,7 +11,7 @@ from opsconsole import packs
 from opsconsole.databases import strictest
 from opsconsole.exceptions import Usage
 from opsconsole.models import Database
-from opsconsole.packs import Loaded, Pack
+from opsconsole.packs import Loaded, Pack, loading
 from opsconsole.pages.asking import said, tell
 from opsconsole.pages.base import account_of, page, rights_of, show
 from opsconsole.permissions import visible_databases
@@ -23,7 +23,7 @@ CRUMB = ("Packs", "/packs/")
 def pack_list(request: HttpRequest) -> HttpResponse:
     """Every pack with what it holds, and the databases that have it."""
     databases = _seen(request)
-    loaded = packs.loaded_in(databases)
+    loaded = loading.loaded_in(databases)
     told = [(pack, packs.contents(pack), _where(pack, databases, loaded)) for pack in packs.every()]
     return show(request, "console/packs/list.html", title="Packs", crumbs=[], told=told)
 
@@ -42,7 +42,7 @@ def pack_page(request: HttpRequest, pack: str) -> HttpResponse:
         crumbs=[CRUMB],
         pack=found,
         held=packs.contents(found),
-        where=_where(found, databases, packs.loaded_in(databases)),
+        where=_where(found, databases, loading.loaded_in(databases)),
         fitting=fitting,
     )
 
@@ -64,7 +64,7 @@ def load(request: HttpRequest, database: Database, pack: str) -> HttpResponse:
     """What loading would change there, and asking for it."""
     found, over_edits = _pack(pack), (request.POST or request.GET).get("over_edits") == "yes"
     if request.method == "POST":
-        asked = packs.load(
+        asked = loading.load(
             found, database, account=account_of(request), reason=said(request, "reason"), over_edits=over_edits
         )  # fmt: skip
         tell(request, asked)
@@ -79,7 +79,7 @@ def load(request: HttpRequest, database: Database, pack: str) -> HttpResponse:
         pack=found,
         database=database,
         over_edits=over_edits,
-        seen=packs.outlook(found, database, over_edits=over_edits),
+        seen=loading.outlook(found, database, over_edits=over_edits),
     )
 
 

@@ -10,7 +10,7 @@ from opsconsole import packs
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, table
 from opsconsole.models import Database
-from opsconsole.packs import Outlook, Pack
+from opsconsole.packs import Outlook, Pack, loading
 from opsconsole.permissions import visible_databases
 
 
@@ -21,16 +21,16 @@ class Command(ConsoleCommand):
         verbs = parser.add_subparsers(dest="verb", required=True)
         self.verb(verbs, "list", self.list, "every pack, and the databases that have it")
         self.verb(verbs, "show", self.show, "all that one pack holds").add_argument("name")
-        loading = self.verb(verbs, "load", self.load, "ask for a pack to be loaded; another person confirms it")
-        loading.add_argument("name")
-        loading.add_argument("database")
-        loading.add_argument("--over-edits", action="store_true", help="also replace what people changed since")
-        loading.add_argument("--reason", default="")
+        asking = self.verb(verbs, "load", self.load, "ask for a pack to be loaded; another person confirms it")
+        asking.add_argument("name")
+        asking.add_argument("database")
+        asking.add_argument("--over-edits", action="store_true", help="also replace what people changed since")
+        asking.add_argument("--reason", default="")
 
     def list(self, options: Options) -> Exit:
         rows = Database.objects.all() if self.account is None else visible_databases(self.account)
         databases = list(rows.filter(removed_at=None).order_by("name"))
-        loaded = packs.loaded_in(databases)
+        loaded = loading.loaded_in(databases)
         found = []
         for pack in packs.every():
             where = [
@@ -67,10 +67,10 @@ class Command(ConsoleCommand):
         """What people changed since is named, and stays unless they ask for it to be replaced, too."""
         pack, database = packs.get(options["name"]), self.database_called(options["database"])
         over_edits = options["over_edits"]
-        seen = packs.outlook(pack, database, over_edits=over_edits)
+        seen = loading.outlook(pack, database, over_edits=over_edits)
         if seen.kept:
             self.warn(f"These stay as people left them (--over-edits replaces them): {', '.join(seen.kept)}.")
-        asked = packs.load(
+        asked = loading.load(
             pack, database, account=self.account, reason=options["reason"], over_edits=over_edits
         )  # fmt: skip
         return self.answer_operation(asked, pack=pack.label, **_names(seen))

@@ -15,7 +15,7 @@ from integrity.rules.requested import as_json
 from opsconsole import operations, packs
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Database, Operation
-from opsconsole.packs import Pack
+from opsconsole.packs import Pack, loading
 from opsconsole.states import State
 from tests.lifecycle.conftest import sqlite_shop as sqlite_shop
 from tests.opsconsole.approvals.scenes import approve
@@ -41,13 +41,13 @@ def say(console: Console, monkeypatch: pytest.MonkeyPatch) -> Say:
 
 
 def load(cast: Cast, row: Database, pack: Pack, **how: Any) -> Operation:
-    return approve(cast.grace, packs.load(pack, row, account=cast.ada, reason="It is the club's.", **how))
+    return approve(cast.grace, loading.load(pack, row, account=cast.ada, reason="It is the club's.", **how))
 
 
 def edit(cast: Cast, row: Database, name: str, **words: Any) -> None:
-    """Ada has a rule changed by hand, as a form does."""
+    """Ada has a rule changed by hand, as a form does, which keeps where it came from, or as an import may."""
     rule = next(rule for rule in rules_of(row) if rule.name == name)
-    given = {"database": row.pk, "rules": [as_json(replace(rule, pack="", **words))]}
+    given = {"database": row.pk, "rules": [as_json(replace(rule, **words))]}
     approve(cast.grace, operations.request_change(ACTION, given, account=cast.ada, reason="We know better."))
 
 
@@ -86,19 +86,27 @@ def test_a_newer_version_replaces_its_own_rules_and_leaves_those_that_people_cha
     first = packs.get("ignition")
     load(cast, club, first)
     edit(cast, club, "users-without-name", hint="Look at the sign-up page.")
+    edit(cast, club, "users-without-email", hint="Look at the sign-up page.", pack="")
     given = {"database": club.pk, "rules": [], "remove": ["points-to-archive"]}
     approve(cast.grace, operations.request_change(ACTION, given, account=cast.ada, reason="We keep them."))
-    (loaded,) = packs.loaded_in([club])[club.pk]
-    assert (loaded.version, loaded.edited) == (1, ("users-without-name",))
-    seen = packs.outlook(newer(first), club)
+    (loaded,) = loading.loaded_in([club])[club.pk]
+    assert (loaded.version, loaded.edited) == (1, ("users-without-email", "users-without-name"))
+    seen = loading.outlook(newer(first), club)
     assert (seen.added, seen.replaced) == (("users-without-role",), ("old-activity-events",))
-    assert (seen.removed, seen.kept) == (("onboarding-flow",), ("points-to-archive", "users-without-name"))
+    assert (seen.removed, seen.kept) == (
+        ("onboarding-flow",),
+        ("points-to-archive", "users-without-email", "users-without-name"),
+    )
     load(cast, club, newer(first))
     now = {rule.name: rule for rule in rules_of(club)}
-    assert (now["users-without-name"].hint, now["users-without-name"].pack) == ("Look at the sign-up page.", "")
+    edited = [now[name] for name in ("users-without-email", "users-without-name")]
+    assert [(rule.hint, rule.pack) for rule in edited] == [
+        ("Look at the sign-up page.", ""),
+        ("Look at the sign-up page.", "ignition 1"),
+    ]
     assert now["old-activity-events"].hint == "Other words." and "onboarding-flow" not in now
     assert "points-to-archive" not in now
-    assert {rule.pack for rule in now.values()} == {"", "ignition 2"}
+    assert {rule.pack for rule in now.values()} == {"", "ignition 1", "ignition 2"}
     load(cast, club, newer(first), over_edits=True)
     assert {rule.pack for rule in rules_of(club)} == {"ignition 2"}
     assert sorted(rules_of(club), key=lambda rule: rule.name) == sorted(
@@ -109,7 +117,7 @@ def test_a_newer_version_replaces_its_own_rules_and_leaves_those_that_people_cha
 
 def test_a_pack_for_another_engine_is_refused(cast: Cast, club: Database):
     with pytest.raises(Refused, match="is for postgresql"):
-        packs.load(packs.get("avdaily"), club, account=cast.ada)
+        loading.load(packs.get("avdaily"), club, account=cast.ada)
 
 
 def test_a_rule_of_a_pack_that_makes_no_sense_is_named(club: Database):
@@ -143,3 +151,14 @@ def test_the_pages_tell_what_a_pack_holds_and_ask_for_it(cast: Cast, club: Datab
     assert "is replaced by the pack" in over
     assert office.at("audrey").get("/databases/shop/packs/ignition/").status_code == 403
     assert ada.get("/packs/none/").status_code == 404
+
+
+def test_the_cleanup_of_a_pack_is_a_fix_of_its_names_in_its_order_and_leaves_users_alone(cast: Cast, club: Database):
+    with pytest.raises(Refused, match="No pack with a cleanup is loaded here"):
+        operations.draft("fix", club, {"names": "cleanup"}, account=cast.ada)
+    load(cast, club, packs.get("ignition"))
+    plan = operations.draft("fix", club, {"names": "cleanup"}, account=cast.ada)
+    asked = [(found["check"], found["count"]) for found in plan.parameters["findings"]]
+    assert asked == [("rule:expired-sessions", 2), ("rule:orphaned-accounts", 1), ("rule:orphaned-sessions", 2)]
+    gone = {effect.object: (effect.rows_before, effect.rows_after) for effect in plan.effects}
+    assert gone == {"accounts": (4, 3), "sessions": (5, 2)}, "one session is both expired and an orphan"

@@ -7,17 +7,28 @@ from typing import Any
 
 import pytest
 
+from integrity.pages.shape import MIGRATIONS
 from integrity.rules.in_force import rules_of
 from integrity.rules.taking import NAME, differences
+from opsconsole import operations
 from opsconsole.models import Database, Operation
+from tests.lifecycle.conftest import any_shop as any_shop
+from tests.lifecycle.conftest import postgres_shop as postgres_shop
 from tests.lifecycle.conftest import sqlite_shop as sqlite_shop
+from tests.lifecycle.migrating.conftest import Scene
 from tests.opsconsole.approvals.scenes import approve
 from tests.opsconsole.pages.conftest import Office
+from tests.support.cases import work
 from tests.support.commands import Say, speaker
 from tests.support.console import Console
 from tests.support.people import Cast
 from tests.support.registering import register
 from tests.support.shops import SqliteShop
+
+NOTES = (
+    'CREATE TABLE "Notes" (id INTEGER PRIMARY KEY, said TEXT);\nCREATE INDEX n ON "Notes" (said);\n'
+    'CREATE UNIQUE INDEX "M" ON "Notes" (said, id);\n'
+)
 
 
 @pytest.fixture
@@ -67,3 +78,25 @@ def test_the_shape_of_a_migrated_database_tells_what_another_one_lacks(
     assert "invoices" in [table["name"] for table in kept.spec["tables"]]
     assert "taken from migrated" in kept.hint
     assert ada.get("/databases/shop/shape/", {"like": "elsewhere"}).status_code == 400
+
+
+def test_the_shape_that_a_migration_folder_builds_tells_what_a_database_lacks(
+    console: Console, cast: Cast, any_shop: Any, say: Say
+):
+    full = "public." if any_shop[1].engine == "postgresql" else ""
+    scene = Scene(console, cast, *any_shop)
+    refused = say("shape", "set", "shop", "--migrations", "--reason", "as built", "--json", account=cast.ada)
+    assert refused.json["refused"] == "no_head"
+    scene.bring({"0001_notes.sql": NOTES})
+    given = {"mode": "fresh", "tool": scene.tool}
+    work(scene.console, operations.request("rehearse", scene.row, given, account=cast.ada))
+    ada = Office(people=cast, savings=scene.row, sandbox=scene.row).at("ada")
+    shown = ada.get("/databases/shop/shape/", {"like": MIGRATIONS}).content.decode()
+    assert f"The table {full}Notes is missing." in shown and "The index n is missing." in shown
+    asked = say("shape", "set", "shop", "--migrations", "--reason", "as built", "--json", account=cast.ada)
+    assert f"The table {full}Notes is missing." in asked.err
+    approve(cast.grace, Operation.objects.get(pk=asked.json["id"]))
+    (kept,) = rules_of(scene.row)
+    assert sorted(index["name"] for index in kept.spec["indexes"]) == ["M", "n"]
+    (notes,) = (table for table in kept.spec["tables"] if table["name"] == f"{full}Notes")
+    assert [column["name"] for column in notes["columns"]] == ["id", "said"]
