@@ -53,4 +53,5 @@ def _line(database: Database, report: Report | None) -> Line:
 def _critical(report: Report) -> str:
     number = report.open_critical
     new = f", {report.new_critical} of them new" if report.new_critical else ""
+    new = ", and it is new" if report.new_critical and number == 1 else new
     return f"{number} critical finding{'s' * (number != 1)} of its checks stand{'s' * (number == 1)}{new}."

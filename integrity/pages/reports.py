@@ -26,6 +26,7 @@ REPORTS_A_PAGE = 30
 FINDINGS_A_GROUP = 25  # on the page of a whole report
 FINDINGS_A_PAGE = 100  # of one category, and of a whole report
 GROUPS = 20  # categories whose findings are shown beside each other
+CARRIED = 100  # listed; all are counted
 PRINTED = 500
 SOUND = 300  # listed; all are counted
 REPORT = "report"  # the scope of a report's pages
@@ -179,10 +180,18 @@ def _told(report: Report) -> dict[str, Any]:
     by_check = [(check, list(some)) for check, some in groupby(sound, key=lambda each: str(each["check"]))]
     return {
         "before": reports_of(report.database).filter(pk__lt=report.pk).first(),
+        "carried": _carried(report),
         "still": report.critical + report.warning + report.info - report.new,
         "sound": by_check,
         "sound_left": len(report.held) - len(sound),
     }
+
+
+def _carried(report: Report) -> list[Finding]:
+    """The worst of the findings that stand without having been looked at, as earlier reports tell them."""
+    wanted = report.carried[:CARRIED]
+    found = Finding.objects.filter(pk__in=wanted).only("report_id", "fingerprint", "severity", "sentence").in_bulk()
+    return [found[pk] for pk in wanted if pk in found]
 
 
 def _groups(request: HttpRequest, report: Report, most: int, most_of_one: int) -> list[Group]:

@@ -91,6 +91,7 @@ def compose(
             carried.append(was)
         else:
             gone.append(was)
+    carried.sort(key=lambda was: (Severity(was.severity).rank, was.finding))
     findings = [
         (each, print_ not in before, before[print_].since if print_ in before else at) for print_, each in found.items()
     ]

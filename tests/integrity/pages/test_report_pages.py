@@ -79,6 +79,15 @@ def test_a_report_tells_the_worst_first_then_what_is_fixed_and_what_is_sound(off
     assert "3 of 12 000" in html and "kim@example.test" not in html and "A join loses them." in html
 
 
+def test_what_a_narrower_check_did_not_look_at_is_listed_with_the_report_that_has_it(office: Office) -> None:
+    whole = reported(office)
+    quick = list_report(office.savings, office.ada, [held("fine")], looked={"other"}, mode="quick")
+    html = read(office.at("ada"), quick.get_absolute_url())
+    assert "2 critical findings" in html and "4 not looked at this time, and still standing" in html
+    assert html.index("old is wrong.") < html.index("=HYPERLINK(1)")
+    assert whole.findings.get(subject="old").get_absolute_url() in html
+
+
 def test_a_finding_has_an_address_of_its_own_with_its_history(office: Office) -> None:
     report = reported(office)
     finding = report.findings.get(subject="old")
