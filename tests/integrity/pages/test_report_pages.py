@@ -95,7 +95,9 @@ def test_a_finding_has_an_address_of_its_own_with_its_history(office: Office) ->
     assert "old is wrong." in html and "not in it" not in html
     assert "not in it" in read(office.at("ada"), report.findings.get(subject="orders.customer_id").get_absolute_url())
     assert office.at("ada").get(f"/integrity/{report.pk}/findings/ffffffffffff/").status_code == 404
-    (guess,) = list_report(office.savings, office.ada, [found("guess", rule={"name": "orphan-a"})]).findings.all()
+    (guess,) = list_report(
+        office.savings, office.ada, [found("guess", rule={"name": "orphan-a", "kind": "orphan"})]
+    ).findings.all()
     html = read(office.at("ada"), guess.get_absolute_url())
     assert "The rule that somebody may confirm" in html and "&quot;name&quot;: &quot;orphan-a&quot;" in html
     assert office.at("mallory").get(finding.get_absolute_url()).status_code == 404
