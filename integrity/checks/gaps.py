@@ -22,6 +22,7 @@ from integrity.checks.wording import rows, verb
 from opsconsole.engines.structure import Field, Relation
 from opsconsole.masking import words_of
 
+JUDGED = "it is judged by how many there are"
 LEAST_ROWS = 50  # of fewer rows, a NULL says nothing
 FEW = 0.02  # one row in fifty; where more have none, the value is one that a row may lack
 # A moment or a person that a row may still wait for, unless it is that of its making.
@@ -60,7 +61,7 @@ class UnusualNulls(Telling):
         def told(answer: Answer) -> Outcome:
             if answer.of >= LEAST_ROWS and 0 < answer.count <= answer.of * FEW:
                 return self._found(relation, field, answer)
-            return self.held(subject, _sound(subject, answer))
+            return self.held(subject, _sound(subject, answer), JUDGED if answer.count else "")
 
         return Question(
             check=self.name,

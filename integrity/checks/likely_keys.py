@@ -19,6 +19,7 @@ from integrity.checks.base import (
     quoted,
 )
 from integrity.checks.duplicates import shared
+from integrity.checks.gaps import JUDGED
 from integrity.checks.names import is_table_of_people, is_text
 from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden
@@ -81,7 +82,7 @@ class LikelyDuplicates(Telling):
                 if answer.count
                 else f"No two rows of {table} have the same {likely.field.name}."
             )
-            return self.held(likely.subject, sentence)
+            return self.held(likely.subject, sentence, JUDGED if answer.count else "")
 
         part = f"lower({column})" if likely.folded else column
         among = f"{column} <> ''" if is_text(moment.vendor, likely.field) else ""

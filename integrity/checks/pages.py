@@ -18,7 +18,7 @@ from integrity.checks.base import (
     quoted,
 )
 from integrity.checks.telling import Telling
-from integrity.checks.wording import rows, verb
+from integrity.checks.wording import NOT_COMPARED, rows, verb
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.masking import mask_text
 
@@ -46,13 +46,14 @@ class SqlitePages(Telling):
         lines = [line for line in _lines(moment, pragma) if line != "ok"]
         margin = f"at least; SQLite was asked for the first {MOST_LINES:,}" if len(lines) >= MOST_LINES else ""
         damage, of_index, of_table = _sorted(moment, lines)
+        doubt = "SQLite may have stopped before it" if damage or margin else ""
         yield self._pages(pragma, damage, margin)
         for table in moment.structure.relations:
-            yield self._contents(table, of_table.get(table, []), margin)
-        if not moment.quick:
-            indexes = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY name"
-            for index, table in moment.inquiry.ask(indexes):
-                yield self._index(index, table, of_index.get(index, []), margin)
+            yield self._contents(table, of_table.get(table, []), margin, doubt)
+        indexes = "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'index' ORDER BY name"
+        for index, table in moment.inquiry.ask(indexes):
+            likely = doubt or (NOT_COMPARED if moment.quick else "")
+            yield self._index(index, table, of_index.get(index, []), margin, likely)
 
     def _pages(self, pragma: str, damage: list[str], margin: str) -> Outcome:
         if not damage:
@@ -67,11 +68,11 @@ class SqlitePages(Telling):
             next_step="Stop the programs that write to it, look at the disk, and restore the newest good backup.",
         )
 
-    def _contents(self, table: str, lines: list[str], margin: str) -> Outcome:
+    def _contents(self, table: str, lines: list[str], margin: str, doubt: str) -> Outcome:
         subject = f"constraints of {table}"
         if not lines:
             sentence = f"The rows of {table} keep its NOT NULL and CHECK constraints, as SQLite tells."
-            return self.held(subject, sentence)
+            return self.held(subject, sentence, doubt)
         return self.found(
             subject,
             f"{rows(len(lines), table)} {verb(len(lines), 'break', 'breaks')} its own constraints: "
@@ -85,10 +86,10 @@ class SqlitePages(Telling):
             next_step="Correct the rows, or the constraint in a migration.",
         )
 
-    def _index(self, index: str, table: str, lines: list[str], margin: str) -> Outcome:
+    def _index(self, index: str, table: str, lines: list[str], margin: str, doubt: str) -> Outcome:
         subject = f"index {index}"
         if not lines:
-            return self.held(subject, f"Index {index} tells what {table} holds.")
+            return self.held(subject, f"Index {index} tells what {table} holds.", doubt)
         clash = any(line.startswith("non-unique") for line in lines)
         rebuilt = Proposal(
             action="reindex", words=f"Rebuild index {index}", table=table, statement=f"REINDEX {quoted(index)}"

@@ -16,9 +16,9 @@ class Telling(Check):
         given = {"severity": self.severity, "category": self.category} | more
         return Found(check=self.name, subject=subject, sentence=sentence, **given)
 
-    def held(self, subject: str, sentence: str) -> Held:
-        """The subject of a fault, when it is sound."""
-        return Held(check=self.name, subject=subject, sentence=sentence)
+    def held(self, subject: str, sentence: str, margin: str = "") -> Held:
+        """The subject of a fault, when it is sound; with a margin (see `Held`), when it only seems to be."""
+        return Held(check=self.name, subject=subject, sentence=sentence, margin=margin)
 
     def unseen(self, what: str, because: str, next_step: str, *, severity: Severity = Severity.INFO) -> Found:
         """Something that could not be judged: `because` goes on after a colon. It is nobody's fault yet."""

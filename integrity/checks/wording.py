@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+NOT_COMPARED = "a quick check compares it with no row of its table"  # of an index that seems sound
+
 
 def rows(count: int, table: str, margin: str = "") -> str:
     """`1 row of users`, `1,200 rows of users`; with a margin (see `Answer`), `About 1,200 rows of users`."""

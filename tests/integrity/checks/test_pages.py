@@ -37,7 +37,11 @@ def test_a_sound_file_holds_and_an_index_or_a_row_that_is_not_what_was_declared_
     (rebuilt,) = found["index by_title"].proposals
     assert (rebuilt.action, rebuilt.statement) == ("reindex", 'REINDEX "by_title"')
     quick = on_sqlite.look(SqlitePages(), quick=True)
-    assert [(type(each), each.subject) for each in quick] == [(Held, PAGES), (Found, "constraints of books")]
+    assert [(type(each), each.subject, each.margin != "") for each in quick] == [
+        (Held, PAGES, False),
+        (Found, "constraints of books", False),
+        (Held, "index by_title", True),  # so that what a full check found there stands on
+    ]
 
 
 def test_damaged_pages_are_a_finding_beside_whatever_else_can_be_told_of_the_file(on_sqlite: Ground):
@@ -52,6 +56,7 @@ def test_damaged_pages_are_a_finding_beside_whatever_else_can_be_told_of_the_fil
     damaged = on_sqlite.found(SqlitePages())[PAGES]
     assert (damaged.severity, damaged.proposals) == (Severity.CRITICAL, ())
     assert "restore" in damaged.next_step
+    assert all(each.margin for each in on_sqlite.look(SqlitePages()) if isinstance(each, Held))  # nobody knows of them
     everything = on_sqlite.found(*(check for check in CHECKS if "sqlite" in check.engines))
     assert {PAGES, "notes"} <= {*everything}
 
@@ -93,7 +98,8 @@ def test_amcheck_finds_an_index_out_of_order_and_a_broken_table_and_its_absence_
         assert found["index public.by_number"].proposals[0].statement == (
             'REINDEX INDEX CONCURRENTLY "public"."by_number"'
         )
-        quick = {each.subject for each in ground.look(PostgresPages(), quick=True) if isinstance(each, Held)}
-        assert "order of index public.Odd 'names'_pkey" in quick and "index public.by_number" not in quick
+        quick = [each for each in ground.look(PostgresPages(), quick=True) if isinstance(each, Held)]
+        assert {each.subject for each in quick} == {"index public.Odd 'names'_pkey", "table public.numbers"}
+        assert all(each.margin for each in quick)  # so that what a full check found there stands on
     finally:
         debian_postgres.drop_database(name)
