@@ -74,7 +74,8 @@ def rule_try(request: HttpRequest, database: Database, kind: str) -> HttpRespons
     form = RuleForm(found, request.POST, initial={"category": said(request, "category")})
     form.fields["reason"].required = form.fields["name"].required = False
     if not form.is_valid():
-        return fragment(request, "integrity/_tried.html", incomplete=True)
+        missing = [form[name].label for name in form.errors if name in form.fields]
+        return fragment(request, "integrity/_tried.html", missing=missing)
     form.cleaned_data["name"] = form.cleaned_data["name"] or "tried"
     try:
         tried = try_rule(database, rule_from(form.rule(), Dialect(database.engine)))

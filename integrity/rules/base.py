@@ -48,6 +48,7 @@ class RuleKind(ABC):
     category: ClassVar[str] = BUSINESS  # where nobody says another
     own_fixes: ClassVar[tuple[str, ...]] = ()  # actions that it proposes by itself, complete
     fixable: ClassVar[bool] = False  # whether its rules are conditions, so that a configured fix can use them
+    counts_rows: ClassVar[bool] = True  # whether what it asks is how many rows are wrong now, as health counts them
     offered: ClassVar[bool] = True  # whether people can ask for rules of this kind
     why: ClassVar[str] = "Somebody said that this must hold, and it does not."  # it matters, for a finding
 

@@ -16,7 +16,7 @@ LOOK_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """The SELECTs of one rule; or why there are none yet."""
+    """The SELECTs of one rule; or why there are none yet, with the SQL that people wrote."""
 
     sql: str = ""
     problem: str = ""
@@ -31,7 +31,8 @@ def compile_rules(database: Database, rules: Sequence[Spec]) -> dict[str, Compil
             moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
             return {rule.name: _compiled(rule, moment) for rule in rules}
     except TargetProblem as error:
-        return {rule.name: Compiled(problem=f"{database.name} cannot be read now: {error.why}") for rule in rules}
+        why = f"{database.name} cannot be read now: {error.why}"
+        return {rule.name: Compiled(sql=_written(rule), problem=why) for rule in rules}
 
 
 def _compiled(rule: Spec, moment: Moment) -> Compiled:
@@ -41,4 +42,10 @@ def _compiled(rule: Spec, moment: Moment) -> Compiled:
     try:
         return Compiled(sql=";\n\n".join(kind.statements(kind.filled(rule), moment)))
     except Unfit as error:
-        return Compiled(problem=error.why)
+        return Compiled(sql=_written(rule), problem=error.why)
+
+
+def _written(rule: Spec) -> str:
+    kind = rule_kind(rule.kind)
+    members = [each.name for each in kind.members if each.kind in ("sql", "query")] if kind else []
+    return "\n\n".join(f"-- {name}\n{rule.spec[name]}" for name in members if rule.spec.get(name))

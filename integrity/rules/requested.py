@@ -63,6 +63,8 @@ def _rule(name: str, given: Mapping[str, Any], dialect: Dialect) -> Spec:
     short = {field: _short(given, field) for field in ("owner", "hint", "health", "pack")}
     if short["health"] and not _HEALTH.fullmatch(short["health"]):
         raise Usage("bad_value", f"{short['health']!r} is no name of a health check.", "Use one like nullEmailUsers.")
+    if short["health"] and not kind.counts_rows:
+        raise Usage("bad_value", f"Health cannot count a rule of kind {kind.name}.", "Leave its name of health out.")
     return Spec(
         name=name,
         kind=kind.name,

@@ -97,6 +97,7 @@ def test_a_row_altered_past_the_console_is_a_critical_finding_and_is_not_run(con
         ({**OWED, "severity": "fatal"}, "no severity"),
         ({**OWED, "threshold": -1}, "threshold"),
         ({**OWED, "health": "a b"}, "health"),
+        ({**FEWER, "health": "a"}, "cannot count"),
         ({**OWED, "fix": {"action": "set_value", "column": "total", "value": "0) FROM x"}}, "fix's value"),
         ({**OWED, "fix": {"action": "drop_table"}}, "no fix"),
         ({**FEWER, "fix": {"action": "delete_rows"}}, "name no rows"),

@@ -20,6 +20,7 @@ class Count(RuleKind):
     name: ClassVar[str] = "count"
     label: ClassVar[str] = "Rows that must not become fewer"
     category: ClassVar[str] = CONSISTENCY
+    counts_rows: ClassVar[bool] = False
     why: ClassVar[str] = "Rows went that nobody meant to go, or a load was not complete."
     members: ClassVar[tuple[Member, ...]] = (
         Member(name="table", label="Table"),

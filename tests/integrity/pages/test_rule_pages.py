@@ -41,6 +41,7 @@ def test_a_rule_is_tried_asked_for_confirmed_listed_edited_and_removed(console: 
     tried = client.post(f"{rules}try/row/", {**FORM, "reason": ""}).content.decode()
     assert "2 rows break it." in tried and "(t.id &lt; 3) IS TRUE" in tried and "<td>1</td>" in tried
     assert AuditEvent.objects.filter(type="rule.tried").count() == 1
+    assert "make sense: Table." in client.post(f"{rules}try/row/", {**FORM, "m-table": ""}).content.decode()
     refused = client.post(f"{rules}try/row/", {**FORM, "m-violates": "load_extension('x')"}).content.decode()
     assert "load_extension" in refused
     again = client.post(f"{rules}new/row/", {**FORM, "m-violates": "1); DROP TABLE orders"})

@@ -218,6 +218,15 @@ def test_a_rule_that_does_not_fit_is_a_finding_that_says_why(ground: Ground) -> 
     assert "nothing" in said["rule:broken"]
 
 
+def test_a_text_is_taken_apart_as_it_was_read_whatever_the_database_prefers(on_postgres: Ground) -> None:
+    """With standard_conforming_strings off, the first text would end later, and the rest would be code."""
+    name = on_postgres.url.rpartition("/")[2].partition("?")[0]
+    on_postgres.change(f"ALTER DATABASE {name} SET standard_conforming_strings = off")
+    on_postgres.change("CREATE TABLE a (id integer PRIMARY KEY); INSERT INTO a VALUES (1), (2)")
+    text = r"t.id = 2 OR 'x\' = ' OR pg_sleep(1) IS NOT NULL --'"
+    assert broken_by(on_postgres, rule("row", on="postgresql", table="a", violates=text)) == {2}
+
+
 @pytest.mark.parametrize("schema", ["a", ""])
 def test_a_name_is_taken_with_its_schema_or_alone_where_it_is_the_only_one(on_postgres: Ground, schema: str) -> None:
     on_postgres.change('CREATE SCHEMA a; CREATE SCHEMA b; CREATE TABLE a."T" (id integer PRIMARY KEY, "X" integer)')
