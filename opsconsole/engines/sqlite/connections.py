@@ -75,9 +75,7 @@ class Patient(sqlite3.Connection):
 
 
 @contextmanager
-def reading(
-    spot: Spot, *, seconds: float = DEADLINE_SECONDS, busy_seconds: float = BUSY_SECONDS
-) -> Iterator[sqlite3.Connection]:
+def reading(spot: Spot, *, seconds: float = DEADLINE_SECONDS, busy_seconds: float = BUSY_SECONDS) -> Iterator[Patient]:
     """A connection that cannot change anything; everything done with it ends after `seconds`."""
     with problems(spot.path), _opened(spot, query_only=True, busy_seconds=busy_seconds) as connection:
         limit(connection, seconds)

@@ -147,10 +147,11 @@ class _Since:
 @contextmanager
 def opened(spot: Spot, *, seconds: float) -> Iterator[SqliteInquiry]:
     """An inquiry whose questions may take `seconds` each."""
-    with connections.reading(spot, busy_seconds=BESIDE_SECONDS) as watcher, connections.reading(spot) as connection:
+    with connections.reading(spot) as watcher, connections.reading(spot) as connection:
         watcher.set_progress_handler(None, 0)
         since = _Since(watcher)
         since.begin(connection)
+        watcher.patience = BESIDE_SECONDS
         with closing(SqliteInquiry(spot, connection, seconds, since)) as inquiry:
             yield inquiry
 

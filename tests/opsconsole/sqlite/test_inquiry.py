@@ -32,23 +32,23 @@ def inquiry(shop: SqliteShop) -> Iterator[Inquiry]:
         yield found
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT load_extension('x')",
-        "SELECT fts3_tokenizer('simple')",
-        "PRAGMA query_only=OFF",
-        "SELECT * FROM pragma_query_only",
-        "SELECT * FROM pragma_table_info('orders')",
-        "ATTACH ':memory:' AS other",
-        "VACUUM INTO '/tmp/copy-of-an-inquiry.sqlite'",
-        "SELECT 1) ; PRAGMA query_only=OFF; SELECT * FROM (SELECT 1",
-        "SELECT hex(zeroblob(40000000)) AS one",  # longer than a value may be
-    ],
+READS_NO_MORE = (
+    "SELECT load_extension('x')",
+    "SELECT fts3_tokenizer('simple')",
+    "PRAGMA query_only=OFF",
+    "SELECT * FROM pragma_query_only",
+    "SELECT * FROM pragma_table_info('orders')",
+    "ATTACH ':memory:' AS other",
+    "VACUUM INTO '/tmp/copy-of-an-inquiry.sqlite'",
+    "SELECT 1) ; PRAGMA query_only=OFF; SELECT * FROM (SELECT 1",
+    "SELECT hex(zeroblob(40000000)) AS one",  # longer than a value may be
 )
-def test_statements_of_people_can_only_read(inquiry: Inquiry, statement: str) -> None:
-    with pytest.raises(AskFailed):
-        inquiry.ask_people(statement)
+
+
+def test_statements_of_people_can_only_read(inquiry: Inquiry) -> None:
+    for statement in READS_NO_MORE:
+        with pytest.raises(AskFailed):
+            inquiry.ask_people(statement)
     assert inquiry.ask("PRAGMA query_only") == [(1,)]
     assert inquiry.ask_people("SELECT count(*) AS n, x'00ff' AS raw FROM orders") == [{"n": ORDERS, "raw": "\\x00ff"}]
 
