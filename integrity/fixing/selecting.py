@@ -160,7 +160,8 @@ def listed(moment: Moment, part: Part, values: Mapping[Key, tuple[str | None, ..
             _refuse_unreadable(relation, image)
             aims.append(Aim(key=image.key, digest=image.digest, values=values[image.key]))
             shown.append(tuple(told))
-    titles, masked_rows = _masked(part, show, shown, aims, room)
+    gets = [moment.engine.wording.shown(aim.values[0]) for aim in aims] if part.value else []
+    titles, masked_rows = _masked(part, show, shown, gets, room)
     return replace(part, titles=titles, aims=tuple(aims), shown=tuple(masked_rows))
 
 
@@ -170,7 +171,7 @@ def _shown_columns(relation: Relation, part: Part) -> list[str]:
 
 
 def _masked(
-    part: Part, show: Sequence[str], shown: Sequence[tuple[Any, ...]], aims: Sequence[Aim], room: Room
+    part: Part, show: Sequence[str], shown: Sequence[tuple[Any, ...]], given: Sequence[Any], room: Room
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """The columns and rows that people see; with what a column gets, where it gets a value."""
     table = masked(Sample(columns=tuple(show), rows=tuple(shown)), part.table, room.masked_columns) or {"rows": []}
@@ -178,11 +179,10 @@ def _masked(
     if not part.value:
         return tuple(show), rows
     (column,) = part.columns
-    gets = masked(
-        Sample(columns=(column,), rows=tuple((aim.values[0],) for aim in aims)), part.table, room.masked_columns
-    ) or {"rows": []}
+    values = Sample(columns=(column,), rows=tuple((value,) for value in given))
+    gets = masked(values, part.table, room.masked_columns) or {"rows": []}
     pairs = zip(rows, gets["rows"], strict=True)
-    return (*show, f"{column}, then"), [(*row, _short(given)) for row, (given,) in pairs]
+    return (*show, f"{column}, then"), [(*row, _short(value)) for row, (value,) in pairs]
 
 
 def _short(value: Any) -> Any:

@@ -87,6 +87,10 @@ class Wording(ABC):
     def kept_in(self, home: str) -> str:
         """Our table of images in SQL; `home` is the schema that it is in, where the vendor has schemas."""
 
+    def shown(self, value: str | None) -> Any:
+        """What `value` gave, for people."""
+        return value
+
     @abstractmethod
     def is_sound(self, value: str | None) -> bool:
         """Whether what `value` gave can be nothing but a value."""

@@ -60,6 +60,9 @@ class SqliteWording(Wording):
     def kept_in(self, home: str) -> str:
         return FIXED
 
+    def shown(self, value: str | None) -> Any:
+        return _value(value)
+
     def is_sound(self, value: str | None) -> bool:
         return value is not None and _LITERAL.fullmatch(value) is not None
 
