@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,10 +82,17 @@ class RuleForm(AskingForm):
 def initial_of(rule: Mapping[str, Any]) -> dict[str, Any]:
     """A rule, as it is written in files, as the values of its form."""
     spec, fix = rule["spec"], rule.get("fix") or {}
-    members = {MEMBER + name: ", ".join(each) if isinstance(each, list) else each for name, each in spec.items()}
+    members = {MEMBER + name: _written(each) for name, each in spec.items()}
     configured = {"fix": fix.get("action"), "fix_column": fix.get("column"), "fix_value": fix.get("value")}
     rest = {name: rule[name] for name in rule if name not in ("spec", "fix", "kind")}
     return {**rest, **members, **configured}
+
+
+def _written(value: Any) -> Any:
+    """A member as its field shows it: names with commas, whatever else has parts as JSON."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return json.dumps(value, indent=1) if isinstance(value, list | dict) else value
 
 
 def words_of(rule: Spec, kind: RuleKind | None) -> str:
@@ -99,9 +107,9 @@ def _field(member: Member) -> forms.Field:
         return forms.BooleanField(**{**how, "required": False})
     if member.kind == "choice":
         return forms.ChoiceField(choices=member.choices, initial=member.default, **{**how, "required": False})
-    if member.kind in ("sql", "query"):
-        rows = 6 if member.kind == "query" else 2
-        return forms.CharField(widget=forms.Textarea(attrs=_CODE | {"rows": rows}), initial=member.default, **how)
+    if member.kind in ("sql", "query", "json"):
+        rows = 2 if member.kind == "sql" else 6
+        return forms.CharField(widget=forms.Textarea(attrs=_CODE | {"rows": rows}), initial=member.default or "", **how)
     return forms.CharField(widget=forms.TextInput(attrs=PLAIN), initial=member.default, **how)
 
 

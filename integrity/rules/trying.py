@@ -25,11 +25,16 @@ SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Tried:
-    """What a rule says of a database now; `sample` is masked, None where there is none."""
+    """What a rule says of a database now; `sample` is masked, None where there is none.
+
+    `outcome` is its first finding, or that it holds; `more` are sentences of further findings, of kinds that tell
+    several things apart.
+    """
 
     outcome: Outcome
     sql: str
     sample: Mapping[str, Any] | None
+    more: tuple[str, ...] = ()
 
     @property
     def found(self) -> Found | None:
@@ -44,8 +49,11 @@ def try_rule(database: Database, rule: Spec) -> Tried:
         before = rows_before(database)
         moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name, before=before)
         budget = Budget(seconds=SECONDS, sessions=1)
-        (outcome,) = examine(moment, Selection(checks=(), rules=(rule,)), budget, lambda *_: None).outcomes
+        outcomes = examine(moment, Selection(checks=(), rules=(rule,)), budget, lambda *_: None).outcomes
+    found = [each for each in outcomes if isinstance(each, Found)]
+    outcome = found[0] if found else outcomes[0]
     sample = masked(outcome.sample, outcome.table, database.masked_columns) if isinstance(outcome, Found) else None
     told = {"kind": rule.kind, "words": digest_of(canonical_json(as_json(rule)))}
     audit.record("rule.tried", database=database, subject=rule.name, data=told)
-    return Tried(outcome=outcome, sql=compile_rules(database, [rule])[rule.name].sql, sample=sample)
+    sql = compile_rules(database, [rule])[rule.name].sql
+    return Tried(outcome=outcome, sql=sql, sample=sample, more=tuple(each.sentence for each in found[1:]))

@@ -162,3 +162,19 @@ def test_the_cleanup_of_a_pack_is_a_fix_of_its_names_in_its_order_and_leaves_use
     assert asked == [("rule:expired-sessions", 2), ("rule:orphaned-accounts", 1), ("rule:orphaned-sessions", 2)]
     gone = {effect.object: (effect.rows_before, effect.rows_after) for effect in plan.effects}
     assert gone == {"accounts": (4, 3), "sessions": (5, 2)}, "one session is both expired and an orphan"
+
+
+def test_the_shape_of_a_pack_is_tried_and_edited_on_the_form_of_rules_and_then_stays(cast: Cast, club: Database):
+    ada = Office(people=cast, savings=club, sandbox=club).at("ada")
+    load(cast, club, packs.get("ignition"))
+    form = "/databases/shop/rules/new/shape/?rule=expected-shape"
+    assert "&quot;name&quot;: &quot;emailVerified&quot;" in ada.get(form).content.decode()
+    given = {"name": "expected-shape", "m-tables": '["users", "habit_logs", "market_items"]', "m-indexes": "",
+             "severity": "critical", "category": "Schema", "reason": "We have no other tables."}  # fmt: skip
+    tried = ada.post("/databases/shop/rules/try/shape/", given).content.decode()
+    for words in ("It does not hold.", "The table habit_logs is missing.", "The table market_items is missing."):
+        assert words in tried
+    ada.post(form, given)
+    approve(cast.grace, Operation.objects.latest("id"))
+    seen = loading.outlook(packs.get("ignition"), club)
+    assert (seen.kept, seen.changes) == (("expected-shape",), False)
