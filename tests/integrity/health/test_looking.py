@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 
 from integrity.checks.base import BUSINESS, Severity
@@ -21,7 +22,9 @@ from opsconsole.exceptions import TargetProblem
 from opsconsole.models import Database
 from tests.integrity.conftest import Ground
 from tests.integrity.health.conftest import rule
+from tests.support.registering import register
 from tests.support.servers import PostgresServer, shared_folder
+from tests.support.shops import SqliteShop
 
 NOTES = (
     "CREATE TABLE notes (id integer PRIMARY KEY, said text); INSERT INTO notes VALUES (1, 'a'), (2, NULL), (3, NULL)"
@@ -46,8 +49,6 @@ def test_a_database_tells_how_it_stands(ground: Ground) -> None:
 
 
 def test_an_open_transaction_and_whoever_waits_for_it_are_seen(on_postgres: Ground, postgres: Any) -> None:
-    import psycopg
-
     on_postgres.change(NOTES)
     with psycopg.connect(on_postgres.url) as idle:
         idle.execute("SELECT count(*) FROM notes")
@@ -57,8 +58,6 @@ def test_an_open_transaction_and_whoever_waits_for_it_are_seen(on_postgres: Grou
 
 
 def test_a_role_that_may_not_see_others_says_so_instead_of_saying_none(on_postgres: Ground, postgres: Any) -> None:
-    import psycopg
-
     role = postgres.fresh_name("watcher")
     on_postgres.change(f"CREATE ROLE {role} LOGIN PASSWORD 'for tests only'")
     url = on_postgres.url.replace(f"{postgres.user}:{postgres.password}@", f"{role}:for%20tests%20only@")
@@ -182,9 +181,6 @@ def test_a_look_has_the_documented_shape(any_shop: Any, asked: Callable[..., Non
 def test_a_file_that_another_program_keeps_for_itself_is_unhealthy_and_locked(
     console: Any, cast: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.support.registering import register
-    from tests.support.shops import SqliteShop
-
     shop = SqliteShop.make(console.files, journal="DELETE")
     row = register("shop", shop.url, environment="development")
     monkeypatch.setattr(looking, "STEP_SECONDS", 0.2)
