@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Question, Severity
+from integrity.checks.known import CHECKS
 from integrity.scanning import counting, parts
 from integrity.scanning.answering import SAMPLED, Budget, answer
+from integrity.scanning.examining import examine
+from integrity.scanning.selecting import Selection
 from integrity.scanning.showing import LONGEST, SAMPLE_ROWS
 from opsconsole.engines.inquiry import AskFailed, Inquiry
 from tests.integrity.conftest import Ground
@@ -337,3 +340,15 @@ def test_an_inquiry_whose_moment_is_gone_is_asked_alone(on_sqlite: Ground) -> No
         with pytest.raises(AskFailed), moment.inquiry.beside():
             pass
         assert answer(moment, questions, Budget(sessions=4), lambda *_: None)[1] == {"children": 5, "parents": 2}
+
+
+def test_all_checks_together_pass_over_each_table_once(family: Ground) -> None:
+    said: list[str] = []
+    with family.moment() as moment:
+        own = Moment(
+            inquiry=Watched(moment.inquiry, said, []), engine=moment.engine, structure=moment.structure, name="ground"
+        )
+        chosen = Selection(checks=tuple(check for check in CHECKS if family.vendor in check.engines), rules=())
+        told = examine(own, chosen, ALONE, lambda *_: None)
+    assert told.rows == {full(family, "children"): 5, full(family, "parents"): 2}
+    assert len([each for each in said if each.startswith("SELECT count(*) AS n")]) == 2
