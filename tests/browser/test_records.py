@@ -83,6 +83,25 @@ def test_the_page_of_a_backup_has_no_barriers(sit: Sit) -> None:
         assert not desk.scrolls_sideways()
 
 
+def test_the_pages_of_a_report_have_no_barriers(sit: Sit) -> None:
+    if not AXE.exists():
+        missing("axe-core", "npm install in tests/browser")
+    desk = sit("ada")
+    desk.ask_for("Check", "savings", reason="To see how it stands")
+    desk.sees_state("succeeded")
+    desk.page.get_by_role("link", name="read the report").click()
+    desk.page.wait_for_url(re.compile(r"/integrity/\d+/$"))
+    report = desk.page.url.removeprefix(desk.demo.url)
+    finding = desk.page.get_by_role("link", name=re.compile("^Link to it")).first.get_attribute("href") or ""
+    for look, paths in (({}, (finding, f"{report}print/")), ({"dark": True}, (report,)), ({"width": 390}, (report,))):
+        desk = sit("ada", **look)
+        for path in paths:
+            desk.page.goto(path)
+            desk.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            assert desk.barriers() == []
+            assert not desk.scrolls_sideways()
+
+
 def test_a_new_database_is_warned_about_while_it_is_typed(sit: Sit) -> None:
     desk = sit("admin")
     desk.page.goto("/new-database/")
