@@ -76,6 +76,8 @@ def test_a_pack_is_asked_for_with_every_rule_and_counts_once_it_is_confirmed(say
     assert sorted(named) == [
         "expiredSessions", "nullEmailUsers", "nullNameUsers", "orphanedAccounts", "orphanedSessions",
     ]  # fmt: skip
+    shown = say("pack", "show", "ignition", "--json").json["sections"]
+    assert [each["name"] for each in shown["cleanup"]] == ["expiredSessions", "orphanedAccounts", "orphanedSessions"]
     listed = {each["name"]: each for each in say("pack", "list", "--json").json["packs"]}
     assert listed["ignition"]["loaded"] == [{"database": "shop", "version": 1, "edited": []}]
     again = say("pack", "load", "ignition", "shop", "--reason", "again", "--json", account=cast.ada)
