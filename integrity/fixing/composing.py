@@ -141,7 +141,7 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
     )
     return Plan(
         kind=kind,
-        summary=f"In {database.name}, {words}, and no other row is touched.",
+        summary=f"In {database.name}, {words}.",
         targets=(plan_target(database, identity),),
         parameters={
             **request.parameters,
@@ -199,7 +199,7 @@ def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
     structure = engine.structure()
     sets = [
         Step(
-            title=f"{'Delete' if part.deletes else 'Change'} {len(part.aims)} rows of {part.table}",
+            title=f"{'Delete' if part.deletes else 'Change'} {_rows(len(part.aims))} of {part.table}",
             detail=_detail(part),
             sql=engine.wording.statement(structure.relations[part.table], part.columns, delete=part.deletes),
             artifact=part.digest,
@@ -245,7 +245,7 @@ def _reasons(engine: Engine, laid: Laid) -> list[str]:
     if laid.statements:
         reasons.append("Statements beside the rows commit one by one; what is done before one that fails stays.")
     reasons += [
-        f"{len(part.aims)} rows of {part.table} {'go' if part.deletes else 'lose their reference'}: {part.along}."
+        f"Along with them {'go' if part.deletes else 'change'} {_rows(len(part.aims))} of {part.table}: {part.along}."
         for part in laid.parts
         if part.along
     ]
@@ -261,11 +261,18 @@ def _reasons(engine: Engine, laid: Laid) -> list[str]:
 
 
 def _words(deleted: int, changed: int, tables: Sequence[str], statements: Sequence[Statement]) -> str:
-    said = [f"{deleted} rows are gone"] * bool(deleted) + [f"{changed} rows have another value"] * bool(changed)
-    rows = [f"{' and '.join(said)} ({', '.join(tables)})"] if said else []
-    ran = f"{len(statements)} statement{'s' * (len(statements) != 1)} set schema or statistics right"
-    return ", ".join(rows + [ran] * bool(statements))
+    gone = f"{_rows(deleted)} {'is' if deleted == 1 else 'are'} gone"
+    other = f"{_rows(changed)} {'has' if changed == 1 else 'have'} another value"
+    said = [gone] * bool(deleted) + [other] * bool(changed)
+    rows = [f"{' and '.join(said)} ({', '.join(tables)}), and no other row is touched"] if said else []
+    ran = f"this is done: {'; '.join(each.words for each in statements)}{'' if said else '. No row changes'}"
+    return "; then ".join(rows + [ran] * bool(statements))
 
 
 def _cost(deleted: int, changed: int) -> str:
-    return " and ".join([f"delete {deleted} rows"] * bool(deleted) + [f"change {changed} rows"] * bool(changed))
+    said = [f"delete {_rows(deleted)}"] * bool(deleted) + [f"change {_rows(changed)}"] * bool(changed)
+    return " and ".join(said)
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"

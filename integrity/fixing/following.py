@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from integrity.checks.base import Moment, Proposal, named, quoted
+from integrity.checks.wording import rows, verb
 from integrity.fixing.actions import DELETE, SET_NULL
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, MOST_ROWS, Room, keys_and_values, listed, refuse_column, suitable
@@ -128,6 +129,7 @@ def _refuse_remaining(moment: Moment, reference: ForeignKey, part: Part, room: R
     if rest:
         raise Refused(
             "referred_to",
-            f"{len(rest)} rows of {reference.table} refer to rows of {part.table} that would be deleted.",
+            f"{rows(len(rest), reference.table)} {verb(len(rest), 'refer', 'refers')} to rows of {part.table} that "
+            "would be deleted.",
             f"Set the rows of {reference.table} right first.",
         )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from integrity.checks.base import Moment
+from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
 from integrity.fixing.carrying_out import shape_of
 from integrity.fixing.keeping import Before
@@ -33,6 +33,7 @@ class Held:
     changed: dict[str, int]
     unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
     digest: str  # over every row, its content before and after
+    rows: dict[str, int]  # that the tables have now
 
 
 def find(database: Database, number: str) -> Fix:
@@ -66,6 +67,8 @@ def look(engine: Engine, row: Fix, name: str) -> Held:
             counts[relation.full_name] = counts.get(relation.full_name, 0) + len(some)
             unmet |= {(before.table, name) for before in some for name in before.unmet}
             _add(total, some)
+        tables = sorted({*inserted, *changed})
+        rows = {table: int(inquiry.ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in tables}
     if sum(inserted.values()) + sum(changed.values()) != row.rows:
         raise Refused(
             "kept_no_more",
@@ -73,7 +76,7 @@ def look(engine: Engine, row: Fix, name: str) -> Held:
             BY_HAND,
         )
     digest = f"sha256:{total.hexdigest()}"
-    return Held(inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest)
+    return Held(inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest, rows=rows)
 
 
 def put_back(run: Run, row: Fix) -> None:

@@ -31,8 +31,7 @@ class UnfixKind(Kind):
         database, engine = request.database, engine_for(request.database)
         row = undoing.find(database, request.parameters["fix"])
         identity, held = engine.identity(), undoing.look(engine, row, database.name)
-        rows = {table.full_name: table.rows or 0 for table in engine.tables(exact=True)}
-        tables = sorted({*held.inserted, *held.changed})
+        tables = list(held.rows)
         return Plan(
             kind=self.name,
             summary=f"In {database.name}, the {row.rows} rows that fix {row.pk} set right hold again what they held.",
@@ -51,7 +50,7 @@ class UnfixKind(Kind):
                     commit_point=True,
                 ),
             ),
-            effects=tuple(_effect(table, rows[table], held) for table in tables),
+            effects=tuple(_effect(table, held) for table in tables),
             preconditions=(
                 Precondition(probe="identity", subject="target", value=identity.key),
                 Precondition(probe="incarnation", subject="target", value=identity.incarnation),
@@ -98,8 +97,8 @@ def _offered(database: Database) -> QuerySet[Fix]:
     return Fix.objects.filter(database=database, state=Fix.State.KEPT, expires_at__gt=now()).exclude(key_sealed="")
 
 
-def _effect(table: str, rows: int, held: undoing.Held) -> Effect:
-    more = held.inserted.get(table, 0)
+def _effect(table: str, held: undoing.Held) -> Effect:
+    rows, more = held.rows[table], held.inserted.get(table, 0)
     return Effect(
         object=table, action="changed", rows_before=rows, rows_after=rows + more, lost=0,
         changed=held.changed.get(table, 0), note=f"{more} rows come back" if more else "",

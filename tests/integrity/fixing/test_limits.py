@@ -57,7 +57,7 @@ def test_rows_that_nothing_names_or_that_others_refer_to_are_refused_with_the_re
     scene.report = scene.check()
     with pytest.raises(Refused, match="heap has no primary key"):
         scene.ask(finding=scene.finding("heap.group_id"), action="delete_rows")
-    with pytest.raises(Refused, match="1 rows of votes refer to rows of members that would be deleted"):
+    with pytest.raises(Refused, match="1 row of votes refers to rows of members that would be deleted"):
         scene.ask_for_orphans()
     with pytest.raises(Refused, match="Choose one with action="):
         scene.ask(finding=scene.finding("members.group_id"))

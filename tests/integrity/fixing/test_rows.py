@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from integrity.checks.base import named
+from integrity.fixing import statements
+from integrity.fixing.statements import Statement
 from opsconsole.engines.fixing import Aim, key_of
 from opsconsole.engines.postgresql import PostgresEngine
+from opsconsole.engines.scripting import ScriptFailed
 from opsconsole.exceptions import OperationFailed
 from tests.integrity.conftest import Ground
+from tests.support.fake_run import FakeRun
 
 ODD = {
     "sqlite": """
@@ -87,3 +91,25 @@ def test_a_role_without_powers_puts_orphans_back_under_a_key_that_never_held_for
         engine.fixing([structure.relations["s.strict"]], home="s", loose=[keys["held"]]),
     ):
         pass
+
+
+def test_an_index_that_was_left_half_built_is_told_and_removed_before_the_next_try(on_postgres: Ground) -> None:
+    on_postgres.change("CREATE TABLE tasks (id integer PRIMARY KEY, status text); INSERT INTO tasks VALUES (1), (2)")
+    on_postgres.change("UPDATE tasks SET status = 'same'")
+    statement = Statement(
+        check="usual_column_without_index", subject="public.tasks.status", action="create_index", words="Create it",
+        table="public.tasks", sql='CREATE INDEX CONCURRENTLY "by_status" ON "public"."tasks" ("status")',
+    )  # fmt: skip
+    with on_postgres.engine.script() as script:
+        with pytest.raises(ScriptFailed):
+            script.run('CREATE UNIQUE INDEX CONCURRENTLY "left" ON tasks ("status")'.replace("tasks", "public.tasks"))
+        assert statements.left_by(on_postgres.engine, statement) == ['public."left"']
+        run = FakeRun()
+        statements.remove_unfinished(script, statement, run)  # type: ignore[arg-type]
+        assert "which an earlier try left unfinished" in run.lines[0]
+        script.run(statement.sql)
+        assert script.ask(
+            "SELECT indexrelid::regclass::text, indisvalid FROM pg_index i JOIN pg_class c ON"
+            " c.oid = i.indrelid WHERE c.relname = 'tasks' AND NOT indisprimary"
+        ) == [("by_status", True)]
+    assert statements.left_by(on_postgres.engine, statement) == []
