@@ -8,7 +8,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
-from integrity.models import Finding
+from integrity.models import Finding, Rule
 from integrity.pages.rule_forms import RuleForm, initial_of, words_of
 from integrity.reporting.standing import reports_of
 from integrity.rules import in_force
@@ -24,6 +24,7 @@ from opsconsole.pages.tabs import header
 from opsconsole.review import Dialect
 
 LOOKED_BACK = 10  # reports
+EARLIER = 30  # rules that were replaced or removed, the last ones
 ROUTE = "databases/<slug:name>/rules/"
 
 
@@ -48,6 +49,7 @@ def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
         listed=_listed(database),
         kinds=[kind for kind in rule_kinds() if kind.offered],
         formats=tuple(FORMATS),
+        earlier=_earlier(database),
     )
 
 
@@ -145,6 +147,13 @@ def _listed(database: Database) -> list[Listed]:
         offered = kind is not None and kind.offered
         listed.append(Listed(rule=rule, words=words_of(rule, kind), offered=offered, **last.get(rule.check, {})))
     return listed
+
+
+def _earlier(database: Database) -> list[Rule]:
+    """Rules that are no longer asked. What they said stands in the operations that set them."""
+    return list(
+        Rule.objects.filter(database=database).exclude(replaced_by=None).order_by("-replaced_by_id", "name")[:EARLIER]
+    )
 
 
 def _last(database: Database) -> Mapping[str, dict[str, Any]]:

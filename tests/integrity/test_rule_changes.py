@@ -9,7 +9,8 @@ import pytest
 from integrity.models import Report, Rule
 from integrity.rules import in_force
 from integrity.rules.requested import rule_from
-from opsconsole import operations
+from opsconsole import audit, operations
+from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.review import Dialect
@@ -69,6 +70,18 @@ def test_what_is_replaced_or_removed_is_kept_and_no_longer_asked(cast, sqlite_sh
     confirmed(cast, row, remove=("orders-stay",))
     (rule,) = in_force.rules_of(row)
     assert (rule.name, rule.threshold, Rule.objects.count()) == ("nothing-owed", 5, 3)
+
+
+def test_the_history_accounts_for_every_rule_and_for_none_that_was_slipped_in(cast, sqlite_shop):
+    _, row = sqlite_shop
+    done = confirmed(cast, row, OWED)
+    known = audit.verify(approvals=True).findings
+    assert {each.code for each in known} == {"database"}  # which the fixture added past the console
+    with guards_off():
+        Rule.objects.create(
+            database=row, name="slipped", kind="row", severity="info", spec={}, operation=done, set_at=now()
+        )
+    assert [each.code for each in audit.verify().findings if each not in known] == ["rule"]
 
 
 def test_a_row_altered_past_the_console_is_a_critical_finding_and_is_not_run(console, cast, sqlite_shop):

@@ -25,7 +25,8 @@ def test_every_setting_is_in_the_table_and_none_that_is_gone() -> None:
     ("app", "command"),
     [("opsconsole", "database"), ("opsconsole", "person"), ("opsconsole", "token"), ("opsconsole", "operation"),
      ("opsconsole", "keys"),
-     ("lifecycle", "backup"), ("lifecycle", "store"), ("lifecycle", "retention"), ("integrity", "report")],
+     ("lifecycle", "backup"), ("lifecycle", "store"), ("lifecycle", "retention"), ("integrity", "report"),
+     ("integrity", "rule")],
 )  # fmt: skip
 def test_every_verb_is_told(app: str, command: str) -> None:
     parser = load_command_class(app, command).create_parser("manage.py", command)

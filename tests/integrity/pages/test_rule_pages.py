@@ -59,6 +59,7 @@ def test_a_rule_is_tried_asked_for_confirmed_listed_edited_and_removed(console: 
     assert client.post(f"{rules}remove/", {"rule": "ids-from-three", "reason": "x"}).status_code == 302
     confirm(office)
     assert in_force.rules_of(row) == []
+    assert "no longer asked like this" in read(client, rules)
 
 
 def test_rules_go_to_a_file_and_come_back_and_a_bad_line_is_named(shop: Any) -> None:
