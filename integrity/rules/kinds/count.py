@@ -7,11 +7,14 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from integrity.checks.base import CONSISTENCY, Answer, Condition, Found, Held, Moment, Outcome, Question, named
-from integrity.rules.base import RuleKind, Spec
+from integrity.rules.base import RuleKind, Spec, Unfit
 from integrity.rules.members import Member
 from integrity.rules.resolving import table_called
 from integrity.rules.rows import next_step
+from integrity.scanning.failing import failed
 from opsconsole.exceptions import Usage
+
+_SAMPLED = Unfit("a sample of the table does not tell how many rows there are.", "Check it without sample=.")
 
 
 class Count(RuleKind):
@@ -49,6 +52,8 @@ class Count(RuleKind):
         source = f"SELECT count(*) FROM {named(moment.structure, table)}"
 
         def told(answer: Answer) -> Outcome:
+            if answer.margin:
+                return failed(rule.check, rule.name, rule.category, rule.severity, _SAMPLED)
             return self._told(rule, table, moment.before.get(table), answer, source)
 
         yield Question(

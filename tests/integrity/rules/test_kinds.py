@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from integrity.checks.base import Found, Held
+from integrity.checks.base import Answer, Found, Held
 from integrity.rules.base import Spec
+from integrity.rules.kinds.count import Count
 from tests.integrity.conftest import Ground
 from tests.integrity.rules.spelling import rule
 
@@ -189,6 +190,10 @@ def test_a_table_must_not_lose_rows_since_the_last_report(ground: Ground) -> Non
     assert told({full: 6}, percent="20") == "found 2"
     assert told({full: 5}, threshold=1) == "held"
     assert told({}, least=6) == "found 2"
+    with ground.moment(before={full: 5}) as moment:
+        (question,) = Count().questions(rule("count", on=ground.vendor, table="wallets"), moment)
+    outcome = question.told(Answer(count=0, of=4, margin="estimated"))
+    assert isinstance(outcome, Found) and outcome.failed
 
 
 def test_a_select_gives_the_wrong_rows_or_their_number_and_its_texts_are_not_shown(ground: Ground) -> None:
