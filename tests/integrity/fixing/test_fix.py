@@ -15,6 +15,10 @@ from tests.support.cases import work
 from tests.support.people import PASSWORD
 
 pytestmark = pytest.mark.serial
+AT_NIGHT = pytest.mark.nightly
+ON_POSTGRES_BY_DAY = pytest.mark.parametrize(
+    "any_shop", [pytest.param("sqlite", marks=AT_NIGHT), "postgresql"], indirect=True
+)
 
 
 def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_they_were(scene: Scene) -> None:
@@ -46,6 +50,7 @@ def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_th
         scene.ask("unfix")
 
 
+@ON_POSTGRES_BY_DAY
 def test_what_the_rows_held_is_unreadable_in_the_database_and_hidden_from_everybody(scene: Scene) -> None:
     from opsconsole.databases import engine_for
 
@@ -63,9 +68,9 @@ def test_what_the_rows_held_is_unreadable_in_the_database_and_hidden_from_everyb
 @pytest.mark.parametrize(
     ("any_shop", "meanwhile"),
     [
-        ("sqlite", "UPDATE members SET word = 'found' WHERE id = 4"),
+        pytest.param("sqlite", "UPDATE members SET word = 'found' WHERE id = 4", marks=AT_NIGHT),
         ("sqlite", "INSERT INTO groups VALUES (9, 'found')"),
-        ("postgresql", "DELETE FROM members WHERE id = 4"),
+        pytest.param("postgresql", "DELETE FROM members WHERE id = 4", marks=AT_NIGHT),
         ("postgresql", "INSERT INTO badges VALUES (4, 4)"),
     ],
     indirect=["any_shop"],
@@ -80,7 +85,16 @@ def test_a_plan_that_does_not_fit_any_more_changes_nothing(scene: Scene, meanwhi
     assert not Fix.objects.exists()
 
 
-@pytest.mark.parametrize("point", ["fix.before_commit", "fix.committed"])
+@pytest.mark.parametrize(
+    ("any_shop", "point"),
+    [
+        ("sqlite", "fix.before_commit"),
+        ("postgresql", "fix.committed"),
+        pytest.param("postgresql", "fix.before_commit", marks=AT_NIGHT),
+        pytest.param("sqlite", "fix.committed", marks=AT_NIGHT),
+    ],
+    indirect=["any_shop"],
+)
 def test_killed_around_its_commit_point_it_is_done_or_not_done_and_can_be_taken_back(scene: Scene, point: str) -> None:
     before = scene.everything()
     done = die_at(scene.console, scene.ask_for_orphans(), point, "runner")

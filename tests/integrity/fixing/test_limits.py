@@ -13,6 +13,7 @@ from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import AuditEvent
 from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
+from tests.integrity.fixing.test_fix import ON_POSTGRES_BY_DAY
 from tests.integrity.test_rule_changes import confirmed
 from tests.support.cases import work
 
@@ -28,6 +29,7 @@ WORDS: dict[str, Any] = {
 }  # fmt: skip
 
 
+@ON_POSTGRES_BY_DAY
 def test_what_people_compute_is_listed_before_and_written_only_while_it_is_still_so(scene: Scene, cast: Any) -> None:
     scene.change("ALTER TABLE groups ADD COLUMN total float; UPDATE groups SET total = 7")
     before = [*scene.everything(), scene.rows("SELECT * FROM groups")]
