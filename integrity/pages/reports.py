@@ -34,10 +34,14 @@ REPORT = "report"  # the scope of a report's pages
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """One finding as it is read: with the rows of its sample if these may be seen, and what may be asked for."""
+    """One finding as it is read: with the rows of its sample if these may be seen, and what may be asked for.
+
+    `alike` where the one above it is of the same check, and says at length why that matters.
+    """
 
     row: Finding
     acts: Sequence[Act]
+    alike: bool = False
 
     @property
     def rule(self) -> str:
@@ -222,8 +226,16 @@ def _category(request: HttpRequest, report: Report, category: str) -> dict[str, 
 
 
 def _shown(request: HttpRequest, report: Report, rows: Any) -> list[Shown]:
-    may_ask = rights_of(request).can("request", report.database)
-    return [Shown(row=row, acts=acts_of(row, report.database) if may_ask else ()) for row in rows]
+    may_ask, listed = rights_of(request).can("request", report.database), list(rows)
+    checks = [None, *(row.check_name for row in listed)]
+    return [
+        Shown(
+            row=row,
+            acts=acts_of(row, report.database) if may_ask else (),
+            alike=row.check_name == above and row.severity != Severity.CRITICAL,
+        )
+        for above, row in zip(checks, listed, strict=False)
+    ]
 
 
 _CRITICAL = Count("pk", filter=Q(severity=Severity.CRITICAL))

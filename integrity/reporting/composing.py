@@ -95,7 +95,7 @@ def compose(
     findings = [
         (each, print_ not in before, before[print_].since if print_ in before else at) for print_, each in found.items()
     ]
-    findings.sort(key=lambda item: (item[0].severity.rank, not item[1], item[0].category, -item[0].count))
+    findings.sort(key=lambda item: _place(item[0], item[1]))
     return Composed(
         findings=tuple(findings),
         held=tuple(each for print_, each in held.items() if print_ not in found),
@@ -103,6 +103,11 @@ def compose(
         gone=tuple(gone),
         carried=tuple(carried),
     )
+
+
+def _place(found: Found, is_new: bool) -> tuple[int, bool, str, str, int]:
+    """The worst first, and what one check found together, so that it reads as one thing."""
+    return found.severity.rank, not is_new, found.category, found.check, -found.count
 
 
 def masked(sample: Sample | None, table: str, configured: Sequence[str]) -> dict[str, Any] | None:
