@@ -42,7 +42,11 @@ def ask(session: Connection, statement: str, *, seconds: int) -> Answer:
     )
     try:
         with session.transaction():
-            question = _guarded(session, asked) if is_superuser(session) else asked
+            question = (
+                _guarded(session, asked, "opsconsole_asks", "(OUT rows bigint, OUT first text)")
+                if is_superuser(session)
+                else asked
+            )
             session.execute("SET TRANSACTION READ ONLY")
             session.execute(
                 "SELECT set_config('statement_timeout', %s, true), set_config('search_path', %s, true)",
@@ -56,33 +60,25 @@ def ask(session: Connection, statement: str, *, seconds: int) -> Answer:
     return Answer(rows=int(row[0]), first=row[1]) if row else Answer()
 
 
-def _guarded(session: Connection, asked: sql.Composed) -> sql.Composed:
-    """A call of a temporary function that asks with the rights of READER."""
-    session.execute("SELECT set_config('check_function_bodies', 'off', true)")
-    session.execute(
-        sql.SQL(
-            "CREATE OR REPLACE FUNCTION pg_temp.opsconsole_asks(OUT rows bigint, OUT first text) LANGUAGE sql STABLE"
-            " SECURITY DEFINER SET search_path = {} AS {}"
-        ).format(sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
-    )
-    session.execute(f"ALTER FUNCTION pg_temp.opsconsole_asks() OWNER TO {READER}")
-    return sql.SQL("SELECT * FROM pg_temp.opsconsole_asks()").format()
-
-
 def guarded_rows(session: Connection, asked: sql.Composed) -> sql.Composed:
     """A call of a temporary function that gives the rows of `asked`, of one text column, with the rights of READER.
 
     The function is made outside any transaction that cannot write, and ends with the session.
     """
+    return _guarded(session, asked, "opsconsole_rows", "() RETURNS SETOF text")
+
+
+def _guarded(session: Connection, asked: sql.Composed, name: str, form: str) -> sql.Composed:
+    """A call of a temporary function that asks with the rights of READER; `form` is what it gives back."""
+    function = sql.SQL("pg_temp.{}").format(sql.Identifier(name))
     session.execute("SELECT set_config('check_function_bodies', 'off', false)")
     session.execute(
         sql.SQL(
-            "CREATE OR REPLACE FUNCTION pg_temp.opsconsole_rows() RETURNS SETOF text LANGUAGE sql STABLE"
-            " SECURITY DEFINER SET search_path = {} AS {}"
-        ).format(sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
+            "CREATE OR REPLACE FUNCTION {}{} LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {} AS {}"
+        ).format(function, sql.SQL(form), sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
     )
-    session.execute(f"ALTER FUNCTION pg_temp.opsconsole_rows() OWNER TO {READER}")
-    return sql.SQL("SELECT * FROM pg_temp.opsconsole_rows()").format()
+    session.execute(sql.SQL("ALTER FUNCTION {}() OWNER TO {}").format(function, sql.Identifier(READER)))
+    return sql.SQL("SELECT * FROM {}()").format(function)
 
 
 def is_superuser(session: Connection) -> bool:
