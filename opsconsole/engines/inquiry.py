@@ -5,6 +5,7 @@ Whoever looks for faults of data asks here. Everything that one inquiry is asked
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -17,6 +18,8 @@ T = TypeVar("T")
 TICK_SECONDS = 0.1
 AGAIN_SECONDS = 0.1  # between two tries to end what was told to end
 MOST_ANSWERED = 16 << 20  # bytes of all rows that a statement of people gives
+_QUOTES = "\"'«»‹›„“”‚‘’「」『』"  # as databases quote values, in the languages that they speak
+_QUOTED = re.compile(f"[{_QUOTES}].*[{_QUOTES}]|0x[0-9a-f]{{2}}( 0x[0-9a-f]{{2}})*", re.DOTALL)
 
 
 class AskFailed(Exception):
@@ -77,6 +80,11 @@ class Inquiry(ABC):
             yield
         finally:
             self._tick = before
+
+
+def without_values(said: str) -> str:
+    """A message without what it quotes. A value may hold quotes itself: all between the outermost ones goes."""
+    return _QUOTED.sub("…", said)
 
 
 def attended(work: Callable[[], T], look: Callable[[], None], end: Callable[[], None]) -> T:

@@ -75,6 +75,27 @@ def test_what_does_more_than_one_read_gets_no_answer(shop: Shop, inquiry: Inquir
     assert shop.orders() == ORDERS
 
 
+TELL_TALES = {
+    "postgresql": (
+        "SELECT ('zz' || count(*))::regclass FROM named",
+        "SELECT ('zz' || name)::int FROM named",
+        "SELECT to_tsquery('zz ! ' || name) FROM named",
+    ),
+    "sqlite": (
+        "SELECT json_extract('{}', 'zz' || name) FROM named",
+        "SELECT json_set('{}', 'zz' || name, 1) FROM named",
+    ),
+}
+
+
+def test_an_error_tells_what_is_wrong_with_the_words_and_never_quotes_a_value(shop: Shop, inquiry: Inquiry) -> None:
+    assert "no_such_column" in why(inquiry, "SELECT no_such_column FROM orders")
+    named = "WITH named AS (SELECT 'a \"hunter2\" b ''c' || count(*) AS name FROM orders)"
+    for statement in TELL_TALES[shop.engine]:
+        said = why(inquiry, f"{named} {statement}")
+        assert "…" in said and "hunter2" not in said and "zz" not in said
+
+
 def test_our_own_questions_cannot_write_either(shop: Shop, inquiry: Inquiry) -> None:
     for statement in (f"DELETE FROM {name(shop)}", "CREATE TABLE more (id integer)"):
         with pytest.raises(AskFailed):

@@ -13,7 +13,6 @@ no statements of people there.
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -22,7 +21,7 @@ from typing import Any, ClassVar, cast
 import psycopg
 from psycopg import sql
 
-from opsconsole.engines.inquiry import MOST_ANSWERED, AskFailed, Inquiry, attended
+from opsconsole.engines.inquiry import MOST_ANSWERED, AskFailed, Inquiry, attended, without_values
 from opsconsole.engines.postgresql import asking
 from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection, Connector, problem
@@ -44,7 +43,6 @@ _OURS = _PATIENCE | {"default_transaction_read_only": "on"}
 _OF_PEOPLE = _PATIENCE | {"default_transaction_read_only": "off", "search_path": asking.SEARCH_PATH}
 _LOST = frozenset({"08", "57"})
 _TOO_LONG = "57014"
-_QUOTED = re.compile(r'"[^"]*"|«[^»]*»|„[^“]*“')  # as the server quotes values, in the languages that it speaks
 
 
 class PostgresInquiry(Inquiry):
@@ -74,10 +72,9 @@ class PostgresInquiry(Inquiry):
         )
         session, seconds = self._reader(), seconds or self.seconds
         with self._explained(session, seconds):
-            question = asked
-            if self._superuser:
-                _compiled(session, asked)
-                question = asking.guarded_rows(session, asked)
+            _compiled(session, asked)  # what the server says here is about words, and names columns that are not there
+        with self._explained(session, seconds, discreet=True):
+            question = asking.guarded_rows(session, asked) if self._superuser else asked
             with session.transaction(force_rollback=True):
                 session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 session.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(self._snapshot)))
@@ -121,8 +118,12 @@ class PostgresInquiry(Inquiry):
         return self._people
 
     @contextmanager
-    def _explained(self, session: Connection, seconds: float) -> Iterator[None]:
-        """Errors of the server as answers; TargetProblem when it was the moment's own session that is lost."""
+    def _explained(self, session: Connection, seconds: float, *, discreet: bool = False) -> Iterator[None]:
+        """Errors of the server as answers; TargetProblem when it was the moment's own session that is lost.
+
+        With `discreet` nothing that the server quotes is told, for any error may quote a value (of a name, say, that
+        people's SQL has made of one).
+        """
         began = time.monotonic()
         try:
             yield
@@ -133,7 +134,7 @@ class PostgresInquiry(Inquiry):
                 lost = not self._stands()
             if lost:
                 raise problem(error, self._connector.parameters.get("password", "")) from error
-            raise _failed(error, seconds, time.monotonic() - began) from error
+            raise _failed(error, seconds, time.monotonic() - began, discreet) from error
 
     def _stands(self) -> bool:
         try:
@@ -172,7 +173,10 @@ def _bound(session: Connection, seconds: float) -> None:
 
 
 def _compiled(session: Connection, asked: sql.Composed) -> None:
-    """Have the server read a statement and not run it; it takes one only, where a function's body may hold several."""
+    """Have the server read a statement and not run it; it takes one only, where a function's body may hold several.
+
+    No row is looked at, so that what it complains of are the statement's own words.
+    """
     result = session.pgconn.prepare(b"", asked.as_bytes(session))
     if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
         raise psycopg.errors.error_from_result(result, session.info.encoding)
@@ -191,12 +195,12 @@ def _rows(session: Connection, question: sql.Composed) -> list[dict[str, Any]]:
     return rows
 
 
-def _failed(error: psycopg.Error, seconds: float, took: float) -> AskFailed:
+def _failed(error: psycopg.Error, seconds: float, took: float, discreet: bool) -> AskFailed:
     if error.sqlstate == _TOO_LONG and 0 < seconds <= took + 0.5:
         return AskFailed(f"it took longer than {seconds:g} seconds", code=_TOO_LONG, timeout=True)
     told = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
-    if is_of_data(error):
-        told = _QUOTED.sub("…", mask_text(told))
+    if discreet or is_of_data(error):
+        told = without_values(mask_text(told))
     return AskFailed(
         told,
         code=error.sqlstate or "",

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from opsconsole.engines.inquiry import MOST_ANSWERED, AskFailed, Inquiry, attended
+from opsconsole.engines.inquiry import MOST_ANSWERED, AskFailed, Inquiry, attended, without_values
 from opsconsole.engines.scripting import Value
 from opsconsole.engines.sqlite import connections
 from opsconsole.engines.sqlite.asking import only_reads
@@ -60,7 +60,8 @@ class SqliteInquiry(Inquiry):
         before = {limit: connection.setlimit(limit, value) for limit, value in _LIMITS.items()}
         connection.set_authorizer(only_reads)
         try:
-            return self._bounded(lambda: _rows(connection, asked), seconds, MOST_MEMORY)
+            self._bounded(lambda: connection.execute(f"EXPLAIN {asked}").close(), seconds, MOST_MEMORY)
+            return self._discreetly(lambda: _rows(connection, asked), seconds)
         finally:
             connection.set_authorizer(None)
             for limit, value in before.items():
@@ -84,6 +85,14 @@ class SqliteInquiry(Inquiry):
         """Let the moment go."""
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+    def _discreetly(self, work: Callable[[], T], seconds: float) -> T:
+        """Do work of people's; what SQLite quotes, now that the words were read, may be a value."""
+        try:
+            return self._bounded(work, seconds, MOST_MEMORY)
+        except AskFailed as error:
+            why = without_values(error.why)
+            raise AskFailed(why, code=error.code, timeout=error.timeout, locked=error.locked) from error
 
     def _bounded(self, work: Callable[[], T], seconds: float, memory: int) -> T:
         """Do work that uses the connection, for so long, and with so many bytes more (0: as many as it takes)."""
