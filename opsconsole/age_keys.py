@@ -50,12 +50,17 @@ def recipient(text: str) -> str:
             raise RecipientError
         return str(x25519.Recipient.from_str(found))
     except RecipientError:
-        secret = "That is a private key: keep it secret, and give" if _IDENTITY.search(text) else "Give"
+        secret = "That is a private key: keep it secret, and give" if is_private(text) else "Give"
         raise Usage(
             "not_a_recipient",
             "That is no public key of age.",
             f"{secret} the line that begins with age1 (age-keygen -y FILE prints it).",
         ) from None
+
+
+def is_private(text: str) -> bool:
+    """Whether a text holds, or begins, a private key."""
+    return "AGE-SECRET-KEY-" in text.upper()
 
 
 def identities_in(text: str) -> dict[str, str]:

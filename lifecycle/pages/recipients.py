@@ -36,6 +36,11 @@ class RecipientForm(AskingForm):
     )
     reason = ReasonField()
 
+    def forget_a_private_key(self) -> None:
+        """One that was pasted by mistake is not sent back."""
+        if age_keys.is_private(self.data.get("public_key", "")):
+            self.data = {**self.data.dict(), "public_key": ""}
+
 
 @page("encryption/", name="encryption", permission="see")
 def encryption_page(request: HttpRequest) -> HttpResponse:
@@ -69,6 +74,7 @@ def add_recipient(request: HttpRequest, environment: Environment) -> HttpRespons
             return ask(request, recipients.ADD, given, reason=form.cleaned_data["reason"])
         except OpsError as error:
             form.refuse(error)
+            form.forget_a_private_key()
     title = f"Add a recipient of {environment.label}"
     crumbs = [("Encryption of backups", "/encryption/")]
     return show(

@@ -125,18 +125,29 @@ def request_page(request: HttpRequest, database: Database, kind: str) -> HttpRes
         form=form,
         requirement=requirement,
         instead=chosen.instead(database),
-        not_asked_again=",".join(["password", "confirm", "reason", "csrfmiddlewaretoken", *form.secret]),
+        # a secret goes into no address: where the form takes one, the plan is asked for by POST
+        secret=bool(form.secret),
+        not_asked_again=",".join(["password", "confirm", "reason", *([] if form.secret else ["csrfmiddlewaretoken"])]),
     )
 
 
-@page("databases/<slug:name>/request/<slug:kind>/plan/", name="request-plan", permission="request", scope="database")
+@page(
+    "databases/<slug:name>/request/<slug:kind>/plan/",
+    name="request-plan",
+    permission="request",
+    scope="database",
+    methods=("GET", "POST"),
+)
+@sensitive_post_parameters()
 def request_plan(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
     """The plan as it would be now, for the values in the form. Reads the database and writes nothing."""
     chosen = _kind(kind, database)
-    asked = [p.name for p in chosen.parameters if p.name in request.GET and not p.secret]
-    given = {name: _as_text(request.GET.getlist(name)) for name in asked}
+    values = request.POST if request.method == "POST" else request.GET
+    asked = [p.name for p in chosen.parameters if p.name in values and not p.secret]
+    given = {name: _as_text(values.getlist(name)) for name in asked}
+    secrets = {p.name: request.POST[p.name] for p in chosen.parameters if p.secret and request.POST.get(p.name)}
     try:
-        plan = operations.draft(chosen.name, database, given, account=account_of(request))
+        plan = operations.draft(chosen.name, database, given, account=account_of(request), secrets=secrets)
     except OpsError as error:
         return fragment(request, "console/request/plan.html", error=error)
     return fragment(request, "console/request/plan.html", kind=chosen, **_preview(plan, chosen))

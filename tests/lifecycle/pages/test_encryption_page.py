@@ -21,7 +21,8 @@ def test_a_recipient_is_asked_for_confirmed_shown_and_retired(office: Office) ->
     assert "Its backups are not encrypted" in admin.get("/encryption/").content.decode()
     given = {"label": "Safe", "public_key": f" {public} ", "role": "escrow", "reason": "For when all else is lost"}
     refused = admin.post("/encryption/production/add/", given | {"public_key": "AGE-SECRET-KEY-1NOPE"})
-    assert "That is no public key of age" in refused.content.decode()
+    assert "That is a private key: keep it secret" in refused.content.decode()
+    assert "AGE-SECRET-KEY-1NOPE" not in refused.content.decode()
     admin.post("/encryption/production/add/", given)
     approve(office.grace, Operation.objects.get(kind="change"))
     shown = admin.get("/encryption/").content.decode()
