@@ -76,6 +76,11 @@ def at_hand(home: Path) -> dict[str, str]:
     return {**_of_files(home), **_HANDED_OVER.get()}
 
 
+def handed_over() -> tuple[str, ...]:
+    """The public keys of the private ones that were handed over here."""
+    return tuple(_HANDED_OVER.get())
+
+
 def fitting(home: Path, recipients: Iterable[str]) -> tuple[str, ...]:
     """The private keys at hand for any of these public ones."""
     keys = at_hand(home)

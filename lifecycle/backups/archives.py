@@ -66,10 +66,15 @@ def find(item: Stored, *, store: str = "", besides: str = "", part: str = "", wh
         else:
             said = f"{item.noun.capitalize()} {item.pk} is read in the store {name}: {', '.join(troubles)}."
             return Found(store=name, archive=archive, manifest=data, said=said if troubles else "")
+    others = [name for name in _places(item, "", besides) if name != store] if store else []
     raise failure or OperationFailed(
         f"{item.noun}_missing",
-        f"The store has no manifest for {item.noun} {item.pk}.",
-        f"Somebody removed its files: bring them back from a copy of the store, or {INSTEAD[item.noun]}.",
+        f"The store {store} has no manifest for {item.noun} {item.pk}."
+        if store
+        else f"The store has no manifest for {item.noun} {item.pk}.",
+        f"Somebody removed its files there; it also lies in: {', '.join(others)}."
+        if others
+        else f"Somebody removed its files: bring them back from a copy of the store, or {INSTEAD[item.noun]}.",
     )
 
 

@@ -103,18 +103,22 @@ def _read(archive: Archive) -> Manifest:
     return made
 
 
+def _other_name(made: Manifest) -> str:
+    return f"{made.database}=NAME (on the command line: --as {made.database}=NAME)"
+
+
 def _database(made: Manifest, here: Mapping[str, Database], renamed: Mapping[str, str]) -> Database:
     name = renamed.get(made.database, made.database)
     found = here.get(name)
     if found is None:
         raise OperationFailed(
             "unknown_database", f"It is of {made.database}, and there is no database {name} here.",
-            f"Register it, or say which one it is: --as {made.database}=NAME.",
+            f"Register it, or say which one it is here: {_other_name(made)}.",
         )  # fmt: skip
     if found.engine != made.engine:
         raise OperationFailed(
             "wrong_engine", f"It is of {made.engine}, and {name} here is {found.engine}.",
-            f"Say which database it is: --as {made.database}=NAME.",
+            f"Say which database it is here: {_other_name(made)}.",
         )  # fmt: skip
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lifecycle.backups.uses import refuse_absent
-from lifecycle.models import Backup
+from lifecycle.models import Backup, BackupCopy
 from lifecycle.models.backups import Backups
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Parameter
@@ -53,6 +53,13 @@ def latest(rows: Backups) -> Backup | None:
 def suggestions(database: Database, *, bad: bool = False) -> tuple[tuple[str, str], ...]:
     """Backups as (value, label), the latest good one first; damaged ones only where they are of use."""
     return ("latest", "the latest good one that was asked for"), *numbered(database, bad=bad)
+
+
+def stores_to_read(database: Database) -> tuple[tuple[str, str], ...]:
+    """Stores in which backups of a database lie, as (value, label), the first good copy before all."""
+    rows = BackupCopy.objects.filter(backup__database=database).exclude(state=BackupCopy.State.MISSING)
+    names = rows.order_by("store").values_list("store", flat=True).distinct()
+    return ("", "the first good copy that is there"), *((name, name) for name in names)
 
 
 def numbered(database: Database, *, bad: bool = True) -> tuple[tuple[str, str], ...]:

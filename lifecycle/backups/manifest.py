@@ -114,8 +114,8 @@ def read(data: bytes, keys: PublicKeys) -> Manifest:
         raise OperationFailed(
             "manifest_signature",
             f"The manifest is signed with the key {key_id}, which this console does not know.",
-            "If you trust that console, ask for its key to be trusted: `manage.py keys trust FILE`, FILE being its "
-            "keys/manifest.pub.",
+            "If you trust that console, ask for its key to be trusted: `manage.py keys trust FILE --label NAME`, FILE "
+            "being its keys/manifest.pub; or on the page Stores.",
         )
     if not key.verify(canonical_json(inner), signature):
         raise OperationFailed("manifest_signature", "The manifest was changed after it was signed.", _RESTORE_AGAIN)

@@ -88,6 +88,14 @@ def stores_in_words(database: Database, first: str) -> str:
     return f"{first}, and a copy in {' and '.join(others)} afterwards" if others else first
 
 
+def readers_in_words(database: Database) -> str:
+    """For whom a backup is encrypted, for people. Raises OperationFailed when a recipient is not the confirmed one."""
+    found = recipients.of_database(database)
+    if not found:
+        return "none, for its environment has no recipients"
+    return f"for {', '.join(row.label for row in found)}: only the private key of one of them opens it"
+
+
 def room_for(engine: Engine, chosen: Format, store: str) -> int:
     """An estimate of the backup's size in bytes. Raises Refused("no_space") when the store could not take it.
 
@@ -239,7 +247,7 @@ def _read_with(made: Manifest) -> str:
     keys = recipients.openers(" ".join(made.public_keys))
     if keys:
         return f", decrypted with the key {keys[0].name} of this console"
-    return ", decrypted with a key of that run alone, which is gone: no key on this console opens it"
+    return ", decrypted with a key of that run alone, which is gone: no key on this console opened it then"
 
 
 def _note_copies(row: Backup, spot: Spot) -> None:

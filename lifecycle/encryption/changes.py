@@ -78,7 +78,7 @@ class RetireRecipient(Change):
             **_guards(environment),
             risk="medium" if left else "high",
             risk_reasons=(
-                f"{taken} listed backups are encrypted for it: keep its private key until the last of them is gone.",
+                *([f"{_counted(taken)} encrypted for it: keep its private key until they are gone."] if taken else []),
                 *([] if left else ["It is the last one: backups are not encrypted from then on."]),
                 *recipients.warnings(environment, left),
             ),
@@ -93,8 +93,12 @@ class RetireRecipient(Change):
         return {"recipient": row.pk}
 
 
-_FIRST = "It is the first one: from now on nobody can restore a backup without a private key."
+_FIRST = "It is the first one: nobody can restore what is taken from now on without a private key."
 _ROLES = {"ops": "for daily use", "escrow": "kept in escrow, for when all else is lost"}
+
+
+def _counted(backups: int) -> str:
+    return "1 listed backup is" if backups == 1 else f"{backups} listed backups are"
 
 
 def _guards(environment: Environment) -> dict[str, Any]:

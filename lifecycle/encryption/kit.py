@@ -18,13 +18,15 @@ from django.db.models import QuerySet
 from django.template.loader import render_to_string
 
 from lifecycle.backups import archives
-from lifecycle.models import Backup, Recipient
-from opsconsole import audit
+from lifecycle.backups.manifest import Manifest
+from lifecycle.encryption import by_hand
+from lifecycle.models import Backup, BackupCopy, Recipient
+from opsconsole import audit, stores
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.instance import instance_id
 from opsconsole.keys import public_keys
-from opsconsole.models import Account, Database
+from opsconsole.models import Account, Database, Store
 from opsconsole.permissions import can, visible_databases
 
 BLOCK = tarfile.BLOCKSIZE
@@ -54,6 +56,7 @@ class Kit:
             listed.append(facts | {"manifest": name, "recipients": list(found.recipients)})
             sums += [f"{_bare(item.sha256)}  {backup.key}/{item.key}\n" for item in found.contents.objects]
             yield self._file(name, data)
+            yield self._file(name.replace("manifests/", "restore/", 1).removesuffix(".json") + ".sh", _script(found))
         yield self._file("SHA256SUMS", "".join(sums).encode())
         yield self._file("manifest.pub", _public_lines().encode())
         yield self._file("facts.json", json.dumps(self._facts(listed), indent=1, ensure_ascii=False).encode())
@@ -67,7 +70,10 @@ class Kit:
         return {
             "console": instance_id(),
             "made_at": self.made_at.isoformat(timespec="seconds"),
-            "store": str(settings.OPSCONSOLE_STORE),
+            "stores": [
+                {"name": stores.LOCAL, "kind": "folder", "where": str(settings.OPSCONSOLE_STORE)},
+                *({"name": row.name, "kind": row.kind, "where": row.display} for row in Store.objects.all()),
+            ],
             "databases": [_facts_of_database(database) for database in self.databases],
             "recipients": [
                 {
@@ -107,13 +113,19 @@ def of_console(account: Account | None) -> Kit:
 
 
 def _backups(databases: tuple[Database, ...]) -> QuerySet[Backup]:
-    rows = Backup.objects.good().filter(database__in=databases)
+    rows = Backup.objects.good().filter(database__in=databases).prefetch_related("copies")
     return rows.select_related("database").order_by("database__name", "-started_at")
+
+
+def _script(found: Manifest) -> bytes:
+    return by_hand.script(found).encode()
 
 
 def _facts_of(backup: Backup) -> dict[str, Any]:
     return {
-        "backup": backup.pk, "database": backup.database.name, "folder": backup.key, "format": backup.format,
+        "backup": backup.pk, "database": backup.database.name, "folder": backup.key,
+        "stores": [copy.store for copy in backup.copies.all() if copy.state == BackupCopy.State.GOOD],
+        "format": backup.format,
         "taken_at": backup.started_at.isoformat(), "engine": backup.engine, "server_version": backup.server_version,
         "rows": backup.rows, "stored_bytes": backup.stored_bytes, "manifest_sha256": backup.manifest_sha256,
         "checks": [{"level": each["level"], "at": each["at"], "ok": each["ok"]} for each in backup.checks],

@@ -135,11 +135,14 @@ def refuse_locked(what: str, recipients: Sequence[str]) -> None:
     """Raise Refused("key_missing") when no key at hand opens what is encrypted for these; fine when there are none."""
     if not recipients or age_keys.fitting(settings.OPSCONSOLE_HOME, recipients):
         return
-    listed = ", ".join(recipients)
+    labels = dict(Recipient.objects.filter(public_key__in=recipients).values_list("public_key", "label"))
+    listed = ", ".join(f"{labels[key]} ({key})" if key in labels else key for key in recipients)
+    given = ", ".join(age_keys.handed_over())
+    wrong = f" What was handed over is the private key of {given}, which is none of them." if given else ""
     raise Refused(
         "key_missing",
         f"{what} is encrypted, and this console keeps no key that opens it. It opens with the private key of any of: "
-        f"{listed}.",
+        f"{listed}.{wrong}",
         "Hand one over with the request: in the field Private key of the form, or with --identity-stdin on the command "
         "line. It serves this operation only. Or keep it here: manage.py keys age add NAME.",
     )

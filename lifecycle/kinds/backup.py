@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import QuerySet
+
 from lifecycle.backups import sweeping, taking, twins
 from lifecycle.backups.taking import Spot
 from lifecycle.formats import format_of, formats_for
@@ -108,6 +110,7 @@ class BackupKind(Kind):
                 "store": taking.stores_in_words(request.database, store),
                 "room in the store": f"at most {needed >> 20} MiB are needed; where a store tells, they are free",
                 "formats": ", ".join(f.name for f in formats_for(engine.name)),
+                "encryption": taking.readers_in_words(request.database),
             },
             way_back="Nothing is changed, so there is nothing to take back.",
         )
@@ -126,6 +129,14 @@ class BackupKind(Kind):
             return parameter.choices
         known = {chosen.name for chosen in formats_for(database.engine)}
         return tuple(choice for choice in parameter.choices if choice[0] in known)
+
+    def suggestions(
+        self, parameter: str, database: Database, visible: QuerySet[Database]
+    ) -> tuple[tuple[str, str], ...]:
+        if parameter != "store":
+            return ()
+        first = taking.first_store(database, "")
+        return ("", f"{first}, the first one of its environment"), *((name, name) for name in stores.writable_names())
 
     def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
         """The help of the format names those of this engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import humanize
 from django.db.models import QuerySet
 
 from lifecycle.backups import archives, choices
@@ -37,20 +38,21 @@ class CopyKind(Kind):
         backup = choices.choose(database, request.parameters["backup"])
         copies.refuse(backup, name)
         found = archives.find(backup, besides=name)
+        size = humanize.naturalsize(backup.stored_bytes, binary=True)
         return Plan(
             kind=self.name,
             summary=f"Backup {backup.pk} of {database.name} lies in the store {name} too.",
             targets=(plan_target(database, None, role=SHARED),),
             parameters={"backup": str(backup.pk), "store": name},
             steps=(
-                Step(title=f"Copy {backup.stored_bytes} bytes from {found.store}", artifact=backup.manifest_sha256,
+                Step(title=f"Copy {size} from {found.store}", artifact=backup.manifest_sha256,
                      detail="Every object is compared with the hash in the signed manifest on its way."),
                 Step(title="Publish the manifest there", detail="From here on the copy counts.", commit_point=True),
             ),
             effects=(Effect(object=f"backup {backup.pk}", action="kept", note=f"and a copy of it in {name}"),),
             risk="low",
             risk_reasons=("The database itself is not touched.",),
-            way_back="Remove the copy again.",
+            way_back="Nothing is changed, so there is nothing to take back; the copy goes when the backup goes.",
         )  # fmt: skip
 
     def run(self, run: Run) -> Result:

@@ -145,6 +145,8 @@ class VerifyKind(Kind):
     def suggestions(
         self, parameter: str, database: Database, visible: QuerySet[Database]
     ) -> tuple[tuple[str, str], ...]:
+        if parameter == "store":
+            return choices.stores_to_read(database)
         return choices.suggestions(database, bad=True) if parameter == "backup" else ()
 
     def probe(self, name: str, subject: str, engines: Mapping[str, Engine]) -> str:

@@ -39,7 +39,7 @@ class RecipientForm(AskingForm):
     def forget_a_private_key(self) -> None:
         """One that was pasted by mistake is not sent back."""
         if age_keys.is_private(self.data.get("public_key", "")):
-            self.data = {**self.data.dict(), "public_key": ""}
+            self.data = {**self.data, "public_key": ""}
 
 
 @page("encryption/", name="encryption", permission="see")

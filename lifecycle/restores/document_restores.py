@@ -244,7 +244,9 @@ def _conclude(
     databases.probe(database)
     misfits = document_rejects.keep(patches.Place(database, *who), engine, facts)
     name = "upload" if plan.parameters["upload"] else "backup"
-    left = f" {grouped(misfits.rows)} rows did not fit and are in a file of their own." if misfits else ""
+    one = misfits is not None and misfits.rows == 1
+    words = "row did not fit and is" if one else "rows did not fit and are"
+    left = f" {grouped(misfits.rows)} {words} in a file of their own." if misfits else ""
     return Result(
         summary=f"{database.name} has {grouped(facts['rows'])} row{'s' * (facts['rows'] != 1)} of {name} "
         f"{plan.parameters[name]} in {len(facts['tables'])} tables, counted before it was final.{left}",

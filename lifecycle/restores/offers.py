@@ -49,7 +49,7 @@ def _rejected(row: Patch) -> Afterwards:
     if row.state != Patch.State.KEPT:
         return Afterwards(sentence=f"The file of the rows that did not fit, {held(row)}, was kept until {until}.")
     return Afterwards(
-        sentence=f"{held(row)} did not fit and are in a file of their own until {until}, each with the reason.",
+        sentence=f"{held(row)} did not fit: kept in a file until {until}, each with the reason.",
         link=row.get_absolute_url(),
         link_text="Look at the rows that did not fit, or download them",
     )

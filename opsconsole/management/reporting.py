@@ -110,7 +110,9 @@ def operation_facts(operation: Operation) -> dict[str, Any]:
 
 def operation_sentence(operation: Operation) -> str:
     """What became of an operation, with what to do next, for people."""
-    lines = [f"{str(operation).capitalize()}: {operation.face.word}. {operation.plan.summary}"]
+    done = operation.state == State.SUCCEEDED
+    planned = operation.plan.summary if done else f"What was asked for: {operation.plan.summary}"
+    lines = [f"{str(operation).capitalize()}: {operation.face.word}. {planned}"]
     if operation.state == State.PENDING_APPROVAL:
         others = "one other person" if operation.votes_needed == 1 else f"{operation.votes_needed} other people"
         lines.append(f"It waits for {others}: {address_of(operation.get_absolute_url())}")
@@ -136,6 +138,8 @@ def plan_text(plan: Plan, *, summary: bool = True) -> str:
         lines += ["", _effects(plan)]
     if plan.steps:
         lines += ["", *(f"{number}. {step.title}" for number, step in enumerate(plan.steps, 1))]
+    if plan.evidence:
+        lines += ["", *(f"{name[:1].upper()}{name[1:]}: {value}" for name, value in plan.evidence.items())]
     if plan.way_back:
         lines += ["", f"Way back: {plan.way_back}"]
     if plan.confirmation:

@@ -8,6 +8,7 @@ from django import forms
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
 
+from opsconsole import stores
 from opsconsole.changes.environments import COLOURS
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Account, Environment
@@ -38,6 +39,7 @@ class EnvironmentForm(AskingForm):
 
     def __init__(self, *args: Any, known: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["stores"].help_text += f" There are: {', '.join(stores.writable_names())}."
         if known:
             del self.fields["name"]
 

@@ -76,9 +76,9 @@ def noun_of(operation: Operation) -> str:
 
 
 def title_of(operation: Operation) -> str:
-    """`Restore of savings`."""
+    """`Restore of savings`; of a change its sentence, which may begin with the name of a database."""
     noun = noun_of(operation)
-    return noun[:1].upper() + noun[1:]
+    return noun[:1].upper() + noun[1:] if operation.database else noun
 
 
 def effects_of(plan: Plan) -> list[EffectRow]:

@@ -52,7 +52,9 @@ def test_one_is_shown_with_what_it_holds_and_what_is_proven(say: Say, kept: Back
     assert said["manifest"]["tables"] == {"customers": 10, "orders": 200}
     assert said["manifest"]["digest"] == kept.manifest_sha256
     assert said["checks"][0]["level"] == "V1"
-    assert "orders" in say("backup", "show", str(kept.id)).out
+    assert (said["stores"], said["encrypted_for"]) == ({"local": "good"}, [])
+    shown = say("backup", "show", str(kept.id)).out
+    assert "orders" in shown and "In the store local\nNot encrypted\n" in shown
 
 
 def test_the_name_of_a_database_stands_for_its_latest_good_backup(say: Say, kept: Backup) -> None:

@@ -91,6 +91,7 @@ def test_with_a_key_on_the_console_everything_works_as_before(console, cast, pos
     assert backup.recipients == f"{public(OPS)} {public(ESCROW)}"
     assert backup.checks[0]["detail"].endswith("decrypted with the key ops of this console")
     assert "decrypts" in [shield.word for shield in shields_of(backup)]
+    assert "for ops, escrow: only the private key of one of them" in backup.operation.plan.evidence["encryption"]
     drilled = ask(console, cast, "verify", row, level="V2")
     assert "decrypted with the key ops of this console" in drilled.result["summary"], drilled.failure_why
     shop.lose(30)
@@ -131,8 +132,9 @@ def test_without_one_it_is_handed_over_for_one_operation_and_leaves_no_trace(con
         with pytest.raises(Refused) as refused:
             ask(console, cast, kind, row)
         assert (refused.value.code, public(ESCROW) in refused.value.why) == ("key_missing", True)
-    with pytest.raises(Refused):
-        ask(console, cast, "restore", row, identity=str(x25519.Identity.generate()))
+    stranger = x25519.Identity.generate()
+    with pytest.raises(Refused, match=f"handed over is the private key of {public(stranger)}, which is none of them"):
+        ask(console, cast, "restore", row, identity=str(stranger))
     with pytest.raises(Usage, match="others could see it"):
         operations.request("restore", row, {"identity": str(ESCROW)}, account=cast.ada, confirm="shop")
     key = str(ESCROW)
@@ -242,7 +244,9 @@ def test_the_recovery_kit_says_all_but_secrets(console, cast, sqlite_shop):
         files = {name.partition("/")[2]: tar.extractfile(name).read() for name in tar.getnames()}  # type: ignore[union-attr]
     facts = json.loads(files["facts.json"])
     (listed,) = facts["backups"]
-    assert listed["folder"] == backup.key
+    assert (listed["folder"], listed["stores"]) == (backup.key, ["local"])
+    assert facts["stores"] == [{"name": "local", "kind": "folder", "where": str(console.home / "store")}]
+    assert b"PRAGMA integrity_check" in files[listed["manifest"].replace("manifests", "restore")[:-5] + ".sh"]
     assert [each["public_key"] for each in facts["recipients"]] == [public(OPS), public(ESCROW)]
     assert files[listed["manifest"]] == (console.home / "store" / backup.key / "manifest.json").read_bytes()
     (line,) = files["SHA256SUMS"].decode().splitlines()

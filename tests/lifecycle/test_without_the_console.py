@@ -18,7 +18,8 @@ from django.conf import settings
 from psycopg import sql
 from pyrage import x25519
 
-from lifecycle.encryption import recipients
+from lifecycle.backups import archives, manifest
+from lifecycle.encryption import by_hand, recipients
 from opsconsole import operations, process
 from opsconsole.engines.postgresql import tools
 from opsconsole.states import State
@@ -185,6 +186,17 @@ def test_an_encrypted_backup_of_sqlite_comes_back_by_the_documented_lines(consol
     assert count_orders(key_file.parent / "database.sqlite") == 200
 
 
+def require_the_same_by_the_script(folder: Path, key_file: Path, postgres: Any, shop: Any) -> None:
+    """The script of the recovery kit brings the same rows into another database."""
+    other = postgres.create_database(postgres.fresh_name("by_script"))
+    script = by_hand.script(manifest.read((folder / "manifest.json").read_bytes(), archives.believed_keys()))
+    shell(key_file.parent, [f"FOLDER='{folder}' KEY='{key_file}' NEW={other}", script], shop.url)
+    assert postgres.rows("SELECT * FROM orders ORDER BY id", other) == postgres.rows(
+        "SELECT * FROM orders ORDER BY id", shop.name
+    )
+    assert postgres.rows("SELECT nextval('orders_id_seq')", other) == [(201,)]
+
+
 def test_an_encrypted_archive_of_postgresql_comes_back_by_the_documented_lines(
     console, cast, postgres_shop, postgres, key_file
 ):
@@ -203,6 +215,7 @@ def test_an_encrypted_archive_of_postgresql_comes_back_by_the_documented_lines(
     ]
     assert all(".bin." in key for table in contents["tables"] for key in table["objects"])
     shell(key_file.parent, [first, second, *rows, *values, fifth], shop.url)
+    require_the_same_by_the_script(folder, key_file, postgres, shop)
     assert shop.orders() == 200
     with psycopg.connect(shop.url) as db:
         assert db.execute("INSERT INTO orders (customer_id) VALUES (1) RETURNING id").fetchone() == (201,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import humanize
@@ -15,7 +16,7 @@ from lifecycle.backups.uses import refuse_absent
 from lifecycle.encryption import kit
 from lifecycle.management import looking
 from lifecycle.management.fetching import add_arguments, fetch, place, save
-from lifecycle.models import Backup
+from lifecycle.models import Backup, BackupCopy
 from lifecycle.models.backups import Backups
 from lifecycle.proving import drills
 from opsconsole.exceptions import Refused, Usage
@@ -60,6 +61,8 @@ class Command(ConsoleCommand):
             f"Backup {row.id} of {row.database.name}, {row.get_state_display()}: {address_of(row.get_absolute_url())}",
             f"Taken at {row.started_at:%Y-%m-%d %H:%M:%S} UTC from {row.engine} {row.server_version}",
             f"Format {row.format}, {size}",
+            _lying(row),
+            _opening(manifest),
             *(_check_line(check, row.engine) for check in row.checks),
             "",
             table(("table", "rows"), [(held.name, held.rows) for held in manifest.contents.tables]),
@@ -89,6 +92,7 @@ class Command(ConsoleCommand):
     def visible(self) -> Backups:
         """The backups of databases that the actor may see; all of them at a shell without a token."""
         rows = Backup.objects.select_related("database__environment", "database__owner_group", "operation")
+        rows = rows.prefetch_related("copies")
         return rows if self.account is None else rows.filter(database__in=visible_databases(self.account))
 
     def backup(self, given: str) -> Backup:
@@ -114,6 +118,7 @@ def backup_facts(row: Backup) -> dict[str, Any]:
         "plain_bytes": row.plain_bytes, "manifest_sha256": row.manifest_sha256, "checks": row.checks,
         "drilled_at": row.drilled_at, "restore_seconds": row.restore_seconds,
         "pinned": row.pinned_at is not None, "trash_until": row.trash_until,
+        "stores": {each.store: each.state for each in row.copies.all()}, "encrypted_for": row.recipients.split(),
         "operation": row.operation_id, "url": address_of(row.get_absolute_url()),
     }  # fmt: skip
 
@@ -129,13 +134,34 @@ def manifest_facts(manifest: Manifest) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _lying(row: Backup) -> str:
+    """Where its copies are, those that are damaged or not made yet in brackets."""
+    places = [
+        each.store if each.state == BackupCopy.State.GOOD else f"{each.store} ({each.get_state_display()})"
+        for each in row.copies.all()
+    ]
+    return f"In the store{'s' * (len(places) != 1)} {', '.join(places)}"
+
+
+def _opening(manifest: Manifest) -> str:
+    if not manifest.recipients:
+        return "Not encrypted"
+    keys = "; ".join(f"{each['label']} ({each['role']}) {each['public_key']}" for each in manifest.recipients)
+    return f"Encrypted; it opens with the private key of any of: {keys}"
+
+
 def _check_line(check: Mapping[str, Any], engine: str) -> str:
     """`V2 held at ..., restored in about 4 s on the same server: detail`."""
     restored = ""
     if check.get("restore_seconds"):
         place = drills.place_of(engine, check["where"])
         restored = f", restored in {drills.about(check['restore_seconds'])} {place}"
-    return f"{check['level']} {'passed' if check['ok'] else 'FAILED'} at {check['at']}{restored}: {check['detail']}"
+    word = "passed" if check["ok"] else "FAILED"
+    return f"{check['level']} {word} at {_moment(check['at'])}{restored}: {check['detail']}"
+
+
+def _moment(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _cells(row: Backup) -> tuple[object, ...]:
