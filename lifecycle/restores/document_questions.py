@@ -35,18 +35,22 @@ def accepted(accept: str) -> frozenset[str]:
     return frozenset(code for word in accept.split(",") if word for code in WORDS[word][0])
 
 
-def refuse_unanswered(survey: Survey, problems: Sequence[Problem], accept: str) -> None:
-    """Raise Refused("not_accepted") with everything that nobody has said yes to, and the words that would."""
+def refuse_unanswered(survey: Survey, problems: Sequence[Problem], accept: str, *, before: str = "") -> None:
+    """Raise Refused("not_accepted") with everything that nobody has said yes to, and the words that would.
+
+    `before` is what may be done first, so that less has to be said yes to.
+    """
     given = set(accept.split(","))
     lacking = [problem.text for problem in problems if problem.code in INCOMPLETE and "incomplete" not in given]
     found = list(_sentences(survey.open_questions))
     if not lacking and not found:
         return
     words = [*(word for word, _ in found), *(["incomplete"] if lacking else [])]
+    everything = dict.fromkeys([*filter(None, sorted(given)), *words])
     raise Refused(
         "not_accepted",
         f"Nobody has said yes to this yet: {'; '.join([*(each for _, each in found), *lacking]).rstrip('.')}.",
-        f"Look at each; then say yes to it: accept={','.join(dict.fromkeys([*filter(None, sorted(given)), *words]))}.",
+        f"{before}Look at each; then say yes to it: accept={','.join(everything)}.",
     )
 
 

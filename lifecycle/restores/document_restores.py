@@ -63,7 +63,8 @@ def plan(request: Request, source: Source) -> Plan:
     survey = loading.survey(engine, document, options)
     for refusal in survey.refusals:
         raise Refused(*refusal)
-    refuse_unanswered(survey, document.summary.problems, request.parameters["accept"])
+    before = _declare_first(source, stated, destination)
+    refuse_unanswered(survey, document.summary.problems, request.parameters["accept"], before=before)
     taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(destination))
     preview = loading.preview(engine, document, survey)
     return Plan(
@@ -217,6 +218,17 @@ def _risks(survey: Survey, document: UpgradedDocument, destination: Database) ->
         f"Kept as they are, though the document has rows of them: {', '.join(left)}; accept=ledgers replaces them."
     )
     return (first, *([ledgers] if left else []), *told(survey, document.summary.problems))
+
+
+def _declare_first(source: Source, stated: Declared, destination: Database) -> str:
+    """Where only the document tells a version, nothing of an older one is filled in by rules."""
+    version = source.open().summary.version
+    if stated.version is not None or version is None:
+        return ""
+    return (
+        f"The document is of version {version}, and nobody has declared which version {destination.name} has: declare "
+        "it on its tab Version, and rules fill in what an older document lacks. "
+    )
 
 
 def _evidence(source: Source, document: UpgradedDocument, stated: Declared, engine: Engine) -> dict[str, Any]:

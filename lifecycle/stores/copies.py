@@ -217,9 +217,15 @@ def ask_for_missing() -> int:
     due = due.select_related("backup__database", "backup__operation__requester__person").order_by("pk")
     asked = 0
     for row in due.exclude(store__in=checking.failing())[:AT_ONCE]:
-        if row.store not in checking.failing():  # it may have failed for the one before
+        if row.store not in checking.failing() and claim(row):  # it may have failed for the one before
             asked += _ask(row)
     return asked
+
+
+def claim(row: BackupCopy) -> bool:
+    """Whether this ticker is the one that asks for a missing copy: of several that read the same row, one."""
+    unseen = BackupCopy.objects.filter(pk=row.pk, state=BackupCopy.State.MISSING, tried_at=row.tried_at)
+    return unseen.update(tried_at=now()) == 1
 
 
 def _ask(row: BackupCopy) -> bool:

@@ -43,6 +43,7 @@ class DeclareVersion(Change):
             databases=(database.pk,),
             risk="medium",
             risk_reasons=(
+                *_lowered(before, wanted),
                 "A document newer than the declared version is refused; an older one is filled in by the rules.",
             ),
             way_back="Declare the version again that it has now.",
@@ -61,13 +62,22 @@ class DeclareVersion(Change):
         return {"database": database.pk, "version": stated.version}
 
 
+_WITHOUT = "Give the version's number; to take the declaration back, empty the name and choose no rules as well."
+
+
+def _lowered(before: Declared, wanted: Declared) -> tuple[str, ...]:
+    if before.version is None or wanted.version is None or wanted.version >= before.version:
+        return ()
+    return (f"It is lower than the version {before.version} that is declared now: schemas rarely go back.",)
+
+
 def _wanted(parameters: Mapping[str, Any]) -> Declared:
     """What somebody asks to declare. Raises Usage."""
     given, name = str(parameters.get("version") or "").strip(), str(parameters.get("name") or "").strip()
     rules = declared.rules_called(str(parameters.get("rules") or "").strip())
     if not given:
         if name or rules:
-            raise Usage("missing_value", "Rules and a name belong to a version.", "Give the version's number.")
+            raise Usage("missing_value", "Rules and a name belong to a version.", _WITHOUT)
         return Declared()
     if len(name) > LONGEST:
         raise Usage("bad_name", f"A version's name has at most {LONGEST} characters.", "Give the migration's name.")

@@ -45,6 +45,12 @@ def test_a_wanted_copy_is_made_although_nobody_in_particular_can_ask_for_it(back
     assert (asked.requester, asked.state) == (None, State.QUEUED)
 
 
+def test_of_two_tickers_one_asks_for_a_copy(backup: Backup) -> None:
+    BackupCopy.objects.create(backup=backup, store="attic", state="missing")
+    first, second = BackupCopy.objects.get(store="attic"), BackupCopy.objects.get(store="attic")
+    assert (copies.claim(first), copies.claim(second)) == (True, False)
+
+
 def test_a_copy_on_its_way_is_no_rest_of_a_backup_that_was_never_finished(
     backup: Backup, cast: Any, tmp_path: Path
 ) -> None:

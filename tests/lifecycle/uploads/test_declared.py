@@ -30,6 +30,8 @@ def test_a_version_counts_once_another_person_has_agreed_and_its_history_stays(o
     assert declared.of(office.savings) == Declared()
     done = approve(office.grace, asked)
     assert done.state == State.SUCCEEDED, done.failure_why
+    lower = declare(office, version="3", rules="ignition")
+    assert lower.plan.risk_reasons[0].startswith("It is lower than the version 14 that is declared now")
     approve(office.grace, declare(office, version="20", rules="none"))
     assert declared.of(office.savings) == Declared(version=20)
     page = office.at("audrey").get("/databases/savings/version/").content.decode()

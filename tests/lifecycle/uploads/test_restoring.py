@@ -267,6 +267,7 @@ def test_an_old_backup_is_brought_to_the_declared_version_and_a_newer_one_refuse
     desk, path = ignition
     old = desk.bring(IGNITION / "old-v3.json")
     given = {"mode": "merge", "accept": "uncovered,columns", "rejects": "file"}
+    assert "nobody has declared which version" in desk.refused(upload=str(old.pk), mode="merge").next_step
     declare(desk, "14")
     asked = desk.ask(upload=str(old.pk), **given)
     assert "below 4: users gets approved = 0, denial_reason = NULL where absent" in asked.plan.evidence["upgrades"]
