@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from integrity.checks.base import Found, Moment, Proposal, named
+from integrity.checks.orphans import Orphans
 from integrity.fixing import asking, choosing, following, parts, selecting
 from integrity.fixing.actions import DELETE, EVERY, ON_ROWS
 from integrity.fixing.parts import Part
@@ -161,15 +162,23 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
         ),
         risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
         risk_reasons=tuple(_reasons(engine, laid)),
-        way_back=_way_back(database, laid),
+        way_back=_way_back(database, engine, laid),
         confirmation=cost if laid.parts else None,
     )
 
 
-def _way_back(database: Database, laid: Laid) -> str:
+def _way_back(database: Database, engine: Engine, laid: Laid) -> str:
     if not laid.parts:
         return "No row changes. An index that was created can be dropped; nothing else needs to be taken back."
     more = " Statements beside the rows are not taken back: they change no row." if laid.statements else ""
+    orphaned = {part.table for part in laid.parts if part.deletes and part.check == Orphans.name}
+    against = engine.enforces([key for key in engine.structure().foreign_keys if key.table in orphaned])
+    if against:
+        listed = ", ".join(f"{key.name} of {key.table}" for key in against)
+        more += (
+            f" But the console's role could not put orphans back against an enforced foreign key ({listed}): that "
+            "needs a role that may set session_replication_role. Keep a backup if they may be missed."
+        )
     return (
         f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until then "
         f"the fix can be taken back, where nobody has changed the rows meanwhile.{more}"

@@ -220,6 +220,10 @@ class Engine(ABC):
         that cannot be had.
         """
 
+    def enforces(self, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
+        """Those of the foreign keys that `fixing` could not leave unenforced with the role that the console has."""
+        return []
+
     @abstractmethod
     def landed(self, witness: Mapping[str, Any]) -> bool | None:
         """Whether the transaction of a `Fixing` with that witness was committed; None when nobody can tell any more."""

@@ -131,6 +131,10 @@ class PostgresEngine(Engine):
         with fixing.opened(self.connector, tables, home, loose) as opened:
             yield opened
 
+    def enforces(self, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
+        with self.connector.session() as session:
+            return fixing.enforced(session, keys)
+
     def landed(self, witness: Mapping[str, Any]) -> bool | None:
         return in_place.landed(self.connector, witness)
 

@@ -167,29 +167,47 @@ def _loosened(session: Connection, loose: Sequence[ForeignKey]) -> list[str]:
     Whoever may, writes as a replica does. Others can take a key away and add it again as it was where it is NOT VALID:
     the rows that are there are not looked at then, as they were not before.
     """
-    granted = "has_parameter_privilege('session_replication_role', 'SET')"
-    may = granted if session.info.server_version >= 150000 else "current_setting('is_superuser')::boolean"
-    row = session.execute(f"SELECT {may}".encode()).fetchone()
-    if row and row[0]:
+    if _may_write_as_a_replica(session):
         session.execute("SET LOCAL session_replication_role = replica")
         return ["SET LOCAL session_replication_role = origin"]
     again = []
     for key in loose:
-        found = session.execute(
-            "SELECT c.oid::regclass::text, k.convalidated, pg_get_constraintdef(k.oid), obj_description(k.oid)"
-            " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " WHERE k.contype = 'f' AND k.conname = %s AND n.nspname || '.' || c.relname = %s",
-            (key.name, key.table),
-        ).fetchone()
-        if found is None or found[1] or found[3]:
+        found = _unproven(session, key)
+        if found is None:
             raise OperationFailed(
                 "key_forbids",
                 f"The foreign key {key.name} of {key.table} forbids the rows that would be put back.",
                 f"{NOTHING} A role that may set session_replication_role can put them back.",
             )
-        again.append(f"ALTER TABLE {found[0]} ADD CONSTRAINT {_quoted(key.name)} {found[2]}")
-        session.execute(f"ALTER TABLE {found[0]} DROP CONSTRAINT {_quoted(key.name)}".encode())
+        table, definition = found
+        again.append(f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(key.name)} {definition}")
+        session.execute(f"ALTER TABLE {table} DROP CONSTRAINT {_quoted(key.name)}".encode())
     return again
+
+
+def enforced(session: Connection, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
+    """Those of the foreign keys that `_loosened` would refuse."""
+    if _may_write_as_a_replica(session):
+        return []
+    return [key for key in keys if _unproven(session, key) is None]
+
+
+def _may_write_as_a_replica(session: Connection) -> bool:
+    granted = "has_parameter_privilege('session_replication_role', 'SET')"
+    may = granted if session.info.server_version >= 150000 else "current_setting('is_superuser')::boolean"
+    row = session.execute(f"SELECT {may}".encode()).fetchone()
+    return bool(row and row[0])
+
+
+def _unproven(session: Connection, key: ForeignKey) -> tuple[str, str] | None:
+    """The table and the definition of a foreign key that is NOT VALID and has no comment that would be lost."""
+    found = session.execute(
+        "SELECT c.oid::regclass::text, pg_get_constraintdef(k.oid), k.convalidated, obj_description(k.oid)"
+        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE k.contype = 'f' AND k.conname = %s AND n.nspname || '.' || c.relname = %s",
+        (key.name, key.table),
+    ).fetchone()
+    return None if found is None or found[2] or found[3] else (found[0], found[1])
 
 
 def _body(relation: Relation, columns: Sequence[str], delete: bool) -> str:
