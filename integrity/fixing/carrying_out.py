@@ -16,7 +16,7 @@ from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, keys_and_values
 from integrity.fixing.statements import Stands
 from opsconsole.engines.base import Engine
-from opsconsole.engines.fixing import Aim, Fixing, Image
+from opsconsole.engines.fixing import Aim, Fixing, Image, key_of
 from opsconsole.engines.structure import Relation, Structure
 from opsconsole.exceptions import Moved, OperationFailed, Stale
 from opsconsole.kinds import Run
@@ -110,14 +110,16 @@ def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixin
     if not part.deletes:
         return
     relation, keys = structure.relations[part.table], [aim.key for aim in part.aims]
+    listing = ", ".join(engine.wording.column(name, "t") for name in key_of(relation))
+    together = set(keys)
     for reference in following.references_to(structure, part.table):
-        if reference.table == part.table:
-            continue  # rows of one table go together
-        child = named(structure, reference.table)
+        own = reference.table == part.table  # rows of one table go together
+        child, listed = named(structure, reference.table), listing if own else "1"
         for some in following.chunks(keys):
             any_of = engine.wording.any_of(relation, some, "p")
             where = following.still_referring(structure, reference, some, any_of)
-            ((count,),) = fixing.ask(f"SELECT count(*) FROM {child} AS t WHERE {where}")
+            found = fixing.ask(f"SELECT {listed} FROM {child} AS t WHERE {where}")
+            count = sum(not own or tuple(map(str, key)) not in together for key in found)
             if count:
                 raise Stale([_moved(part, f"{count} rows of {reference.table} refer to them by now")])
 
@@ -137,9 +139,15 @@ def _change(
             f"{changed} rows of {part.table} would have changed instead of the {len(aims)} that were approved.",
             "Nothing was changed. Look at the triggers of the table, then ask again.",
         )
-    after: Mapping[tuple[str, ...], Image] = {}
-    if not part.deletes:
-        after = {image.key: image for image in fixing.images(relation, keys)}
+    after = {image.key: image for image in fixing.images(relation, keys)}
+    other = len(after) if part.deletes else fixing.unlike(relation, part.columns, aims)
+    if other:
+        became = "are there again" if part.deletes else f"do not hold what {', '.join(part.columns)} was to get"
+        raise OperationFailed(
+            "trigger_differs",
+            f"{other} of the {len(aims)} rows of {part.table} {became}: a trigger of the table changed them.",
+            "Nothing was changed. Look at the triggers of the table, then ask again.",
+        )
     rows = [
         Before(
             table=part.table,

@@ -38,8 +38,8 @@ def follow(moment: Moment, deleting: Sequence[Part], room: Room) -> list[Part]:
 
 
 def references_to(structure: Structure, table: str) -> list[ForeignKey]:
-    """Foreign keys whose rows refer to rows of a table."""
-    return [key for key in structure.foreign_keys if key.parent == table]
+    """Foreign keys whose rows refer to rows of a table; for a part of one, those that refer to the whole as well."""
+    return [key for key in structure.foreign_keys if _share_rows(structure, key.parent, table)]
 
 
 def ordered(structure: Structure, parts: Sequence[Part]) -> list[Part]:
@@ -49,9 +49,9 @@ def ordered(structure: Structure, parts: Sequence[Part]) -> list[Part]:
     """
     deleted = list(dict.fromkeys(part.table for part in parts if part.deletes))
     graph: dict[str, set[str]] = {table: set() for table in deleted}
-    for key in structure.foreign_keys:
-        if key.table in graph and key.parent in graph and key.table != key.parent:
-            graph[key.parent].add(key.table)
+    for parent in graph:
+        for key in references_to(structure, parent):
+            graph[parent] |= {table for table in graph if _share_rows(structure, key.table, table)} - {parent}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError:
@@ -62,6 +62,13 @@ def ordered(structure: Structure, parts: Sequence[Part]) -> list[Part]:
     changes = [part for part in parts if not part.deletes]
     latest_first = [part for part in reversed(parts) if part.deletes]  # of one table: what goes along goes before
     return [*changes, *(part for table in order for part in latest_first if part.table == table)]
+
+
+def _share_rows(structure: Structure, one: str, other: str) -> bool:
+    """Whether they are the same table, or one of them may be a part of the other."""
+    mine, theirs = structure.relations[one], structure.relations[other]
+    apart = not (mine.partitioned or theirs.partitioned)
+    return one == other or (not apart and structure.whole(one) == structure.whole(other))
 
 
 def still_referring(structure: Structure, reference: ForeignKey, keys: Sequence[Key], any_of: str) -> str:
@@ -77,7 +84,7 @@ def unmet(
     """The foreign keys along which rows of a table refer to nothing, by the row's key."""
     relation, found = structure.relations[table], dict[Key, tuple[str, ...]]()
     listing = ", ".join(wording.column(name, "t") for name in key_of(relation))
-    for reference in (each for each in structure.foreign_keys if each.table == table):
+    for reference in (each for each in structure.foreign_keys if each.table in (table, structure.whole(table))):
         pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
         full = " AND ".join(f"t.{quoted(own)} IS NOT NULL" for own, _ in pairs)
         same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)

@@ -90,7 +90,9 @@ def refuse_column(moment: Moment, relation: Relation, columns: Sequence[str]) ->
     for name in columns:
         field = next((field for field in relation.fields if field.name == name), None)
         referred = any(
-            name in key.parent_columns for key in moment.structure.foreign_keys if key.parent == relation.full_name
+            name in key.parent_columns
+            and key.parent in (relation.full_name, moment.structure.whole(relation.full_name))
+            for key in moment.structure.foreign_keys
         )
         if field is None or field.generated or field.identity == "always" or referred or name in key_of(relation):
             why = "is computed by the database" if field and (field.generated or field.identity) else "names the row"

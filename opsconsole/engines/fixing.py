@@ -120,6 +120,10 @@ class Fixing(ABC):
         """Give columns of such rows their values; how many rows."""
 
     @abstractmethod
+    def unlike(self, relation: Relation, columns: Sequence[str], aims: Sequence[Aim]) -> int:
+        """How many rows, by their keys, are not there or do not hold the values that their columns were to get."""
+
+    @abstractmethod
     def insert(self, relation: Relation, contents: Sequence[bytes]) -> int:
         """Put rows in again that are not there; how many."""
 

@@ -80,6 +80,20 @@ class PostgresFixing(Fixing):
     def update(self, relation: Relation, columns: Sequence[str], aims: Sequence[Aim]) -> int:
         return self._change(relation, columns, aims, delete=False)
 
+    def unlike(self, relation: Relation, columns: Sequence[str], aims: Sequence[Aim]) -> int:
+        keys, values = _keys(relation), _values(columns)
+        other = [
+            f"t.{_quoted(column)}::text IS DISTINCT FROM k.{value}::{relation.field(column).type}::text"
+            for column, value in zip(columns, values, strict=True)
+        ]
+        given = [*_columns([aim.key for aim in aims], len(keys)), *_columns([aim.values for aim in aims], len(values))]
+        return self._bound(
+            f"SELECT 1 FROM unnest({_arrays(len(given))}) AS k({', '.join([*keys, *values])})"
+            f" LEFT JOIN {_name(relation)} AS t ON {_matches(relation, 'k')}"
+            f" WHERE {' OR '.join([f't.{_quoted(key_of(relation)[0])} IS NULL', *other])}",
+            given,
+        )
+
     def insert(self, relation: Relation, contents: Sequence[bytes]) -> int:
         listed = ", ".join(_quoted(name) for name in _written(relation))
         taken = ", ".join(f"(r.whole).{_quoted(name)}" for name in _written(relation))

@@ -95,6 +95,14 @@ class SqliteFixing(Fixing):
         given = [[*map(_value, aim.values), *map(_value, aim.key), aim.digest] for aim in aims]
         return self._each(relation, statement, given)
 
+    def unlike(self, relation: Relation, columns: Sequence[str], aims: Sequence[Aim]) -> int:
+        where = " AND ".join(f"{probe.quoted(name)} IS ?" for name in (*key_of(relation), *columns))
+        statement = f"SELECT count(*) FROM {probe.quoted(relation.name)} WHERE {where}"
+        return sum(
+            not self._connection.execute(statement, [*map(_value, aim.key), *map(_value, aim.values)]).fetchone()[0]
+            for aim in aims
+        )
+
     def insert(self, relation: Relation, contents: Sequence[bytes]) -> int:
         names = _stored(relation)
         listed, marks = ", ".join(map(probe.quoted, names)), ", ".join("?" * len(names))

@@ -1,0 +1,74 @@
+"""What a database, or a trigger in it, would do along with a fix: it is approved with it, or nothing happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from integrity.fixing import parts
+from opsconsole.states import State
+from tests.integrity.fixing.conftest import Scene
+from tests.integrity.test_rule_changes import confirmed
+from tests.support.cases import work
+
+pytestmark = pytest.mark.serial
+PEOPLE = """
+CREATE TABLE people (id integer PRIMARY KEY, word text) PARTITION BY RANGE (id);
+CREATE TABLE people_a PARTITION OF people FOR VALUES FROM (0) TO (100);
+CREATE TABLE letters (id integer PRIMARY KEY, person integer REFERENCES people(id) ON DELETE CASCADE);
+INSERT INTO people VALUES (1, 'bad'), (2, 'good'); INSERT INTO letters VALUES (1, 1), (2, 1), (3, 2);
+"""
+REWRITES = """
+CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.group_id := 1; RETURN NEW; END';
+CREATE TRIGGER other BEFORE UPDATE ON members FOR EACH ROW EXECUTE FUNCTION other();
+"""
+NODES = """
+CREATE TABLE nodes (id integer PRIMARY KEY, up integer REFERENCES nodes(id) ON DELETE CASCADE, word text);
+INSERT INTO nodes VALUES (1, NULL, 'bad'), (2, 1, 'below'), (3, NULL, 'good');
+"""
+BACK = "CREATE TRIGGER back AFTER DELETE ON nodes BEGIN INSERT INTO nodes VALUES (OLD.id, NULL, 'back'); END"
+
+
+def bad(table: str) -> dict[str, Any]:
+    return {
+        "name": "bad", "kind": "row", "severity": "critical", "health": "bad", "fix": {"action": "delete_rows"},
+        "spec": {"table": table, "violates": "t.word = 'bad'"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("any_shop", ["postgresql"], indirect=True)
+def test_rows_that_refer_to_a_whole_table_go_along_with_those_of_its_part(scene: Scene, cast: Any) -> None:
+    scene.shop.change(PEOPLE)
+    confirmed(cast, scene.database, bad("public.people_a"))
+    asked = scene.ask(names="bad")
+    assert {part.table: len(part.aims) for part in parts.opened(asked.plan)} == {
+        "public.letters": 2,
+        "public.people_a": 1,
+    }
+    assert work(scene.console, asked).state == State.SUCCEEDED
+    assert scene.rows("SELECT id FROM letters") == [(3,)]
+    scene.do("unfix")
+    assert scene.rows("SELECT id FROM letters ORDER BY id") == [(1,), (2,), (3,)]
+    scene.shop.change(REWRITES)
+    before = scene.everything()
+    done = work(scene.console, scene.ask_for_orphans("set_null"))
+    assert (done.state, "a trigger of the table" in done.failure_why) == (State.FAILED, True)
+    assert scene.everything() == before
+
+
+@pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)
+def test_a_new_row_below_one_that_goes_is_not_taken_along(scene: Scene, cast: Any) -> None:
+    scene.shop.change(NODES)
+    confirmed(cast, scene.database, bad("nodes"))
+    asked = scene.ask(names="bad")
+    scene.shop.change("INSERT INTO nodes VALUES (4, 1, 'approved by nobody')")
+    assert work(scene.console, asked).state == State.STALE
+    assert scene.rows("SELECT count(*) FROM nodes") == [(4,)]
+    scene.do(names="bad")
+    assert scene.rows("SELECT id FROM nodes") == [(3,)]
+    scene.do("unfix")
+    scene.shop.change(BACK)
+    done = work(scene.console, scene.ask(names="bad"))
+    assert (done.state, "are there again" in done.failure_why) == (State.FAILED, True)
+    assert scene.rows("SELECT id FROM nodes ORDER BY id") == [(1,), (2,), (3,), (4,)]
