@@ -7,6 +7,7 @@ from integrity.events import EVENTS, REPORTS, RULES
 from opsconsole import ciphers, kinds, loading
 from opsconsole.audit import catalogue, reconciliation
 from opsconsole.triggers import rules
+from opsconsole.verify_audit import Report
 
 
 def register_all() -> None:
@@ -14,6 +15,7 @@ def register_all() -> None:
     catalogue.add(EVENTS)
     for rule in (REPORTS, RULES):
         reconciliation.add_rule(rule)
+    reconciliation.add_comparison(_compare)
     rules.add(guards.every)
     kinds.register_later(("check", "fix", "unfix"), _load_kinds)
     ciphers.add_column(ciphers.SealedColumn("integrity.Fix", "key_sealed"))
@@ -24,6 +26,14 @@ def register_all() -> None:
         _register_readers()
         _register_packs()
         _declare_pages()
+
+
+def _compare(told: Report) -> None:
+    from integrity.reporting import proving
+    from integrity.rules import proving as rules_proving
+
+    proving.compare(told)
+    rules_proving.compare(told)
 
 
 def _load_kinds() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -57,11 +57,17 @@ GRANTS = Witnessed(
     later=frozenset({"fence"}), kept=False,
 )  # fmt: skip
 _RULES: list[Witnessed] = [VOTES, GRANTS]
+_COMPARISONS: list[Callable[[Report], None]] = []
 
 
 def add_rule(rule: Witnessed) -> None:
     """Have another table compared with its events; an app calls this when Django starts."""
     _RULES.append(rule)
+
+
+def add_comparison(compare: Callable[[Report], None]) -> None:
+    """Have an app compare by itself what no column tells, and add what it finds; called when Django starts."""
+    _COMPARISONS.append(compare)
 
 
 def reconcile(report: Report) -> None:
@@ -71,6 +77,8 @@ def reconcile(report: Report) -> None:
     _schedules(report)
     for rule in _RULES:
         _witnessed(report, rule)
+    for compare in _COMPARISONS:
+        compare(report)
 
 
 def _policies(report: Report) -> None:

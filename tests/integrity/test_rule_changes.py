@@ -82,6 +82,11 @@ def test_the_history_accounts_for_every_rule_and_for_none_that_was_slipped_in(ca
             database=row, name="slipped", kind="row", severity="info", spec={}, operation=done, set_at=now()
         )
     assert [each.code for each in audit.verify().findings if each not in known] == ["rule"]
+    with guards_off():
+        Rule.objects.filter(name="slipped").delete()
+        Rule.objects.update(replaced_by=done)
+    (gone,) = (each for each in audit.verify().findings if each not in known)
+    assert (gone.code, "is not asked any more, and no event" in gone.why) == ("rule", True)
 
 
 def test_a_row_altered_past_the_console_is_a_critical_finding_and_is_not_run(console, cast, sqlite_shop):

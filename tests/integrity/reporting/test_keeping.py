@@ -13,6 +13,7 @@ from integrity import posture
 from integrity.models import Report
 from integrity.reporting import content
 from integrity.reporting.standing import newest_of, standing
+from opsconsole import audit
 from opsconsole.audit.sentences import payload_of, sentence
 from opsconsole.models import AuditEvent
 from opsconsole.posture import Level
@@ -20,6 +21,7 @@ from opsconsole.verify_audit import canonical_json
 from tests.opsconsole.approvals.scenes import add_database
 from tests.support.people import Cast
 from tests.support.reports import found, held, list_report
+from tests.support.tampering import guards_off
 
 
 def subjects(database: Any) -> list[str]:
@@ -73,6 +75,23 @@ def test_the_event_holds_the_digest_of_everything_that_a_reader_is_told(cast: Ca
     assert canonical_json(told) == raw
     assert [each["subject"] for each in told["findings"]] == ["a"]
     assert [each["subject"] for each in told["held"]] == ["b"]
+
+
+def test_a_report_altered_past_the_console_is_told_of_by_the_history(cast: Cast) -> None:
+    shop = add_database("shop", "development")
+    list_report(shop, cast.ada, [found("a"), found("b", severity="warning"), held("c")])
+    made = list_report(shop, cast.ada, [found("a")], looked={"other"})
+    told: list[set[tuple[str, str]]] = []
+    lines, row = made.findings, Report.objects.filter(pk=made.pk)
+    for rows, change in (
+        (lines, {}), (lines, {"sentence": "All is well."}), (lines, {"sentence": "a is wrong."}),
+        (row, {"open_warning": 0}), (row, {"held": ["x"]}),
+    ):  # fmt: skip
+        with guards_off():
+            rows.update(**change) if change else None
+        told.append({(each.code, each.where) for each in audit.verify().findings if each.code == "report"})
+    wrong = {("report", f"report {made.pk}")}
+    assert told == [set(), wrong, set(), wrong, wrong]
 
 
 def test_many_databases_are_read_as_cheaply_as_one(cast: Cast) -> None:
