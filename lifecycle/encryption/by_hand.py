@@ -59,8 +59,10 @@ def _rows(made: Manifest, objects: dict[str, StoredObject]) -> Iterator[str]:
 
 
 def _into_a_file(item: StoredObject) -> str:
-    name = shlex.quote(item.key.removesuffix(".zst") if item.compression == "zstd" else item.key)
-    return f'mkdir -p "$(dirname {name})"; {_read(item)} > {name}'
+    name = item.key.removesuffix(".zst") if item.compression == "zstd" else item.key
+    folder = name.rpartition("/")[0]
+    made = f"mkdir -p {shlex.quote(folder)}; " if folder else ""
+    return f"{made}{_read(item)} > {shlex.quote(name)}"
 
 
 def _read(item: StoredObject) -> str:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from botocore import exceptions as boto
 
+from opsconsole.exceptions import OpsError
 from opsconsole.storage.base import PART, Facts, Store, check_key
 from opsconsole.storage.s3_client import Place, connect
 from opsconsole.storage.s3_problems import UNKNOWN_CONDITION, answers, code_of
@@ -161,7 +162,7 @@ class S3Store(Store):
 
     def _heeds_conditions(self) -> bool:
         """Whether a second conditional put of one key is refused; the first one fails where they are not known."""
-        key = f".check-{secrets.token_hex(8)}"
+        key, answers_at_all = f".check-{secrets.token_hex(8)}", True
         try:
             self._client_put(key)
             with self.call(f"reading {key}", "get_object", key)["Body"] as body:
@@ -174,8 +175,12 @@ class S3Store(Store):
         except _UnknownCondition:
             self.put(key, b"a check of the console")
             return False
+        except OpsError as error:
+            answers_at_all = error.code != "store_timeout"  # to delete would take as long once more, and hide this one
+            raise
         finally:
-            self.delete(key)
+            if answers_at_all:
+                self.delete(key)
 
     def _client_put(self, key: str) -> None:
         with answers(f"writing {key}"):

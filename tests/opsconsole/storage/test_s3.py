@@ -6,6 +6,7 @@ import http.client
 import http.server
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 
 from opsconsole import outbound, process
 from opsconsole.exceptions import OperationFailed
-from opsconsole.storage import failure_of
+from opsconsole.storage import failure_of, s3_client
 from opsconsole.storage.s3 import Place, S3Store
 from tests.opsconsole.storage.test_contract import LARGE, PART_BYTES, publish, unfinished
 from tests.support.adversity import cutter
@@ -44,6 +45,18 @@ def writer_process(store: S3Store) -> process.Child:
     child = process.spawn([process.python(), "-c", program], stdout=process.PIPE, env={"PYTHONPATH": os.getcwd()})
     assert child.stdout is not None and child.stdout.readline() == b"half\n"
     return child
+
+
+def test_a_check_of_a_server_that_hangs_waits_once_and_says_at_what(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3_client, "READ_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes connections and says nothing
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        place = Place(
+            bucket="b", access_key="AKIATEST", secret_key="x", endpoint=endpoint, networks=("127.0.0.0/8",), tries=1
+        )  # fmt: skip
+        with pytest.raises(OperationFailed, match=r"did not answer in time, at writing \.check-") as failure:
+            S3Store(place).examine()
+    assert failure.value.code == "store_timeout"
 
 
 def test_what_a_killed_writer_left_is_invisible_and_swept(store: S3Store) -> None:
