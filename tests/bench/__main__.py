@@ -12,13 +12,18 @@ import argparse
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import contests, documents, integrity, native, report, server
 from tests.bench.races import say
 from tests.support.servers import PostgresServer
 
-PARTS = ("native", "json", "history", "lists", "overhead", "integrity")
+TABLES = {  # what is written together into docs/performance.md, by the name of its place there
+    "bench": ("native", "json", "history", "lists", "overhead"),
+    "bench of integrity": ("integrity",),
+}
+PARTS = tuple(part for parts in TABLES.values() for part in parts)
 DISK = {"S": 2, "M": 16}  # GiB that are needed for a while
 EVENTS = {"S": 50_000, "M": 1_000_000}
 APPENDS = {"S": 100, "M": 400}  # of each writer
@@ -35,15 +40,21 @@ def main() -> int:
             say(f"Size {given.size} needs {DISK[given.size]} GiB in {folder.parent}, and {free} are free.")
             return 1
         with server.running(folder) as running:
-            found = measure(given, running, folder)
+            for place, parts in TABLES.items():
+                if wanted := [part for part in parts if part in given.only]:
+                    tell(given, place, measure(given, wanted, running, folder), whole=len(wanted) == len(parts))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def tell(given: argparse.Namespace, place: str, found: report.Report, *, whole: bool) -> None:
+    """Print a table, and write it into the page when all of it was measured at the size that the bars are about."""
     table = found.markdown()
     print(table)
-    if given.size == "M" and set(given.only) == set(PARTS):
-        report.write(table)
+    if given.size == "M" and whole:
+        report.write(table, place)
         say(f"Written into {report.PAGE}.")
-    return 0
 
 
 def arguments() -> argparse.Namespace:
@@ -57,27 +68,27 @@ def arguments() -> argparse.Namespace:
     return given
 
 
-def measure(given: argparse.Namespace, running: PostgresServer, folder: Path) -> report.Report:
+def measure(given: argparse.Namespace, wanted: Sequence[str], running: PostgresServer, folder: Path) -> report.Report:
     found = report.Report(size=given.size, rounds=given.rounds, server=server.described(running))
-    if {"native", "json", "overhead", "integrity"} & set(given.only):
+    if {"native", "json", "overhead", "integrity"} & set(wanted):
         data = native.Native(running, folder, given.size)
         found.data = f"The database has {data.rows:,} rows and {data.size / 1e6:,.0f} MB."
-        if "native" in given.only:
+        if "native" in wanted:
             races = [data.backup().run(given.rounds), data.read().run(given.rounds)]
             races.append(data.restore().run(given.rounds))
             found.races += races
             found.limits += native.memory(*races)
             found.missing += data.missing
-        if "json" in given.only:
+        if "json" in wanted:
             portable(found, given, running, folder, data)
-        if "overhead" in given.only:
+        if "overhead" in wanted:
             found.races.append(contests.overhead(data, folder, given.rounds))
-        if "integrity" in given.only:
+        if "integrity" in wanted:
             soundness(found, given, data)
         data.drop()
-    if "history" in given.only:
+    if "history" in wanted:
         histories(found, given, running, folder)
-    if "lists" in given.only:
+    if "lists" in wanted:
         races, limits = contests.lists(contests.homes(folder, running, "lists"), ROWS[given.size], given.rounds)
         found.lists += races
         found.limits += limits

@@ -14,7 +14,7 @@ from tests.bench.processes import ROOT
 from tests.bench.races import NOISY, Limit, Race
 
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- bench:begin (written by make bench) -->", "<!-- bench:end -->"
+BEGIN, END = "<!-- {}:begin (written by make bench) -->", "<!-- {}:end -->"
 FIGURES = {"wall": "time", "size": "size"}
 
 
@@ -59,12 +59,12 @@ def machine() -> str:
     return f"{cores} cores ({models[0] if models else platform.machine()}), {memory} GiB"
 
 
-def write(markdown: str) -> None:
-    """Put the table between the page's marks."""
-    text = PAGE.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n\n{markdown}\n{END}{tail}")
+def write(markdown: str, place: str) -> None:
+    """Put a table between the page's marks of that place."""
+    text, begin, end = PAGE.read_text(), BEGIN.format(place), END.format(place)
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(f"{head}{begin}\n\n{markdown}\n{end}{tail}")
 
 
 def _table(race: Race) -> str:

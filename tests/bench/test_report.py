@@ -47,7 +47,8 @@ def test_noise_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "performance.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    (begin, end), other = (mark.format("bench") for mark in (report.BEGIN, report.END)), report.BEGIN.format("more")
+    page.write_text(f"before\n{begin}\nold\n{end}\nafter\n{other}\n")
     monkeypatch.setattr(report, "PAGE", page)
-    report.write("new\n")
-    assert page.read_text() == f"before\n{report.BEGIN}\n\nnew\n\n{report.END}\nafter\n"
+    report.write("new\n", "bench")
+    assert page.read_text() == f"before\n{begin}\n\nnew\n\n{end}\nafter\n{other}\n"
