@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from integrity.rules import in_force, putting
 from integrity.rules.base import Spec, rule_kind
 from integrity.rules.compiling import Compiled, compile_rules
-from integrity.rules.requested import as_json, rule_from
+from integrity.rules.requested import NO_FIX, as_json, rule_from
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import names, number, structure
 from opsconsole.databases.finding import database_of, require_engineer
@@ -64,11 +64,11 @@ class SetRules(Change):
         steps = [_step(rule, compiled[rule.name]) for rule in rules]
         steps += [Step(title=f"{name} is no longer asked") for name in asked["remove"]]
         unfit = [f"{name}: {found.problem}" for name, found in compiled.items() if found.problem]
-        told = ("Until it fits the database, each check says of a rule that it could not be asked.",) if unfit else ()
+        told = (_unfit_words(database, len(unfit), len(rules)),) if unfit else ()
         return replace(
             plan,
             steps=(*steps[:-1], replace(steps[-1], commit_point=True)),
-            risk_reasons=(*plan.risk_reasons, *unfit, *told),
+            risk_reasons=(*told, *plan.risk_reasons, *unfit),
         )
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
@@ -126,6 +126,10 @@ def _summary(database: Database, known: Mapping[str, Spec], wanted: list[Spec], 
         ("asks in other words", [rule.name for rule in wanted if rule.name in known]),
         ("no longer asks", gone),
     ]
+    packs = {rule.pack for rule in wanted}
+    if len(wanted) > 1 and len(packs) == 1 and (pack := packs.pop()):
+        removed = f", and no longer: {_listed(gone)}" if gone else ""
+        return f"A check of {database.name} asks {len(wanted)} rules of the pack {pack}{removed}."
     said = [f"{verb}: {_listed(some)}" for verb, some in parts if some]
     return f"A check of {database.name} {'; '.join(said)}."
 
@@ -149,11 +153,25 @@ def _words(rule: Spec) -> str:
 def _step(rule: Spec, compiled: Compiled) -> Step:
     parts = [f"More than {rule.threshold} rows are a finding." if rule.threshold else ""]
     if rule.fix:
-        fix = " ".join(str(value) for value in rule.fix.values())
-        parts.append(f"Its fix, which is an operation of its own: {fix}.")
+        parts.append(f"{_fix_words(rule.fix)}.")
     parts.append(f"Counted by the health answer as {rule.health}." if rule.health else "")
     parts.append(f"Not asked yet: {compiled.problem}" if compiled.problem else "")
     return Step(title=f"{rule.name}: {_words(rule)}", detail=" ".join(filter(None, parts)), sql=compiled.sql)
+
+
+def _fix_words(fix: Mapping[str, Any]) -> str:
+    action, column = fix.get("action", ""), fix.get("column", "")
+    if action == NO_FIX:
+        return "Nothing is proposed to set it right"
+    words = {"delete_rows": "delete the rows", "set_null": f"set {column} to NULL"}
+    said = words.get(action, f"set {column} to {fix.get('value', '')}" if column else action)
+    return f"What a finding proposes, which others approve on its own: {said}"
+
+
+def _unfit_words(database: Database, number: int, of: int) -> str:
+    one = "One of these rules does" if of > 1 else "This rule does"
+    which = f"{number} of these {of} rules do" if number > 1 else one
+    return f"{which} not fit {database.name} as it is: until it fits, each check says that it could not be asked."
 
 
 def _reasons(known: Mapping[str, Spec], wanted: list[Spec], gone: list[str]) -> tuple[str, ...]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.db.models import Max
 
 from integrity.models import Report
 from integrity.reporting.standing import newest_of
 from opsconsole.clock import now
-from opsconsole.models import Database
+from opsconsole.models import Database, Operation
 from opsconsole.posture import Level, Line
+from opsconsole.states import State
 
 TRUSTED = timedelta(days=30)  # how long a check that found nothing critical is news
 
 
 def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
     """Critical findings that stand, and whether anybody has looked lately."""
-    newest = newest_of(databases)
-    return {database.pk: [_line(database, newest.get(database.pk))] for database in databases}
+    newest, fixed = newest_of(databases), _fixed(databases)
+    return {database.pk: [_line(database, newest.get(database.pk), fixed.get(database.pk))] for database in databases}
 
 
 def tab_of(database: Database) -> str:
@@ -25,11 +28,23 @@ def tab_of(database: Database) -> str:
     return f"/databases/{database.name}/integrity/"
 
 
-def _line(database: Database, report: Report | None) -> Line:
+def _fixed(databases: Sequence[Database]) -> dict[int, datetime]:
+    """When the last fix, or the last that took one back, ended in each database."""
+    ended = Operation.objects.filter(kind__in=("fix", "unfix"), state=State.SUCCEEDED, database__in=databases)
+    return dict(ended.order_by().values_list("database").annotate(last=Max("finished_at")))
+
+
+def _line(database: Database, report: Report | None, fixed: datetime | None) -> Line:
     ask = f"/databases/{database.name}/request/check/"
     if report is None:
         sentence = "Nobody has checked whether its data are sound."
         return Line(topic="integrity", level=Level.UNKNOWN, sentence=sentence, link=ask, link_text="Check it")
+    if report.open_critical and fixed and fixed > report.finished_at:
+        sentence = f"{_stood(report)} when it was last checked, and a fix has run since."
+        return Line(
+            topic="integrity", level=Level.BAD, sentence=sentence, at=report.finished_at, link=f"{ask}?mode=quick",
+            link_text="Check whether they are gone",
+        )  # fmt: skip
     if report.open_critical:
         return Line(
             topic="integrity", level=Level.BAD, sentence=_critical(report), at=report.finished_at,
@@ -48,6 +63,11 @@ def _line(database: Database, report: Report | None) -> Line:
         topic="integrity", level=Level.GOOD, sentence=f"{sentence}.", at=report.finished_at, link=tab_of(database),
         link_text="Look at what was found",
     )  # fmt: skip
+
+
+def _stood(report: Report) -> str:
+    number = report.open_critical
+    return f"{number} critical finding{'s' * (number != 1)} stood"
 
 
 def _critical(report: Report) -> str:

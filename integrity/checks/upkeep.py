@@ -132,7 +132,7 @@ class NeedsAnalyze(Telling):
 
 
 class MuchWritten(Telling):
-    """Tables of more than `rows` writes since the server counts; of AV-Daily's `Performance`."""
+    """Tables of more than `rows` writes since the server began to count; of AV-Daily's `Performance`."""
 
     name: ClassVar[str] = "table_churn"
     label: ClassVar[str] = "Tables that are written much"
@@ -150,7 +150,7 @@ class MuchWritten(Telling):
                 continue
             yield self.found(
                 table,
-                f"{count(written)} rows of {table} were inserted, updated or deleted since the server counts.",
+                f"{count(written)} rows of {table} were written since the server began to count.",
                 count=written,
                 table=table,
                 why="What is written much needs vacuum and analyze more often, and pays for each of its indexes.",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from integrity.fixing.asking import Wanted
 from integrity.models import Finding, Report
 from integrity.packs.cleaning import cleanup_of
+from integrity.reporting.standing import open_in
 from integrity.rules.base import Spec
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Database
@@ -39,13 +40,13 @@ def report_of(database: Database, number: str) -> Report:
 
 def _by_finding(database: Database, given: Mapping[str, str]) -> list[Wanted]:
     report = report_of(database, given["report"] or LATEST)
-    rows = list(report.findings.all())
+    rows = open_in(report)
     if given["finding"] == ALL_CRITICAL:
         chosen = [row for row in rows if row.severity == "critical" and row.proposals and not row.failed]
         if not chosen:
             raise Refused(
                 "nothing_to_fix",
-                f"Report {report.pk} has no critical finding that comes with a proposal.",
+                f"After report {report.pk} no critical finding stands that comes with a proposal.",
                 "Read its findings: each says what to do next.",
             )
     else:
@@ -59,7 +60,7 @@ def _one(report: Report, rows: Sequence[Finding], fingerprint: str) -> Finding:
     if len(found) != 1:
         raise Usage(
             "unknown_finding",
-            f"Report {report.pk} has no finding {fingerprint}.",
+            f"After report {report.pk} no finding {fingerprint} stands.",
             "Use the fingerprint that stands beside the finding, or at least its first 8 digits.",
         )
     return found[0]

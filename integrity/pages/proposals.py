@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from integrity.checks.base import Severity
 from integrity.models import Finding, Report
+from integrity.reporting.standing import open_in
 from opsconsole import kinds
 from opsconsole.models import Database
 
@@ -36,10 +37,10 @@ def acts_of(finding: Finding, database: Database) -> Sequence[Act]:
 
 
 def act_on_all(report: Report) -> Act | None:
-    """One plan for all critical findings that come with a proposal; None when there are fewer than two."""
-    critical = report.findings.filter(severity=Severity.CRITICAL, failed=False).exclude(proposals=[])
+    """One plan for all critical findings that stand and come with a proposal; None when there are fewer than two."""
+    critical = [row for row in open_in(report, severity=Severity.CRITICAL, failed=False) if row.proposals]
     form = _form(report.database)
-    if not form or len(critical.values_list("pk")[:2]) < 2:
+    if not form or len(critical) < 2:
         return None
     return Act("Set every critical finding right", f"{form}?{urlencode({'report': report.pk, 'finding': 'critical'})}")
 

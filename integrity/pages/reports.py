@@ -16,7 +16,7 @@ from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
-from integrity.reporting.standing import reports_of
+from integrity.reporting.standing import open_in, reports_of
 from opsconsole.models import Account, Database
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
@@ -28,6 +28,7 @@ FINDINGS_A_PAGE = 100  # of one category, and of a whole report
 GROUPS = 20  # categories whose findings are shown beside each other
 CARRIED = 100  # listed; all are counted
 PRINTED = 500
+WORST = 5  # critical findings on the tab
 SOUND = 300  # listed; all are counted
 REPORT = "report"  # the scope of a report's pages
 
@@ -70,12 +71,17 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
     if before.isdecimal() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
     found = list(rows[: REPORTS_A_PAGE + 1])
+    worst = open_in(last, severity=Severity.CRITICAL)[:WORST] if last and last.open_critical else []
+    may_check = rights_of(request).can("request", database)
     return {
         "last": last,
+        "worst": worst,
+        "worst_left": last.open_critical - len(worst) if last else 0,
+        "all_critical": act_on_all(last) if last and may_check else None,
         "trend": trend(last) if last else None,
         "reports": found[:REPORTS_A_PAGE],
         "older": found[REPORTS_A_PAGE - 1].pk if len(found) > REPORTS_A_PAGE else None,
-        "may_check": rights_of(request).can("request", database),
+        "may_check": may_check,
         "rules": Rule.objects.filter(database=database, replaced_by=None).count(),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from integrity.checks.base import Severity
 from integrity.models import Finding, Report
 from integrity.reporting.composing import Before
 from opsconsole.models import Database
@@ -23,6 +24,15 @@ def standing(database: Database) -> dict[str, Before]:
     for start in range(0, len(last.carried), AT_ONCE):
         rows += _before(Finding.objects.filter(pk__in=last.carried[start : start + AT_ONCE]))
     return {was.fingerprint: was for was in rows}
+
+
+def open_in(report: Report, **which: object) -> list[Finding]:
+    """The findings that stood after a report, the worst first and without rows: its own, and those it carried on."""
+    found = list(Finding.objects.filter(report=report, **which).defer("sample"))
+    for start in range(0, len(report.carried), AT_ONCE):
+        some = report.carried[start : start + AT_ONCE]
+        found += Finding.objects.filter(pk__in=some, report__database=report.database_id, **which).defer("sample")
+    return sorted(found, key=lambda row: (Severity(row.severity).rank, row.pk))
 
 
 def newest_of(databases: Sequence[Database]) -> dict[int, Report]:

@@ -37,7 +37,7 @@ def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "",
             raise Usage(
                 "unknown_rule",
                 f"There is no rule and no check called {rule} here.",
-                "Look at the tab of integrity, which lists them.",
+                "The form of a check lists them; so do the page of rules and docs/integrity.md.",
             )
         return Selection(checks=tuple(one), rules=tuple(ruled))
     if category:

@@ -29,7 +29,8 @@ class Outlook:
     """What loading a pack into a database would do, by names; `parameters` are those of the change that does it.
 
     `same` are there already in the same words, and get the version at most. `kept` stay as people left them: changed
-    or removed since they came from the pack, or of that name before it came.
+    or removed since they came from the pack, or of that name before it came. `unfit` says of those that do not fit the
+    database as it is, why; nothing keeps them from being loaded.
     """
 
     parameters: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Outlook:
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     same: tuple[str, ...] = ()
+    unfit: tuple[tuple[str, str], ...] = ()
     changes: bool = True
 
 

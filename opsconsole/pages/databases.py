@@ -98,7 +98,7 @@ def overview(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """Posture with its reasons, identity, and who must agree to what."""
     return {
         "posture": posture_of([database])[database.pk],
-        "rules": [(kind, _rule(kind, database)) for kind in _kinds_for(request, database)],
+        "rules": _who_agrees(_kinds_for(request, database), database),
         "approvers": _holders(database, Role.APPROVER),
         "engineers": _holders(database, Role.ENGINEER),
         "sections": sections_of(request, database),
@@ -129,6 +129,14 @@ def _grouped(rows: Sequence[Database]) -> list[tuple[Environment, list[Card]]]:
 
 def _kinds_for(request: HttpRequest, database: Database) -> list[Kind]:
     return [kind for kind in verbs_for(rights_of(request), database) if kind.mutates]
+
+
+def _who_agrees(kinds: Sequence[Kind], database: Database) -> list[tuple[str, tuple[str, ...]]]:
+    """Names of kinds, and the sentences that they have in common: what is asked alike is told once."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for kind in kinds:
+        found.setdefault(_rule(kind, database).sentences, []).append(kind.label)
+    return [(", ".join(labels), sentences) for sentences, labels in found.items()]
 
 
 def _rule(kind: Kind, database: Database) -> approvals.Requirement:

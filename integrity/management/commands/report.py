@@ -19,6 +19,7 @@ from opsconsole.models import Database
 from opsconsole.permissions import can
 
 SHOWN = 200  # findings
+SIGNS = {"critical": "CRITICAL", "warning": "WARNING", "info": "TO KNOW"}
 
 
 class Command(ConsoleCommand):
@@ -79,7 +80,9 @@ class Command(ConsoleCommand):
         else:
             found = rows.filter(pk=int(wanted)).first() if wanted.isdecimal() and len(wanted) < 19 else None
         if found is None:
-            raise Usage("unknown_report", f"There is no report {wanted} of {database.name}.", _there(database))
+            newest = f"{database.name} was never checked." if wanted == "latest" else ""
+            why = newest or f"There is no report {wanted} of {database.name}."
+            raise Usage("unknown_report", why, _there(database))
         return found
 
 
@@ -121,14 +124,21 @@ def _told(row: Finding) -> dict[str, Any]:
     return {name: value for name, value in content.told(row).items() if name != "sample"}
 
 
+def _asked(report: Report, row: Finding, proposal: dict[str, Any]) -> str:
+    """The command that asks for a proposal."""
+    action = f" --set action={proposal['action']}" if len(row.proposals) > 1 else ""
+    return f"manage.py operate fix {report.database.name} --set report={report.pk} --set finding={row.slug}{action}"
+
+
 def _lines(report: Report, findings: list[Finding], *, more: bool) -> list[str]:
     lines = [f"Report {report.pk} of {report.database.name}, {report.finished_at:%Y-%m-%d %H:%M} UTC:"]
     lines.append(f"it looked at {report.looked_at}, and found {keeping.words(report)}.")
     for row in findings:
         state = "not looked at" if row.failed else "new" if row.is_new else f"since {row.since:%Y-%m-%d}"
-        lines += ["", f"{row.severity.upper()} ({row.category}, {state}): {row.sentence}"]
+        lines += ["", f"{SIGNS[row.severity]} ({row.category}, {state}): {row.sentence}"]
         lines += [f"  Why it matters: {row.why}"] if row.why else []
         lines += [f"  What next: {row.next_step}"] if row.next_step else []
+        lines += [f"  {each['words']}: {_asked(report, row, each)}" for each in row.proposals]
     lines += ["", "There are more; export the report to have all."] if more else []
     lines += ["", *(f"FIXED: {each['sentence']}" for each in report.fixed)] if report.fixed else []
     return [*lines, "", f"{len(report.held)} looked at and sound.", address_of(report.get_absolute_url())]

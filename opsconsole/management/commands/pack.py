@@ -70,6 +70,8 @@ class Command(ConsoleCommand):
         seen = loading.outlook(pack, database, over_edits=over_edits)
         if seen.kept:
             self.warn(f"These stay as people left them (--over-edits replaces them): {', '.join(seen.kept)}.")
+        if seen.unfit:
+            self.warn(f"{len(seen.unfit)} of them do not fit {database.name} as it is; the request says of each why.")
         asked = loading.load(
             pack, database, account=self.account, reason=options["reason"], over_edits=over_edits
         )  # fmt: skip
@@ -84,4 +86,5 @@ def _names(seen: Outlook) -> dict[str, list[str]]:
     return {
         "added": list(seen.added), "replaced": list(seen.replaced), "removed": list(seen.removed),
         "kept": list(seen.kept), "same": list(seen.same),
+        "unfit": [name for name, _ in seen.unfit],
     }  # fmt: skip

@@ -122,6 +122,17 @@ def test_a_pack_for_another_engine_is_refused(cast: Cast, club: Database):
         loading.load(packs.get("avdaily"), club, account=cast.ada)
 
 
+def test_before_a_pack_goes_into_the_wrong_database_it_is_said_what_does_not_fit(cast: Cast, sqlite_shop: Any):
+    _, row = sqlite_shop
+    unfit = dict(loading.outlook(packs.get("ignition"), row, over_edits=False).unfit)
+    assert unfit["users-without-email"] == "There is no table users."
+    page = Office(people=cast, savings=row, sandbox=row).at("ada").get("/databases/shop/packs/ignition/")
+    assert f"{len(unfit)} of them do not fit shop as it is." in page.content.decode()
+    asked = loading.load(packs.get("ignition"), row, account=cast.ada, reason="It is the club's.")
+    assert "rules of the pack ignition 1" in asked.plan.summary
+    assert asked.plan.risk_reasons[0].startswith(f"{len(unfit)} of these ")
+
+
 def test_a_rule_of_a_pack_that_makes_no_sense_is_named(club: Database):
     pack = packs.get("ignition")
     odd = [{**pack.sections["rules"][0], "spec": {"table": "users", "violates": "load_extension('x')"}}]
@@ -141,6 +152,7 @@ def test_the_pages_tell_what_a_pack_holds_and_ask_for_it(cast: Cast, club: Datab
     assert chosen.headers["Location"] == "/databases/shop/packs/ignition/"
     before = ada.get("/databases/shop/packs/ignition/").content.decode()
     assert "expected-shape" in before and "Ask to load Ignition into shop" in before
+    assert "not fit shop as it is" not in before
     asked = ada.post("/databases/shop/packs/ignition/", {"reason": "It is the club's."})
     approve(cast.grace, Operation.objects.latest("id"))
     page = ada.get(asked.headers["Location"]).content.decode()
