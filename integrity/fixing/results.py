@@ -31,7 +31,8 @@ def told(plan: Plan, operation_id: int, engine: Engine, database: Database, befo
     said = [*(said if rows else ()), *(f"done: {words}" for words in ran)]
     data = {"fix": operation_id, "rows": rows, "tables": tables, "statements": ran}
     findings = comparing.compared(plan, before, after)
-    return Result(summary=f"{'; '.join(said)}. {_told(after)}", data={**data, "findings": findings})
+    summary = "; ".join(said)
+    return Result(summary=f"{summary[:1].upper()}{summary[1:]}. {_told(after)}", data={**data, "findings": findings})
 
 
 def read(recovery: Recovery) -> tuple[Witness, Result | None]:

@@ -7,12 +7,14 @@ from django.db.models import QuerySet
 from integrity.fixing import carrying_out, choosing, comparing, composing, keeping, parts, results, statements
 from integrity.fixing.actions import EVERY
 from integrity.models import Fix, Report
+from integrity.reporting.standing import open_in
 from integrity.rules import in_force
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan
 from opsconsole.templatetags.console import clock
 
+SUGGESTED = 200  # findings in the list of the form
 REPORT = Parameter(name="report", label="Report", default=choosing.LATEST, help="the number of a report, or latest")
 FINDING = Parameter(
     name="finding",
@@ -62,9 +64,9 @@ class FixKind(Kind):
     ) -> tuple[tuple[str, str], ...]:
         report = Report.objects.filter(database=database).first()
         if parameter == "finding" and report is not None:
-            rows = [row for row in report.findings.all() if row.proposals and not row.failed]
+            rows = [row for row in open_in(report, failed=False) if row.proposals]
             every = (("critical", "all critical ones that come with a proposal"),)
-            return (*every, *((row.fingerprint, row.sentence) for row in rows))
+            return (*every, *((row.fingerprint, row.sentence) for row in rows[:SUGGESTED]))
         if parameter == "names":
             names = sorted({rule.health for rule in in_force.rules_of(database) if rule.health})
             whole = (("all", "all of them"), ("cleanup", "the cleanup of the packs that are loaded"))
