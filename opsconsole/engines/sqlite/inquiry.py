@@ -6,7 +6,9 @@ same moment: another connection watches whether anybody has committed since, and
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +22,10 @@ from opsconsole.engines.sqlite import connections
 from opsconsole.engines.sqlite.asking import only_reads
 from opsconsole.engines.sqlite.files import Spot
 
-LONGEST_VALUE = 64 << 20  # bytes that one value made by people's SQL may have
+# Bytes that one value in people's SQL may have, read or made. Some functions (instr, replace, json_patch) take the
+# square of it in steps, in which nothing interrupts them.
+LONGEST_VALUE = 2 << 20
+LONGEST_SET = 1000  # characters that trim() looks for at each end: it takes them for every character of the value
 MOST_MEMORY = 512 << 20  # bytes by which the process may grow while a statement of people is answered
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: LONGEST_VALUE,
@@ -58,6 +63,8 @@ class SqliteInquiry(Inquiry):
         asked = f"SELECT * FROM (\n{statement.strip().rstrip(';')}\n) LIMIT {int(most)}"
         connection = self._connection
         before = {limit: connection.setlimit(limit, value) for limit, value in _LIMITS.items()}
+        for name, work in _TRIMS.items():
+            connection.create_function(name, 2, work, deterministic=True)
         connection.set_authorizer(only_reads)
         try:
             self._bounded(lambda: connection.execute(f"EXPLAIN {asked}").close(), seconds, MOST_MEMORY)
@@ -190,6 +197,33 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return "\\x" + value.hex()
     return repr(value) if isinstance(value, float) else value
+
+
+def _trimmed(strip: Callable[[str, str], str]) -> Callable[[Any, Any], str | None]:
+    """SQLite's function of the same name, for sets of few characters. What it raises, the statement raises."""
+
+    def work(value: Any, characters: Any) -> str | None:
+        if value is None or characters is None:
+            return None
+        text, these = _text(value), _text(characters)
+        if len(these) > LONGEST_SET:
+            raise ValueError
+        return strip(text, these) if these else text
+
+    return work
+
+
+def _text(value: Any) -> str:
+    """A value as text, like a CAST."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and math.isfinite(value):
+        digits = format(value, ".15g")
+        return digits if re.search("[.e]", digits) else f"{digits}.0"
+    return str(value)
+
+
+_TRIMS = {"trim": _trimmed(str.strip), "ltrim": _trimmed(str.lstrip), "rtrim": _trimmed(str.rstrip)}
 
 
 def _resident() -> int:

@@ -41,7 +41,7 @@ READS_NO_MORE = (
     "ATTACH ':memory:' AS other",
     "VACUUM INTO '/tmp/copy-of-an-inquiry.sqlite'",
     "SELECT 1) ; PRAGMA query_only=OFF; SELECT * FROM (SELECT 1",
-    "SELECT hex(zeroblob(40000000)) AS one",  # longer than a value may be
+    "SELECT hex(zeroblob(2000000)) AS one",  # longer than a value may be
 )
 
 
@@ -55,10 +55,21 @@ def test_statements_of_people_can_only_read(inquiry: Inquiry) -> None:
 
 def test_a_statement_that_eats_memory_is_ended(inquiry: Inquiry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("opsconsole.engines.sqlite.inquiry.MOST_MEMORY", 64 << 20)
-    many = ", ".join(f"hex(zeroblob(16000000 + n.i + {number})) AS c{number}" for number in range(12))
+    many = ", ".join(f"hex(zeroblob(900000 + n.i + {number})) AS c{number}" for number in range(600))
     endless = "(WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000) SELECT * FROM n) AS n"
     with pytest.raises(AskFailed, match="64 MiB of memory"):
         inquiry.ask_people(f"SELECT max(length(c0 || c11)) AS n FROM (SELECT {many} FROM {endless} ORDER BY 1)")
+
+
+def test_functions_in_which_nothing_can_be_interrupted_are_given_little(inquiry: Inquiry) -> None:
+    long = "hex(zeroblob(800000))"
+    slow = f"trim({long}, replace(hex(zeroblob(200000)), '0', 'b') || '0')"
+    with pytest.raises(AskFailed, match="raised exception"):  # it would take hours
+        inquiry.ask_people(f"SELECT {slow} AS one", seconds=1)
+    same = "trim('xxaxx', 'xy') AS a, ltrim(12, 1) AS b, rtrim(1.5, '5') AS c, trim(NULL, 'a') AS d, trim(' e ') AS e"
+    expected = {"a": "a", "b": "2", "c": "1.", "d": None, "e": "e"}
+    assert inquiry.ask_people(f"SELECT {same}") == [expected]
+    assert inquiry.ask(f"SELECT {same}") == [tuple(expected.values())]
 
 
 def test_a_count_and_a_check_of_pages_are_ended_too(tmp_path: Path) -> None:
