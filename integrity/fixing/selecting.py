@@ -11,10 +11,12 @@ from integrity.checks.base import Moment, Proposal, Sample, named, quoted
 from integrity.fixing.actions import DELETE, SET_NULL
 from integrity.fixing.parts import Part
 from integrity.reporting.composing import masked
+from integrity.reporting.origins import reads_masked
 from opsconsole.engines.fixing import Aim, Image, Key, key_of
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.engines.structure import Relation
 from opsconsole.exceptions import Refused
+from opsconsole.masking import mask
 
 MOST_ROWS = 10_000  # of one plan
 MOST_BYTES = 64 << 20  # that these rows may hold
@@ -163,6 +165,8 @@ def listed(moment: Moment, part: Part, values: Mapping[Key, tuple[str | None, ..
             aims.append(Aim(key=image.key, digest=image.digest, values=values[image.key]))
             shown.append(tuple(told))
     gets = [moment.engine.wording.shown(aim.values[0]) for aim in aims] if part.value else []
+    if part.people and reads_masked(part.value, moment.structure, room.masked_columns):
+        gets = [mask(value) for value in gets]
     titles, masked_rows = _masked(part, show, shown, gets, room)
     return replace(part, titles=titles, aims=tuple(aims), shown=tuple(masked_rows))
 

@@ -10,6 +10,7 @@ from integrity.fixing import keeping, parts
 from integrity.models import Fix
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
+from opsconsole.masking import MASK
 from opsconsole.models import AuditEvent
 from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
@@ -47,6 +48,10 @@ def test_what_people_compute_is_listed_before_and_written_only_while_it_is_still
     assert [each["after"] for each in again.result["findings"]] == [0, 0]
     scene.do("unfix")
     assert [*scene.everything(), scene.rows("SELECT * FROM groups")] == before
+    scene.change("ALTER TABLE members ADD COLUMN password text; UPDATE members SET password = 'hunter2'")
+    confirmed(cast, scene.database, {**WORDS, "fix": {**WORDS["fix"], "value": "t.password"}})
+    (part,) = parts.opened(scene.ask(names="noWords").plan)
+    assert (part.aims[0].values[0] is not None, part.shown[0][-1]) == (True, MASK)
 
 
 @pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)
