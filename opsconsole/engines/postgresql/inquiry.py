@@ -26,6 +26,7 @@ from opsconsole.engines.postgresql import asking
 from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection, Connector, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
+from opsconsole.engines.postgresql.shadowing import Shadows, shadows
 from opsconsole.engines.scripting import Value
 from opsconsole.exceptions import TargetProblem
 from opsconsole.masking import mask_text
@@ -52,6 +53,7 @@ class PostgresInquiry(Inquiry):
         super().__init__(seconds)
         self._connector, self._session, self._snapshot = connector, session, snapshot
         self._people: Connection | None = None
+        self._found: Shadows | None = None
         self._superuser = False
         self._stack = ExitStack()
 
@@ -71,6 +73,9 @@ class PostgresInquiry(Inquiry):
             sql.Literal(LONGEST_ROW + 1), sql.SQL(statement.strip().rstrip(";")), sql.Literal(most)
         )
         session, seconds = self._reader(), seconds or self.seconds
+        if other := self._shadows().of(statement):
+            why = f"this database has {other} of its own beside the server's, and which of them would run is not known"
+            raise AskFailed(f"{why}; move it to a schema that is not searched", code="42725")
         with self._explained(session, seconds):
             _compiled(session, asked)  # what the server says here is about words, and names columns that are not there
         with self._explained(session, seconds, discreet=True):
@@ -116,6 +121,12 @@ class PostgresInquiry(Inquiry):
                 raise AskFailed(f"statements of people are not run: {why}", code="42501")
             self._people = session
         return self._people
+
+    def _shadows(self) -> Shadows:
+        if self._found is None:
+            with self._explained(self._session, 0.0), self._session.transaction():
+                self._found = shadows(self._session, ["public", asking.READER])
+        return self._found
 
     @contextmanager
     def _explained(self, session: Connection, seconds: float, *, discreet: bool = False) -> Iterator[None]:

@@ -56,6 +56,25 @@ def test_a_superuser_gives_its_rights_up_for_statements_of_people(filled, open_d
         assert inquiry.ask_people("SELECT count(*) AS n FROM orders") == [{"n": 5}]
 
 
+SHADOWS = {
+    "CREATE FUNCTION lower(varchar) RETURNS text LANGUAGE sql AS $$SELECT 'fine'$$": "lower()",
+    "CREATE FUNCTION never(varchar, varchar) RETURNS bool LANGUAGE sql AS 'SELECT false';"
+    " CREATE OPERATOR = (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = never)": "=",
+}
+
+
+def test_words_that_somebody_gave_another_meaning_in_the_database_are_not_asked(filled, open_database, postgres):
+    asking = "SELECT 1 AS one WHERE lower('BAD'::varchar) IN ('bad')"
+    for script, name in SHADOWS.items():
+        with open_database().inquiry(seconds=20) as inquiry:
+            assert inquiry.ask_people(asking) == [{"one": 1}]
+        postgres.run(f"{script}; CREATE FUNCTION lower_all() RETURNS text LANGUAGE sql AS 'SELECT NULL::text'", filled)
+        with open_database().inquiry(seconds=20) as inquiry:
+            assert f"has {name} of its own" in failure(inquiry, asking).why
+            assert inquiry.ask("SELECT lower('BAD'::varchar) = 'bad'::varchar") == [(True,)]
+        postgres.run("DROP FUNCTION lower_all; DROP FUNCTION IF EXISTS lower(varchar)", filled)
+
+
 def test_what_is_said_of_a_value_does_not_quote_it(filled, open_database):
     with open_database().inquiry(seconds=20) as inquiry:
         assert failure(inquiry, "SELECT memo::int FROM orders").why == "invalid input syntax for type integer: …"
