@@ -125,6 +125,7 @@ class PostgresFixing(Fixing):
             f"CREATE TABLE IF NOT EXISTS {self._table} (operation bigint, part integer, place integer,"
             " sealed text NOT NULL, PRIMARY KEY (operation, part, place))".encode()
         )
+        _refuse_foreign(self._session, self._table)
         self._bound(
             f"INSERT INTO {self._table} SELECT {_GIVEN}, *"
             f" FROM unnest({_GIVEN}::int[], {_GIVEN}::int[], {_GIVEN}::text[])",
@@ -134,6 +135,7 @@ class PostgresFixing(Fixing):
     def forget(self, operation_id: int) -> None:
         found = self._session.execute("SELECT to_regclass(%s) IS NOT NULL", (self._table,)).fetchone()
         if found and found[0]:
+            _refuse_foreign(self._session, self._table)
             self._bound(f"DELETE FROM {self._table} WHERE operation = {_GIVEN}", (operation_id,))
             if not self.ask(f"SELECT 1 FROM {self._table} LIMIT 1"):
                 self._session.execute(f"DROP TABLE {self._table}".encode())
@@ -222,6 +224,24 @@ def _unproven(session: Connection, key: ForeignKey) -> tuple[str, str] | None:
         (key.name, key.table),
     ).fetchone()
     return None if found is None or found[2] or found[3] else (found[0], found[1])
+
+
+def _refuse_foreign(session: Connection, table: str) -> None:
+    """Raise OperationFailed when somebody else made the table of that name: its triggers would run with our rights."""
+    row = session.execute(
+        "SELECT c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhassubclass"
+        " AND (o.rolname = current_user OR o.rolsuper) AND NOT EXISTS (SELECT 1 FROM pg_attrdef d"
+        "  WHERE d.adrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid"
+        "  AND NOT i.indisprimary) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid"
+        "  AND k.contype = 'c') FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = to_regclass(%s)",
+        (table,),
+    ).fetchone()
+    if not (row and row[0]):
+        raise OperationFailed(
+            "not_ours",
+            f"Somebody else made {table}, or changed it, where the console keeps what rows held.",
+            f"{NOTHING} Look who may create tables in that schema, and move this one away.",
+        )
 
 
 def _body(relation: Relation, columns: Sequence[str], delete: bool) -> str:

@@ -23,6 +23,10 @@ REWRITES = """
 CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.group_id := 1; RETURN NEW; END';
 CREATE TRIGGER other BEFORE UPDATE ON members FOR EACH ROW EXECUTE FUNCTION other();
 """
+PLANTED = """
+CREATE TABLE _opsconsole_fixed (operation bigint, part integer, place integer, sealed text NOT NULL);
+CREATE TRIGGER other BEFORE INSERT ON _opsconsole_fixed FOR EACH ROW EXECUTE FUNCTION other();
+"""
 NODES = """
 CREATE TABLE nodes (id integer PRIMARY KEY, up integer REFERENCES nodes(id) ON DELETE CASCADE, word text);
 INSERT INTO nodes VALUES (1, NULL, 'bad'), (2, 1, 'below'), (3, NULL, 'good');
@@ -52,6 +56,11 @@ def test_rows_that_refer_to_a_whole_table_go_along_with_those_of_its_part(scene:
     assert scene.rows("SELECT id FROM letters ORDER BY id") == [(1,), (2,), (3,)]
     scene.shop.change(REWRITES)
     before = scene.everything()
+    scene.shop.change(PLANTED)
+    done = work(scene.console, scene.ask_for_orphans())
+    assert (done.state, "Somebody else made" in done.failure_why) == (State.FAILED, True), done.failure_why
+    scene.shop.change("DROP TABLE _opsconsole_fixed")
+    assert scene.everything() == before
     done = work(scene.console, scene.ask_for_orphans("set_null"))
     assert (done.state, "a trigger of the table" in done.failure_why) == (State.FAILED, True)
     assert scene.everything() == before
