@@ -73,5 +73,6 @@ def _stood(report: Report) -> str:
 def _critical(report: Report) -> str:
     number = report.open_critical
     new = f", {report.new_critical} of them new" if report.new_critical else ""
-    new = ", and it is new" if report.new_critical and number == 1 else new
+    if report.new_critical == number:
+        new = ", and it is new" if number == 1 else ", all of them new"
     return f"{number} critical finding{'s' * (number != 1)} of its checks stand{'s' * (number == 1)}{new}."

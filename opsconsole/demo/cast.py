@@ -57,9 +57,19 @@ def protect(environment: str) -> None:
 
 
 def add_database(name: str, url: str, environment: str, tags: tuple[str, ...]) -> None:
-    """Register a database through the same request that an administrator makes, unless it is or was there."""
+    """Register a database through the same request that an administrator makes, unless it is or was there.
+
+    Its first check runs as soon as a worker is there.
+    """
     if bootstrap.is_open() and not Database.objects.filter(name=name).exists():
         _ask("database.add", registration.addition(name, environment=environment, url=url, tags=tags))
+        _check(Database.objects.get(name=name))
+
+
+def _check(database: Database) -> None:
+    account = Account.objects.select_related("person").get(username="admin")
+    with audit.acting_as(audit.actor_for(account, kind="system", auth="shell")):
+        operations.request("check", database, {}, account=account, reason="What the demo has to show.")
 
 
 def _ask(action: str, wanted: dict[str, Any]) -> None:

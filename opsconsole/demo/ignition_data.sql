@@ -1,5 +1,6 @@
 -- Invented rows for ignition_schema.sql. uid(WORD, N) is always the same UUID for the same arguments, moment(N) a time
 -- in the year before November 2026 that depends on N alone, pick(N, 'a,b,c') one of the words; series holds 1 to 4000.
+-- What a check is to find stands at the end.
 INSERT INTO d1_migrations VALUES
     (1, '0001_init.sql', moment(90)), (2, '0002_quests.sql', moment(70)), (3, '0003_journal.sql', moment(40)),
     (4, '0004_shop.sql', moment(11));
@@ -63,3 +64,11 @@ INSERT INTO activity_events SELECT uid('event', n), uid('member', 1 + n * 13 % 2
     json_object('n', n, 'from', 'edge', 'ok', n % 2), moment(n) FROM series;
 INSERT INTO notifications SELECT uid('notice', n), uid('member', 1 + n * 3 % 240), 'Your streak is alive', n % 4 <> 0, moment(n)
     FROM series WHERE n <= 1500;
+
+-- Faults as applications make them, for the first check to find: once upon a time foreign keys were off while members were
+-- deleted, so that rewards were bought, and notices sent, by and to members that nobody can look up.
+PRAGMA foreign_keys = OFF;
+INSERT INTO purchases SELECT uid('lost purchase', n), uid('deleted member', n), uid('reward', 1 + n % 3), moment(n) FROM series
+    WHERE n <= 6;
+INSERT INTO notifications SELECT uid('lost notice', n), uid('deleted member', 1 + n % 6), 'Your streak is alive', 0, moment(n)
+    FROM series WHERE n <= 17;

@@ -1,4 +1,5 @@
--- Invented rows for savings_schema.sql. Every number comes from one seed, so each installation gets the same data.
+-- Invented rows for savings_schema.sql. Every number comes from one seed, so each installation gets the same data. What a
+-- check is to find stands at the end.
 SET search_path = public;
 SET max_parallel_workers_per_gather = 0;
 SET timezone = 'UTC';
@@ -82,3 +83,10 @@ SELECT 1 + n * 29 % 6000, (ARRAY['login','goal.created','habit.logged','transfer
                           'amount', round((random() * 100)::numeric, 2), 'trace', md5('event' || n)),
        timestamptz '2026-05-01' + n * interval '4 minutes'
 FROM generate_series(1, 40000) AS n;
+
+-- Faults as applications make them, for the first check to find: refunds came with numbers of their own from elsewhere, so
+-- that their sequence was not told; and what they refer to is known to the application alone.
+INSERT INTO refunds (id, user_id, transaction_id, amount, reason, created_at)
+SELECT n, CASE WHEN n % 40 = 0 THEN 6000 + n ELSE 1 + n * 17 % 6000 END, 1 + n * 131 % 60000, round((1 + random() * 90)::numeric, 2),
+       (ARRAY['fee charged twice','cancelled in time','complaint'])[1 + n % 3], timestamptz '2026-03-01' + n * interval '1 day'
+FROM generate_series(1, 240) AS n;
