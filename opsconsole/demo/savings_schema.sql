@@ -113,12 +113,11 @@ CREATE INDEX transactions_account_booked_idx ON transactions (account_id, booked
 CREATE INDEX transactions_goal_id_idx ON transactions (goal_id) WHERE goal_id IS NOT NULL;
 
 CREATE TABLE refunds (
-    id             bigserial PRIMARY KEY,
-    user_id        bigint NOT NULL,
-    transaction_id bigint NOT NULL REFERENCES transactions (id),
-    amount         numeric(12, 2) NOT NULL CHECK (amount > 0),
-    reason         text NOT NULL,
-    created_at     timestamptz NOT NULL
+    id         bigserial PRIMARY KEY,
+    user_id    bigint NOT NULL,
+    amount     numeric(12, 2) NOT NULL CHECK (amount > 0),
+    reason     text NOT NULL,
+    created_at timestamptz NOT NULL
 );
 CREATE INDEX refunds_user_id_idx ON refunds (user_id);
 

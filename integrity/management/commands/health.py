@@ -36,7 +36,7 @@ def said(facts: dict[str, Any]) -> str:
     """The answer for people."""
     lines = [f"{facts['database']} is {facts['status']}, as of {facts['sampled_at'] or 'never'}."]
     if problem := facts["problem"]:
-        lines.append(f"{problem['why']} {problem['next']}".strip())
+        lines.append(f"{problem['why'].rstrip('.')}. {problem['next']}".strip())
     figures = [(name, value) for name, value in facts["figures"].items() if name != "unknown"]
     lines += ["", table(("figure", ""), figures)] if figures else []
     rules = [rule for name, told in facts["details"].items() if name != "summary" for rule in told["rules"]]
