@@ -122,6 +122,7 @@ def report_page(request: HttpRequest, report: Report) -> HttpResponse:
         trend=trend(report),
         unseen=_shown(request, report, unseen),
         unseen_count=report.findings.filter(failed=True).count(),
+        unseen_first=report.findings.filter(failed=True, severity=Severity.CRITICAL).exists(),
         groups=_groups(request, report, FINDINGS_A_PAGE, FINDINGS_A_GROUP),
         all_critical=act_on_all(report) if rights_of(request).can("request", report.database) else None,
         formats=tuple(TYPES),
