@@ -25,7 +25,7 @@ from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, TargetBusy
 from opsconsole.engines.fixing import Fixing, Image, Kept, Key
-from opsconsole.engines.inquiry import Inquiry
+from opsconsole.engines.inquiry import AskFailed, Inquiry
 from opsconsole.exceptions import FenceLost, OpsError
 from opsconsole.instance import instance_id
 from opsconsole.kinds import Run
@@ -126,6 +126,8 @@ def put(fixing: Fixing, cipher: FieldCipher, operation_id: int, part: int, place
 def read(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[list[Before]]:
     """What is kept, some rows of one part at a time, the last part first. Raises AskFailed and OpsError."""
     table, cipher = engine.wording.kept_in(row.home), cipher_of(row)
+    if not all(ours for (ours,) in inquiry.ask(engine.wording.is_ours(row.home))):
+        raise AskFailed(f"somebody put something else in the place of {table}")
     parts = inquiry.ask(f"SELECT DISTINCT part FROM {table} WHERE operation = {int(row.pk)} ORDER BY part DESC")
     for (part,) in parts:
         last = -1

@@ -87,6 +87,10 @@ class Wording(ABC):
     def kept_in(self, home: str) -> str:
         """Our table of images in SQL; `home` is the schema that it is in, where the vendor has schemas."""
 
+    @abstractmethod
+    def is_ours(self, home: str) -> str:
+        """A SELECT of whether that table is one, as we made it; of no row when nothing of that name is there."""
+
     def shown(self, value: str | None) -> Any:
         """What `value` gave, for people."""
         return value

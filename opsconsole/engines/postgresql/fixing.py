@@ -25,6 +25,14 @@ _GIVEN = "\0"  # where a value is bound; no name can hold it
 _CONTENT = "ROW(t.*)::text"  # not t::text: a column may be called t
 _DIGEST = f"encode(sha256(convert_to({_CONTENT}, 'UTF8')), 'hex')"
 
+_IS_OURS = (
+    "SELECT c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhassubclass"
+    " AND (o.rolname = current_user OR o.rolsuper) AND NOT EXISTS (SELECT 1 FROM pg_attrdef d"
+    "  WHERE d.adrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid"
+    "  AND NOT i.indisprimary) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid"
+    "  AND k.contype = 'c') FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = to_regclass({})"
+)
+
 
 class PostgresWording(Wording):
     vendor: ClassVar[str] = "postgresql"
@@ -52,6 +60,9 @@ class PostgresWording(Wording):
 
     def kept_in(self, home: str) -> str:
         return _quoted(home, FIXED)
+
+    def is_ours(self, home: str) -> str:
+        return _IS_OURS.format(_literal(_quoted(home, FIXED)))
 
     def is_sound(self, value: str | None) -> bool:
         return True  # it is only ever bound
@@ -228,14 +239,7 @@ def _unproven(session: Connection, key: ForeignKey) -> tuple[str, str] | None:
 
 def _refuse_foreign(session: Connection, table: str) -> None:
     """Raise OperationFailed when somebody else made the table of that name: its triggers would run with our rights."""
-    row = session.execute(
-        "SELECT c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhassubclass"
-        " AND (o.rolname = current_user OR o.rolsuper) AND NOT EXISTS (SELECT 1 FROM pg_attrdef d"
-        "  WHERE d.adrelid = c.oid) AND NOT EXISTS (SELECT 1 FROM pg_index i WHERE i.indrelid = c.oid"
-        "  AND NOT i.indisprimary) AND NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conrelid = c.oid"
-        "  AND k.contype = 'c') FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner WHERE c.oid = to_regclass(%s)",
-        (table,),
-    ).fetchone()
+    row = session.execute(_IS_OURS.format(_literal(table)).encode()).fetchone()
     if not (row and row[0]):
         raise OperationFailed(
             "not_ours",

@@ -60,6 +60,9 @@ class SqliteWording(Wording):
     def kept_in(self, home: str) -> str:
         return FIXED
 
+    def is_ours(self, home: str) -> str:
+        return f"SELECT type = 'table' FROM sqlite_schema WHERE name = '{FIXED}'"
+
     def shown(self, value: str | None) -> Any:
         return _value(value)
 

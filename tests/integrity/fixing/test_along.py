@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from integrity.fixing import parts
+from opsconsole.exceptions import Refused
 from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
 from tests.integrity.test_rule_changes import confirmed
@@ -52,6 +53,10 @@ def test_rows_that_refer_to_a_whole_table_go_along_with_those_of_its_part(scene:
     }
     assert work(scene.console, asked).state == State.SUCCEEDED
     assert scene.rows("SELECT id FROM letters") == [(3,)]
+    scene.shop.change("ALTER TABLE _opsconsole_fixed RENAME TO x; CREATE VIEW _opsconsole_fixed AS SELECT * FROM x")
+    with pytest.raises(Refused, match="in the place of"):
+        scene.ask("unfix")
+    scene.shop.change("DROP VIEW _opsconsole_fixed; ALTER TABLE x RENAME TO _opsconsole_fixed")
     scene.do("unfix")
     assert scene.rows("SELECT id FROM letters ORDER BY id") == [(1,), (2,), (3,)]
     scene.shop.change(REWRITES)
