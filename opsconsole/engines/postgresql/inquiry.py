@@ -32,6 +32,7 @@ from opsconsole.exceptions import TargetProblem
 from opsconsole.masking import mask_text
 
 CANCEL_SECONDS = 5.0
+MOST_ON_DISK = "8GB"  # of the server's, that one session of people's may fill with sorts and joins
 LONGEST_ROW = 1 << 20  # characters of one row of people's, as JSON
 _PATIENCE = {
     "lock_timeout": "5s",
@@ -113,6 +114,8 @@ class PostgresInquiry(Inquiry):
             with self._explained(session, 0.0):
                 why = asking.why_not(session)
                 self._superuser = asking.is_superuser(session)
+                if self._superuser:  # no other role may set it
+                    session.execute(sql.SQL("SET temp_file_limit = {}").format(sql.Literal(MOST_ON_DISK)))
                 standby = self._superuser and session.execute("SELECT pg_is_in_recovery()").fetchone() == (True,)
             if standby:
                 why = "this is a standby, where a superuser's rights cannot be given up (use a role that only reads)"

@@ -54,6 +54,7 @@ def test_a_superuser_gives_its_rights_up_for_statements_of_people(filled, open_d
             {"me": "pg_read_all_data", "them": "postgres"}
         ]
         assert inquiry.ask_people("SELECT count(*) AS n FROM orders") == [{"n": 5}]
+        assert inquiry.ask_people("SELECT current_setting('temp_file_limit') AS most") == [{"most": "8GB"}]
 
 
 SHADOWS = {
