@@ -69,7 +69,9 @@ class PostgresLock(TargetLock):
                 ours = place.is_ours()
             except psycopg.Error as error:
                 raise TargetProblem(
-                    "locked", f"The session that held the target's lock is gone: {problem(error).why}"
+                    "locked",
+                    f"The session that held the target's lock is gone: {problem(error).why}",
+                    "Look at the server's log and at the network in between, then ask for the operation again.",
                 ) from error
             if not ours:
                 raise TargetProblem("locked", "The target's lock is not ours any more.", "Ask for the operation again.")

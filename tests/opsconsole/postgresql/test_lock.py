@@ -34,7 +34,7 @@ def test_a_higher_fence_of_the_same_operation_takes_over(open_database: Opener) 
             held.confirm()
         with pytest.raises(TargetProblem) as gone:
             lost.confirm()
-    assert gone.value.code == "locked"
+    assert (gone.value.code, bool(gone.value.next_step)) == ("locked", True)
 
 
 def test_a_lower_fence_does_not_break_a_higher_one(open_database: Opener) -> None:
