@@ -33,7 +33,7 @@ test: test-ready
 test-ready: $(DEVELOPMENT) test-servers $(AXE) $(TOOLS)
 
 nightly: test-ready
-	@$(PYTHON) -m pytest -m nightly -q $(ARGS)
+	@$(PYTHON) -m pytest -m nightly --console-db both -q $(ARGS)
 
 # S is a quick look (minutes, 2 GiB of disk for a while); M is what the bars are about (16 GiB), and writes its table
 SIZE ?= S

@@ -25,6 +25,16 @@ ONE_BACKEND_IS_ENOUGH = (
     "tests.opsconsole.test_engine_contract", "tests.opsconsole.databases.test_data",
     "tests.opsconsole.databases.test_import_export", "tests.opsconsole.databases.test_tables_in_the_admin",
 )  # fmt: skip
+# These hardly ask anything that the two backends answer in ways of their own; `make nightly` runs them on both.
+ON_POSTGRESQL_AT_NIGHT = (
+    "tests.opsconsole.approvals.test_bootstrap", "tests.opsconsole.approvals.test_people",
+    "tests.opsconsole.approvals.test_policies", "tests.opsconsole.approvals.test_shell",
+    "tests.opsconsole.approvals.test_tokens", "tests.opsconsole.approvals.test_typed",
+    "tests.opsconsole.audit.test_approvals_replayed", "tests.opsconsole.audit.test_command",
+    "tests.opsconsole.audit.test_memory", "tests.opsconsole.audit.test_scouting",
+    "tests.opsconsole.audit.test_verify_audit", "tests.opsconsole.databases.test_registration",
+    "tests.opsconsole.side_doors.test_commands", "tests.opsconsole.test_rotation",
+)  # fmt: skip
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -133,8 +143,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     of_the_kernel = name.startswith(("tests.opsconsole", "tests.support")) and not name.startswith(
         ONE_BACKEND_IS_ENOUGH
     )
-    backends = [wanted] if wanted != "both" else ["sqlite", "postgresql"] if of_the_kernel else ["sqlite"]
-    metafunc.parametrize("console_backend", backends)
+    if wanted != "both":
+        metafunc.parametrize("console_backend", [wanted])
+        return
+    at_night = [pytest.mark.nightly] if name.startswith(ON_POSTGRESQL_AT_NIGHT) else []
+    other = [pytest.param("postgresql", marks=at_night)] if of_the_kernel else []
+    metafunc.parametrize("console_backend", ["sqlite", *other])
 
 
 @pytest.hookimpl(trylast=True)

@@ -64,7 +64,7 @@ def cases(engine: str, kind: str) -> list[str]:
 
 
 EVERY_DAY = {
-    ("backup", "runner"): {*EVERY_RUN, *BACKUP},
+    ("backup", "runner"): {"arm.committed", *BACKUP, "finish.committed"},
     ("restore", "runner"): {"arm.committed", "backup.manifest_renamed", *RESTORE, *SQLITE, "finish.before"},
     ("restore", "worker"): {"arm.committed", "restore.in_swap", "sqlite.copy_half"},
 }
