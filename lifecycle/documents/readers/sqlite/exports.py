@@ -38,7 +38,9 @@ _DEFINED = re.compile(
 _IF_NOT_EXISTS = re.compile(r"\A(CREATE\s+(?:UNIQUE\s+)?\w+\s+)IF\s+NOT\s+EXISTS\s+", re.IGNORECASE)
 _VIRTUAL = re.compile(rb"CREATE\s+VIRTUAL\s+TABLE\b", re.IGNORECASE)
 _INSERT = re.compile(
-    rb"INSERT\s+INTO\s+(" + _NAME + rb")\s*(\((?:[^()'\"`\[]++|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\])*+\))?\s*VALUES\s*\(",
+    rb"INSERT\s+INTO\s+("
+    + _NAME
+    + rb")\s*(\((?>(?:[^()'\"`\[]++|\"[^\"]*+\"|`[^`]*+`|\[[^\]]*+\])*)\))?\s*VALUES\s*\(",
     re.IGNORECASE,
 )
 _REPLACED = re.compile(

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from lifecycle.documents.readers.refusals import unreadable
 from lifecycle.documents.readers.text import LONGEST_DEFINITION, LONGEST_INSERT, Statement, Text
 
-_SPACE = re.compile(rb"(?:[ \t\r\n\f]++|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)*+")
+# A choice that repeats stands in (?>...): Python 3.11.2 loses its place in one that is possessive itself.
+_SPACE = re.compile(rb"(?>(?:[ \t\r\n\f]++|--[^\n]*+\n|/\*(?>(?:[^*]|\*(?!/))*)\*/)*)")
 # Whatever may stand in a statement but its semicolon. A sign that may begin more than itself needs the next one.
 _RUN = re.compile(
-    rb"""(?:[^;'"`\[\-/]++|'[^']*+'|"[^"]*+"|`[^`]*+`|\[[^\]]*+\]|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/
-    |-(?=[^-])|/(?=[^*]))*+""",
+    rb"""(?>(?:[^;'"`\[\-/]++|'[^']*+'|"[^"]*+"|`[^`]*+`|\[[^\]]*+\]|--[^\n]*+\n|/\*(?>(?:[^*]|\*(?!/))*)\*/
+    |-(?=[^-])|/(?=[^*]))*)""",
     re.VERBOSE | re.DOTALL,
 )
 _TRIGGER = re.compile(rb"(?:EXPLAIN\s+)?CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b", re.IGNORECASE)
