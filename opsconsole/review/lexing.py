@@ -44,7 +44,7 @@ class Token(NamedTuple):
 
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _PLAIN = r"'[^']*+(?:''[^']*+)*+'"
-_ESCAPED = r"'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'"  # no possessive choice: Python 3.11.2 loses its place in it
+_ESCAPED = r"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'"
 _DOUBLE = r'"[^"]*+(?:""[^"]*+)*+"'
 _NUMBER = r"0[xX][0-9A-Fa-f_]+|(?:[0-9][0-9_]*(?:\.(?!\.)[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"
 _POSTGRESQL = re.compile(

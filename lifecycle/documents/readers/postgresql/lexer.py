@@ -18,7 +18,7 @@ from lifecycle.documents.readers.text import LONGEST_DEFINITION, LONGEST_INSERT,
 MOST_ODD = 10_000  # tokens of an INSERT that pg_dump does not write there: comments, dollar quotes, operators
 LONGEST_LINE = Limits.row  # bytes of one row of COPY data
 _TEXT = rb"(?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+'"
-_ESCAPED = rb"'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'"
+_ESCAPED = rb"'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'"
 _REST = rb"""
     |(?P<name>(?:[uU]&)?"[^"]*+(?:""[^"]*+)*+")
     |(?P<open>/\*|\$(?:[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*)?\$)
@@ -32,13 +32,14 @@ _FLAGS = re.VERBOSE | re.DOTALL
 _TOKEN = re.compile(_SPACE + rb"(?P<escaped>[eE]" + _ESCAPED + rb")|(?P<text>" + _TEXT + rb")" + _REST, _FLAGS)
 _OLD_TOKEN = re.compile(_SPACE + rb"(?P<escaped>[eE]?" + _ESCAPED + rb")|(?P<text>" + _TEXT + rb")" + _REST, _FLAGS)
 # What an INSERT is made of, taken at one go. Each part needs a sign behind it, for the rest of it may not be read yet.
-# A choice that repeats stands in (?>...): Python 3.11.2 loses its place in one that is possessive itself.
+# A choice that repeats is not possessive itself: Python 3.11.2 loses its place in one. It stands in (?>...) instead, a
+# thousand at a time, for each keeps a place to come back to until the group has ended.
 _RUN = re.compile(
-    rb"""(?>(?:
+    rb"""(?>(?:(?>(?:
     [^'"$\\/\-;A-Za-z_\x80-\xff]++ | -(?=[^-]) | [bB]?'[^']*+(?:''[^']*+)*+'(?=[^'])
-    | [eE]'[^'\\]*+(?>(?:(?:\\.|'')[^'\\]*+)*)'(?=[^']) | "[^"]*+(?:""[^"]*+)*+"(?=[^"])
+    | [eE]'[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'(?=[^']) | "[^"]*+(?:""[^"]*+)*+"(?=[^"])
     | [A-Za-z_\x80-\xff][A-Za-z0-9_$\x80-\xff]*+(?=[^A-Za-z0-9_$\x80-\xff'"&])
-    )*)""",
+    ){1,1000}))*)""",
     _FLAGS,
 )
 _NESTING = re.compile(rb"/\*|\*/")

@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from lifecycle.documents.readers.refusals import unreadable
 from lifecycle.documents.readers.text import LONGEST_DEFINITION, LONGEST_INSERT, Statement, Text
 
-# A choice that repeats stands in (?>...): Python 3.11.2 loses its place in one that is possessive itself.
-_SPACE = re.compile(rb"(?>(?:[ \t\r\n\f]++|--[^\n]*+\n|/\*(?>(?:[^*]|\*(?!/))*)\*/)*)")
+# A choice that repeats is not possessive itself: Python 3.11.2 loses its place in one. It stands in (?>...) instead, a
+# thousand at a time, for each keeps a place to come back to until the group has ended.
+_COMMENT = rb"/\*[^*]*+(?>(?:(?>(?:\*(?!/)[^*]*+){1,1000}))*)\*/"
+_SPACE = re.compile(rb"(?>(?:[ \t\r\n\f]++|--[^\n]*+\n|" + _COMMENT + rb")*)")
 # Whatever may stand in a statement but its semicolon. A sign that may begin more than itself needs the next one.
 _RUN = re.compile(
-    rb"""(?>(?:[^;'"`\[\-/]++|'[^']*+'|"[^"]*+"|`[^`]*+`|\[[^\]]*+\]|--[^\n]*+\n|/\*(?>(?:[^*]|\*(?!/))*)\*/
-    |-(?=[^-])|/(?=[^*]))*)""",
+    rb"""(?>(?:(?>(?:[^;'"`\[\-/]++|'[^']*+'|"[^"]*+"|`[^`]*+`|\[[^\]]*+\]|--[^\n]*+\n|"""
+    + _COMMENT
+    + rb"|-(?=[^-])|/(?=[^*])){1,1000}))*)",
     re.VERBOSE | re.DOTALL,
 )
 _TRIGGER = re.compile(rb"(?:EXPLAIN\s+)?CREATE\s+(?:TEMP(?:ORARY)?\s+)?TRIGGER\b", re.IGNORECASE)
