@@ -120,12 +120,19 @@ def _creating(moment: Moment, table: str, columns: tuple[str, ...], every: list[
     if not _can_create(moment, table):
         return ()
     relation = moment.structure.relations[table]
-    name = _free_name("_".join((relation.name, *columns)), {index.bare for index in every})
+    taken = {index.bare for index in every if not _left_by_this(index, table, columns)}
+    name = _free_name("_".join((relation.name, *columns)), taken)
     how = "INDEX CONCURRENTLY" if moment.vendor == "postgresql" else "INDEX"
     over = ", ".join(map(quoted, columns))
     statement = f"CREATE {how} {quoted(name)} ON {named(moment.structure, table)} ({over})"
     words = f"Create an index on {', '.join(columns)} of {table}"
     return (Proposal(action="create_index", words=words, table=table, statement=statement),)
+
+
+def _left_by_this(index: Index, table: str, columns: tuple[str, ...]) -> bool:
+    """Whether it is what a try to create this very index leaves behind, which the next one takes away."""
+    plain = not (index.valid or index.unique or index.included or index.predicate) and index.method == "btree"
+    return plain and (index.table, index.columns) == (table, columns)
 
 
 def _free_name(stem: str, taken: set[str]) -> str:

@@ -5,7 +5,8 @@ Whether a step whose run was lost has had its effect is told by the check that f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,7 +23,9 @@ _INVALID = (
     " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
     " JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace m ON m.oid = t.relnamespace"
     " WHERE NOT i.indisvalid AND m.nspname || '.' || t.relname = ?"
-    " AND i.indexrelid NOT IN (SELECT index_relid FROM pg_stat_progress_create_index)"
+    # a role without rights sees that something is being built, and not what
+    " AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p"
+    " WHERE p.index_relid = i.indexrelid OR p.index_relid IS NULL)"
 )
 
 
@@ -69,10 +72,12 @@ def run_all(run: Run, statements: Sequence[Statement], before: int, rows: Mappin
         for done, statement in enumerate(statements, start=before):
             _look(run, done, of)
             run.progress(done, of, "steps", step=statement.words)
-            remove_unfinished(script, statement, run)
+            with _told(script, statement, done, of):
+                remove_unfinished(script, statement, run)
             run.before_commit(witness=Stands(done=done, of=of, begun=True, rows=rows).to_json())
             run.failpoint("fix.statement")
-            _one(run, script, statement, done, of)
+            with _told(script, statement, done, of):
+                script.run(statement.sql)
             run.failpoint("fix.statement_done")
             if done + 1 < of:
                 run.after_step(witness=Stands(done=done + 1, of=of, rows=rows).to_json())
@@ -87,11 +92,14 @@ def remove_unfinished(script: Script, statement: Statement, run: Run) -> None:
 
 
 def unfinished(script: Script, statement: Statement) -> list[str]:
-    """Indexes that would be the same, are not valid, and that nobody is building; in SQL."""
+    """The index of that very name and definition that is not valid, and that nobody is building; in SQL.
+
+    One that somebody else began, under another name or as a unique one, is theirs: it stays.
+    """
     if statement.action != CREATE_INDEX or script.vendor != "postgresql":
         return []
     rows = script.ask(_INVALID, (statement.table,))
-    return [str(name) for name, definition in rows if _over(str(definition)) == _over(statement.sql)]
+    return [str(name) for name, definition in rows if _spelled(str(definition)) == _spelled(statement.sql)]
 
 
 def left_by(engine: Engine, statement: Statement) -> list[str]:
@@ -100,14 +108,16 @@ def left_by(engine: Engine, statement: Statement) -> list[str]:
         return unfinished(script, statement)
 
 
-def _over(definition: str) -> str:
-    """What an index is over, of the statement that makes it."""
-    return definition.partition(" ON ")[2].replace("USING btree ", "").replace('"', "")
+def _spelled(statement: str) -> str:
+    """A statement that makes an index, as the catalogue and the proposal both spell it."""
+    return statement.replace("CONCURRENTLY ", "").replace("USING btree ", "").replace('"', "")
 
 
-def _one(run: Run, script: Script, statement: Statement, done: int, of: int) -> None:
+@contextmanager
+def _told(script: Script, statement: Statement, done: int, of: int) -> Iterator[None]:
+    """What the database refuses ends the run where it stands."""
     try:
-        script.run(statement.sql)
+        yield
     except ScriptFailed as error:
         left = unfinished(script, statement)
         kept = f" {', '.join(left)} is left unfinished; asking again removes it." if left else ""

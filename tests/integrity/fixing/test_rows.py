@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from integrity.checks.base import named
+from integrity.checks.index_gaps import UnindexedReference
 from integrity.fixing import statements
 from integrity.fixing.statements import Statement
 from opsconsole.engines.fixing import Aim, key_of
@@ -93,23 +94,30 @@ def test_a_role_without_powers_puts_orphans_back_under_a_key_that_never_held_for
         pass
 
 
-def test_an_index_that_was_left_half_built_is_told_and_removed_before_the_next_try(on_postgres: Ground) -> None:
-    on_postgres.change("CREATE TABLE tasks (id integer PRIMARY KEY, status text); INSERT INTO tasks VALUES (1), (2)")
-    on_postgres.change("UPDATE tasks SET status = 'same'")
-    statement = Statement(
-        check="usual_column_without_index", subject="public.tasks.status", action="create_index", words="Create it",
-        table="public.tasks", sql='CREATE INDEX CONCURRENTLY "by_status" ON "public"."tasks" ("status")',
-    )  # fmt: skip
+def test_an_index_that_a_try_left_half_built_is_removed_before_the_next_and_no_other_is(
+    on_postgres: Ground,
+) -> None:
+    on_postgres.change("CREATE TABLE owners (id integer PRIMARY KEY); INSERT INTO owners VALUES (1)")
+    on_postgres.change("CREATE TABLE tasks (id integer PRIMARY KEY, owner integer REFERENCES owners)")
+    on_postgres.change("INSERT INTO tasks VALUES (1, 1), (2, 1); CREATE INDEX tasks_owner_idx ON tasks (owner)")
+    on_postgres.change("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_owner_idx'::regclass")
     with on_postgres.engine.script() as script:
         with pytest.raises(ScriptFailed):
-            script.run('CREATE UNIQUE INDEX CONCURRENTLY "left" ON tasks ("status")'.replace("tasks", "public.tasks"))
-        assert statements.left_by(on_postgres.engine, statement) == ['public."left"']
+            script.run('CREATE UNIQUE INDEX CONCURRENTLY "theirs" ON public.tasks ("owner")')
+        found = on_postgres.found(UnindexedReference())["public.tasks (owner)"]
+        (proposal,) = found.proposals
+        assert '"tasks_owner_idx"' in proposal.statement  # whose name is free again then
+        statement = Statement(
+            check=found.check, subject=found.subject, action=proposal.action, words=proposal.words,
+            table=proposal.table, sql=proposal.statement,
+        )  # fmt: skip
+        assert statements.left_by(on_postgres.engine, statement) == ["public.tasks_owner_idx"]
         run = FakeRun()
         statements.remove_unfinished(script, statement, run)  # type: ignore[arg-type]
         assert "which an earlier try left unfinished" in run.lines[0]
         script.run(statement.sql)
         assert script.ask(
             "SELECT indexrelid::regclass::text, indisvalid FROM pg_index i JOIN pg_class c ON"
-            " c.oid = i.indrelid WHERE c.relname = 'tasks' AND NOT indisprimary"
-        ) == [("by_status", True)]
+            " c.oid = i.indrelid WHERE c.relname = 'tasks' AND NOT indisprimary ORDER BY 1"
+        ) == [("tasks_owner_idx", True), ("theirs", False)]
     assert statements.left_by(on_postgres.engine, statement) == []
