@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from integrity.checks.base import Found, Held, Moment, Outcome, Question
+from integrity.checks.base import Found, Held, Moment, Outcome
 from integrity.checks.known import check_named
-from integrity.rules.base import Spec, Unfit, rule_kind
-from integrity.scanning.answering import Budget, answer
-from integrity.scanning.failing import failed
-from opsconsole.engines.inquiry import AskFailed
+from integrity.rules.base import Spec
+from integrity.scanning.answering import Budget
+from integrity.scanning.examining import examine
+from integrity.scanning.selecting import Selection
 
 RULE = "rule:"
 
@@ -27,17 +27,25 @@ class Wanted:
 
 
 def ask(moment: Moment, wanted: Sequence[Wanted], rules: Sequence[Spec], budget: Budget) -> list[Outcome]:
-    """What is found of them now, in the order of `wanted`; what could not be looked at is found as such."""
-    outcomes: list[Outcome] = []
-    for check in dict.fromkeys(each.check for each in wanted):
-        these = [each for each in wanted if each.check == check]
-        outcomes += _of_check(moment, check, these, rules, budget)
-    return outcomes
+    """What is found of them now; what could not be looked at is found as such."""
+    names = dict.fromkeys(each.check for each in wanted)
+    checks = (check_named(name) for name in names if not name.startswith(RULE))
+    selection = Selection(
+        checks=tuple(check for check in checks if check is not None),
+        rules=tuple(rule for rule in rules if rule.check in names),
+    )
+
+    def only(check: str, subject: str) -> bool:
+        return any(each.check == check and each.fits(subject) for each in wanted)
+
+    return list(examine(moment, selection, budget, only=only).outcomes)
 
 
 def told_of(outcomes: Iterable[Outcome], wanted: Wanted) -> list[Outcome]:
-    """Those of one that is wanted."""
-    return [each for each in outcomes if each.check == wanted.check and wanted.fits(each.subject)]
+    """Those of one that is wanted; where nothing tells of it, why its check could not be asked."""
+    of_check = [each for each in outcomes if each.check == wanted.check]
+    fitting = [each for each in of_check if wanted.fits(each.subject)]
+    return fitting or [each for each in of_check if isinstance(each, Found) and each.failed]
 
 
 def number(outcome: Outcome | None) -> int | None:
@@ -45,43 +53,3 @@ def number(outcome: Outcome | None) -> int | None:
     if isinstance(outcome, Found):
         return None if outcome.failed else outcome.count
     return 0 if isinstance(outcome, Held) else None
-
-
-def _of_check(
-    moment: Moment, check: str, wanted: Sequence[Wanted], rules: Sequence[Spec], budget: Budget
-) -> list[Outcome]:
-    rule = next((spec for spec in rules if spec.check == check), None)
-    known = None if check.startswith(RULE) else check_named(check)
-    questions: list[Question] = []
-    outcomes: list[Outcome] = []
-    try:
-        if rule is not None:
-            everything = _by_rule(moment, rule)
-        elif known is not None:
-            everything = (part for way in (known.questions, known.look) for part in way(moment))
-        else:
-            everything = iter(())
-        for each in everything:
-            if not any(one.fits(each.subject) for one in wanted):
-                continue
-            if isinstance(each, Question):
-                questions.append(each)
-            else:
-                outcomes.append(each)
-    except (AskFailed, Unfit) as error:
-        of = rule or known
-        assert of is not None  # nothing else was asked
-        outcomes.append(failed(check, check, of.category, of.severity, error))
-    told, _ = answer(moment, questions, budget, _nobody)
-    return [*outcomes, *told]
-
-
-def _by_rule(moment: Moment, rule: Spec) -> Iterator[Question | Outcome]:
-    kind = rule_kind(rule.kind)
-    if kind is None:
-        raise Unfit(f"This console knows no rules of kind {rule.kind}.", "Replace the rule by one that it knows.")
-    yield from kind.questions(rule, moment)
-    yield from kind.look(rule, moment)
-
-
-_nobody: Callable[[int, int, str], None] = lambda done, of, what: None  # noqa: E731

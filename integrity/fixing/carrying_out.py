@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from integrity.checks import moments
 from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
 from integrity.fixing.keeping import Before
@@ -37,7 +38,7 @@ def change_rows(run: Run, parts: Sequence[Part], *, steps: int) -> Mapping[str, 
     cipher = keeping.begin(run, home=home, rows=total)
     with engine.fixing(involved(structure, parts), home=home) as fixing:
         run.recheck()
-        _still_found(engine, structure, run.database().name, parts)
+        _still_found(engine, run.database().name, parts)
         done = 0
         for number, part in enumerate(parts):
             _nothing_else_goes_along(engine, structure, fixing, part)
@@ -84,10 +85,9 @@ def shape_of(relation: Relation) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, field.type) for field in relation.fields)
 
 
-def _still_found(engine: Engine, structure: Structure, name: str, parts: Sequence[Part]) -> None:
+def _still_found(engine: Engine, name: str, parts: Sequence[Part]) -> None:
     """Whether every row is still one of its finding's, and would get the same. Raises Stale."""
-    with engine.inquiry(seconds=SECONDS) as inquiry:
-        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=name)
+    with moments.opened(engine, name, seconds=SECONDS) as moment:
         for part in parts:
             if part.where:
                 for place in range(0, len(part.aims), CHUNK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from integrity.checks.base import Moment
+from integrity.checks import moments
 from integrity.fixing import asking
 from integrity.fixing.asking import Wanted
 from integrity.rules import in_force
@@ -20,9 +20,7 @@ SECONDS = 300.0
 def numbers(engine: Engine, database: Database, plan: Plan) -> list[int | None]:
     """How many rows each finding of a plan has now; None where nobody could look."""
     wanted = [Wanted(check=each["check"], subject=each["subject"]) for each in plan.parameters["findings"]]
-    structure = engine.structure()
-    with engine.inquiry(seconds=SECONDS) as inquiry:
-        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
+    with moments.opened(engine, database.name, seconds=SECONDS) as moment:
         told = asking.ask(moment, wanted, in_force.rules_of(database), Budget(seconds=SECONDS))
     return [asking.number(next(iter(asking.told_of(told, want)), None)) for want in wanted]
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from django.conf import settings
 
+from integrity.checks import moments
 from integrity.checks.base import Found, Moment, Proposal, named
 from integrity.checks.orphans import Orphans
 from integrity.fixing import asking, choosing, following, parts, selecting
-from integrity.fixing.actions import DELETE, EVERY, ON_ROWS
+from integrity.fixing.actions import CREATE_INDEX, DELETE, EVERY, ON_ROWS
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import Room
 from integrity.fixing.statements import Statement
@@ -20,6 +21,7 @@ from integrity.rules import in_force
 from integrity.scanning.answering import Budget
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
+from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Request
 from opsconsole.models import Database
@@ -41,6 +43,7 @@ class Choice:
 class Laid:
     """What a plan is made of, as the database is now."""
 
+    structure: Structure
     choices: tuple[Choice, ...]
     parts: tuple[Part, ...]
     statements: tuple[Statement, ...]
@@ -58,9 +61,7 @@ def plan_of(kind: str, request: Request) -> Plan:
 def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
     rules = in_force.rules_of(database)
     wanted = choosing.wanted(database, request.parameters, rules)
-    structure = engine.structure()
-    with engine.inquiry(seconds=SECONDS) as inquiry:
-        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
+    with moments.opened(engine, database.name, seconds=SECONDS) as moment:
         told = asking.ask(moment, wanted, rules, Budget(seconds=SECONDS))
         one = len(wanted) == 1 and not request.parameters["names"]
         choices = [
@@ -76,8 +77,10 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         room = Room(masked_columns=database.masked_columns, taken={})
         found = _parts(moment, choices, room)
         touched = dict.fromkeys(part.table for part in found)
-        rows = {table: int(inquiry.ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
+        structure, ask = moment.structure, moment.inquiry.ask
+        rows = {table: int(ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
     return Laid(
+        structure=structure,
         choices=tuple(choices),
         parts=tuple(following.ordered(structure, found)),
         statements=tuple(_statement(each) for each in choices if each.proposal.action not in ON_ROWS),
@@ -161,7 +164,7 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
         ),
         risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
-        risk_reasons=tuple(_reasons(engine, laid)),
+        risk_reasons=tuple(_reasons(laid)),
         way_back=_way_back(database, engine, laid),
         confirmation=cost if laid.parts else None,
     )
@@ -172,7 +175,7 @@ def _way_back(database: Database, engine: Engine, laid: Laid) -> str:
         return "No row changes. An index that was created can be dropped; nothing else needs to be taken back."
     more = " Statements beside the rows are not taken back: they change no row." if laid.statements else ""
     orphaned = {part.table for part in laid.parts if part.deletes and part.check == Orphans.name}
-    against = engine.enforces([key for key in engine.structure().foreign_keys if key.table in orphaned])
+    against = engine.enforces([key for key in laid.structure.foreign_keys if key.table in orphaned])
     if against:
         listed = ", ".join(f"{key.name} of {key.table}" for key in against)
         more += (
@@ -205,12 +208,11 @@ def _findings(laid: Laid) -> list[dict[str, Any]]:
 
 
 def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
-    structure = engine.structure()
     sets = [
         Step(
             title=f"{'Delete' if part.deletes else 'Change'} {_rows(len(part.aims))} of {part.table}",
             detail=_detail(part),
-            sql=engine.wording.statement(structure.relations[part.table], part.columns, delete=part.deletes),
+            sql=engine.wording.statement(laid.structure.relations[part.table], part.columns, delete=part.deletes),
             artifact=part.digest,
         )
         for part in laid.parts
@@ -222,11 +224,17 @@ def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
     keep = Step(title="Keep what the rows held, encrypted, and commit", commit_point=True)
     rows = (look, *sets, keep) if sets else ()
     then = [
-        Step(title=each.words, detail=f"of {each.check}: {each.subject}. It commits by itself.", sql=each.sql,
-             commit_point=not sets and not number)
+        Step(title=each.words, detail=_about(each), sql=each.sql, commit_point=not sets and not number)
         for number, each in enumerate(laid.statements)
     ]  # fmt: skip
     return (*rows, *then, Step(title="Ask the same checks and rules again"))
+
+
+def _about(statement: Statement) -> str:
+    again = " What an earlier try of this very statement left unfinished is dropped first."
+    return (
+        f"of {statement.check}: {statement.subject}. It commits by itself.{again * (statement.action == CREATE_INDEX)}"
+    )
 
 
 def _detail(part: Part) -> str:
@@ -249,7 +257,7 @@ def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str],
     )
 
 
-def _reasons(engine: Engine, laid: Laid) -> list[str]:
+def _reasons(laid: Laid) -> list[str]:
     reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."] if laid.parts else []
     if laid.statements:
         reasons.append("Statements beside the rows commit one by one; what is done before one that fails stays.")
@@ -258,10 +266,9 @@ def _reasons(engine: Engine, laid: Laid) -> list[str]:
         for part in laid.parts
         if part.along
     ]
-    structure = engine.structure()
     for table in laid.rows:
         events = {"DELETE" if part.deletes else "UPDATE" for part in laid.parts if part.table == table}
-        fired = [each.name for each in structure.relations[table].triggers if events & set(each.events)]
+        fired = [each.name for each in laid.structure.relations[table].triggers if events & set(each.events)]
         if fired:
             reasons.append(f"Triggers of {table} fire ({', '.join(fired)}); what they do elsewhere is not taken back.")
     if any(part.people for part in laid.parts):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from integrity.checks import moments
 from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
 from integrity.fixing.carrying_out import shape_of
@@ -53,12 +54,11 @@ def find(database: Database, number: str) -> Fix:
 
 def look(engine: Engine, row: Fix, name: str) -> Held:
     """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
-    structure = engine.structure()
     inserted: dict[str, int] = {}
     changed: dict[str, int] = {}
     total, unmet = hashlib.sha256(), set[tuple[str, str]]()
-    with engine.inquiry(seconds=SECONDS) as inquiry:
-        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=name)
+    with moments.opened(engine, name, seconds=SECONDS) as moment:
+        inquiry, structure = moment.inquiry, moment.structure
         for some in _kept(inquiry, engine, row):
             relation = _same_table(structure, some[0])
             suitable(moment, relation.full_name, deletes=False)

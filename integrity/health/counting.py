@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from integrity.checks import moments
 from integrity.checks.base import Answer, Found, Moment, Outcome, Question, Severity
 from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.counting import count_alone, why_not
@@ -55,16 +56,7 @@ def count_all(engine: Engine, name: str, rules: Sequence[Spec], *, before: Mappi
     Raises TargetProblem when the database cannot be asked anything at all.
     """
     ends = time.monotonic() + ALL_SECONDS
-    structure = engine.structure()
-    with engine.inquiry(seconds=RULE_SECONDS) as inquiry:
-        moment = Moment(
-            inquiry=inquiry,
-            engine=engine,
-            structure=structure,
-            name=name,
-            d1=engine.name == "sqlite" and getattr(engine, "is_d1", False),
-            before=before,
-        )
+    with moments.opened(engine, name, seconds=RULE_SECONDS, before=before) as moment:
         return [_counted(rule, moment, ends) for rule in _ordered(rules)]
 
 

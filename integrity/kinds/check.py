@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from integrity.checks.base import Moment
+from integrity.checks import moments
 from integrity.checks.known import CHECKS
 from integrity.models import Report
 from integrity.reporting import composing, keeping, standing
@@ -125,19 +125,17 @@ class CheckKind(Kind):
 
 
 def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
-    engine = run.engine(SHARED)
-    structure = engine.structure()
-    with engine.inquiry(seconds=budget.seconds) as inquiry, inquiry.ticked(run.check_cancel):
-        moment = Moment(
-            inquiry=inquiry,
-            engine=engine,
-            structure=structure,
-            name=database.name,
-            d1=database.engine == "sqlite" and getattr(engine, "is_d1", False),
+    with (
+        moments.opened(
+            run.engine(SHARED),
+            database.name,
+            seconds=budget.seconds,
             before=standing.rows_before(database),
             quick=run.plan.parameters["mode"] == QUICK,
             ruled=in_force.references_of(in_force.rules_of(database)),
-        )
+        ) as moment,
+        moment.inquiry.ticked(run.check_cancel),
+    ):
         return examine(
             moment, chosen, budget, lambda done, of, what: run.progress(done, of, "tables" if of else "", step=what)
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from integrity.checks import moments
 from integrity.checks.base import Moment
 from integrity.rules.base import Spec, Unfit, rule_kind
 from opsconsole.databases import engine_for
@@ -25,10 +26,7 @@ class Compiled:
 def compile_rules(database: Database, rules: Sequence[Spec]) -> dict[str, Compiled]:
     """By the rules' names. A database that cannot be reached is told as a problem of each."""
     try:
-        engine = engine_for(database)
-        structure = engine.structure()
-        with engine.inquiry(seconds=LOOK_SECONDS) as inquiry:
-            moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name)
+        with moments.opened(engine_for(database), database.name, seconds=LOOK_SECONDS) as moment:
             return {rule.name: _compiled(rule, moment) for rule in rules}
     except TargetProblem as error:
         why = f"{database.name} cannot be read now: {error.why}"

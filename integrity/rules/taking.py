@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from integrity.checks import moments
 from integrity.checks.base import SCHEMA, Found, Moment, Severity
 from integrity.rules.base import Spec
 from integrity.rules.compiling import LOOK_SECONDS
@@ -75,10 +76,9 @@ def refuse_other(database: Database, source: Database) -> None:
 
 @contextmanager
 def _moment(database: Database) -> Iterator[Moment]:
-    engine = engine_for(database)
     try:
-        with engine.inquiry(seconds=LOOK_SECONDS) as inquiry:
-            yield Moment(inquiry=inquiry, engine=engine, structure=engine.structure(), name=database.name)
+        with moments.opened(engine_for(database), database.name, seconds=LOOK_SECONDS) as moment:
+            yield moment
     except AskFailed as error:
         raise OperationFailed(
             "not_read", f"The catalogue of {database.name} could not be read: {error.why}.", "Try again."

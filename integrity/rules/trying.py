@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrity.checks.base import Found, Moment, Outcome
+from integrity.checks import moments
+from integrity.checks.base import Found, Outcome
 from integrity.reporting.composing import masked
 from integrity.reporting.standing import rows_before
 from integrity.rules.base import Spec
@@ -43,13 +44,10 @@ class Tried:
 
 def try_rule(database: Database, rule: Spec) -> Tried:
     """Ask it. Whoever asks reads data, if only a number of rows: that is an event. Raises TargetProblem."""
-    engine = engine_for(database)
-    structure = engine.structure()
-    with engine.inquiry(seconds=SECONDS) as inquiry:
-        before = rows_before(database)
-        moment = Moment(inquiry=inquiry, engine=engine, structure=structure, name=database.name, before=before)
+    before = rows_before(database)
+    with moments.opened(engine_for(database), database.name, seconds=SECONDS, before=before) as moment:
         budget = Budget(seconds=SECONDS, sessions=1)
-        outcomes = examine(moment, Selection(checks=(), rules=(rule,)), budget, lambda *_: None).outcomes
+        outcomes = examine(moment, Selection(checks=(), rules=(rule,)), budget).outcomes
     found = [each for each in outcomes if isinstance(each, Found)]
     outcome = found[0] if found else outcomes[0]
     sample = masked(outcome.sample, outcome.table, database.masked_columns) if isinstance(outcome, Found) else None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from integrity.checks.base import Check, Moment, Outcome, Question, Severity
+from integrity.checks.base import Check, Found, Moment, Outcome, Question, Severity
 from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.answering import Budget, answer
 from integrity.scanning.failing import failed
 from integrity.scanning.selecting import Selection
-from integrity.scanning.sessions import Progress
+from integrity.scanning.sessions import Progress, unheard
 from opsconsole.engines.inquiry import AskFailed
 
 
@@ -22,8 +22,18 @@ class Examination:
     rows: dict[str, int]
 
 
-def examine(moment: Moment, selection: Selection, budget: Budget, progress: Progress) -> Examination:
-    """Look at everything. What cannot be looked at is a finding of its own; only a lost session raises."""
+def examine(
+    moment: Moment,
+    selection: Selection,
+    budget: Budget,
+    progress: Progress = unheard,
+    *,
+    only: Callable[[str, str], bool] = lambda check, subject: True,
+) -> Examination:
+    """Look at everything, or at what `only` says of a check's name and a subject.
+
+    What cannot be looked at is a finding of its own; only a lost session raises.
+    """
     outcomes: list[Outcome] = []
     questions: list[Question] = []
     for check in selection.checks:
@@ -35,8 +45,10 @@ def examine(moment: Moment, selection: Selection, budget: Budget, progress: Prog
         asked, told = _guarded(rule.check, rule.name, rule.category, rule.severity, _all_by(rule, moment))
         questions += asked
         outcomes += told
-    told_of, rows = answer(moment, questions, budget, progress)
-    return Examination(outcomes=(*outcomes, *told_of), rows=rows)
+    wanted = [each for each in questions if only(each.check, each.subject)]
+    told_of, rows = answer(moment, wanted, budget, progress)
+    kept = [each for each in outcomes if only(each.check, each.subject) or (isinstance(each, Found) and each.failed)]
+    return Examination(outcomes=(*kept, *told_of), rows=rows)
 
 
 def _all_of(check: Check, moment: Moment) -> Callable[[], Iterator[Question | Outcome]]:

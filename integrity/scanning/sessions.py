@@ -18,6 +18,10 @@ Progress = Callable[[int, int, str], None]  # done, of, what is looked at now
 T = TypeVar("T")
 
 
+def unheard(done: int, of: int, what: str) -> None:
+    """Progress that nobody follows."""
+
+
 class _Stopped(Exception):
     """Another thread's work failed, or somebody asked to stop."""
 

@@ -175,6 +175,11 @@ class Engine(ABC):
     def schema_fingerprint(self) -> str:
         """`sha256:...` over every user object's definition; the same before and after a faithful restore."""
 
+    @property
+    def is_d1(self) -> bool:
+        """Whether this is a database of Cloudflare's D1, or of its local runtime."""
+        return False
+
     @abstractmethod
     def size_bytes(self) -> int: ...
 

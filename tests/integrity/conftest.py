@@ -44,7 +44,7 @@ class Ground:
         """Everything that these tell of the database as it is now."""
         with self.moment(**more) as moment:
             chosen = Selection(checks=tuple(checks), rules=tuple(rules))
-            return list(examine(moment, chosen, budget or Budget(), lambda *_: None).outcomes)
+            return list(examine(moment, chosen, budget or Budget()).outcomes)
 
     def found(self, *checks: Check, rules: Sequence[Spec] = (), **more: Any) -> dict[str, Found]:
         """The findings among them by subject."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from integrity.checks import moments
 from integrity.checks.base import Held, Severity
 from integrity.checks.d1 import D1Rows, D1Schema, D1Size
+from opsconsole.engines.sqlite import SqliteEngine
+from tests.integrity.conftest import Ground
 
 
 def test_what_d1_would_refuse_is_critical_there_and_nothing_elsewhere(on_sqlite):
@@ -38,3 +43,10 @@ def test_a_database_that_fills_what_d1_gives_it_is_told_before_it_is_full(on_sql
     assert on_sqlite.found(D1Size(most=size), d1=True)["database"].severity is Severity.CRITICAL
     assert on_sqlite.found(D1Size(most=int(size * 1.2)), d1=True)["database"].severity is Severity.WARNING
     assert not on_sqlite.found(D1Size(most=size * 2), d1=True)
+
+
+def test_whoever_opens_a_moment_of_a_d1_database_asks_it_as_one(on_sqlite: Ground, tmp_path: Path) -> None:
+    as_d1 = SqliteEngine(SqliteEngine.parse(f"{on_sqlite.url}?flavour=d1", roots=[tmp_path]))
+    for engine, expected in ((as_d1, True), (on_sqlite.engine, False)):
+        with moments.opened(engine, "ground", seconds=5) as moment:
+            assert moment.d1 is expected

@@ -78,7 +78,7 @@ class Scene:
         checks = tuple(check for check in CHECKS if check.name in CHECKED and self.shop.engine in check.engines)
         with engine.inquiry(seconds=60) as inquiry:
             moment = Moment(inquiry=inquiry, engine=engine, structure=engine.structure(), name="shop")
-            found = examine(moment, Selection(checks=checks, rules=()), Budget(), lambda *_: None)
+            found = examine(moment, Selection(checks=checks, rules=()), Budget())
         composed = composing.compose(found.outcomes, {}, now())
         return keeping.keep(operation, self.database, composed, began=now(), rows=found.rows, facts={})
 

@@ -15,6 +15,7 @@ from integrity.scanning import counting, parts
 from integrity.scanning.answering import SAMPLED, Budget, answer
 from integrity.scanning.examining import examine
 from integrity.scanning.selecting import Selection
+from integrity.scanning.sessions import unheard
 from integrity.scanning.showing import LONGEST, SAMPLE_ROWS
 from opsconsole.engines.inquiry import AskFailed, Inquiry
 from tests.integrity.conftest import Ground
@@ -265,7 +266,7 @@ def test_who_looks_on_ends_all_sessions(family: Ground) -> None:
             raise Enough
 
     with family.moment() as moment, moment.inquiry.ticked(tick), pytest.raises(Enough):
-        answer(moment, questions, Budget(), lambda *_: None)
+        answer(moment, questions, Budget(), unheard)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("scanning")]
 
 
@@ -339,7 +340,7 @@ def test_an_inquiry_whose_moment_is_gone_is_asked_alone(on_sqlite: Ground) -> No
         on_sqlite.change("DELETE FROM children")
         with pytest.raises(AskFailed), moment.inquiry.beside():
             pass
-        assert answer(moment, questions, Budget(sessions=4), lambda *_: None)[1] == {"children": 5, "parents": 2}
+        assert answer(moment, questions, Budget(sessions=4), unheard)[1] == {"children": 5, "parents": 2}
 
 
 def test_all_checks_together_pass_over_each_table_once(family: Ground) -> None:
@@ -349,6 +350,6 @@ def test_all_checks_together_pass_over_each_table_once(family: Ground) -> None:
             inquiry=Watched(moment.inquiry, said, []), engine=moment.engine, structure=moment.structure, name="ground"
         )
         chosen = Selection(checks=tuple(check for check in CHECKS if family.vendor in check.engines), rules=())
-        told = examine(own, chosen, ALONE, lambda *_: None)
+        told = examine(own, chosen, ALONE)
     assert told.rows == {full(family, "children"): 5, full(family, "parents"): 2}
     assert len([each for each in said if each.startswith("SELECT count(*) AS n")]) == 2
