@@ -22,7 +22,8 @@ SELECT m.nspname, t.relname, n.nspname, c.relname, c.relkind = 'I', c.relisparti
     LEFT JOIN pg_attribute f ON f.attrelid = i.indrelid AND f.attnum = k.number AND k.number <> 0 ORDER BY k.place),
   i.indnkeyatts, i.indclass::text, i.indcollation::text, i.indoption::text,
   coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', ''), coalesce(pg_get_expr(i.indexprs, i.indrelid), ''),
-  coalesce(pg_get_expr(i.indpred, i.indrelid), ''), pg_relation_size(c.oid), coalesce(s.idx_scan, 0)
+  coalesce(pg_get_expr(i.indpred, i.indrelid), ''), pg_relation_size(c.oid), coalesce(s.idx_scan, 0),
+  i.indimmediate
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace m ON m.oid = t.relnamespace JOIN pg_am a ON a.oid = c.relam
 LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = c.oid
@@ -53,6 +54,7 @@ class Index:
     primary: bool = False
     constrained: bool = False  # a constraint is kept by it, or replication or clustering goes by it
     valid: bool = True
+    immediate: bool = True  # a unique one of a DEFERRABLE constraint lets doubles in for a while
     method: str = "btree"
     nulls: str = ""  # whether NULLs are distinct, in a unique one
     expressions: str = ""
@@ -70,6 +72,11 @@ class Index:
             over = f"{', '.join(filter(None, self.columns))}, {over}"
         where = f" WHERE {self.predicate}" if self.predicate else ""
         return f"{self.table}{'' if self.method == 'btree' else f' {self.method}'} ({over}){where}"
+
+    def named_in(self, dialect: Dialect) -> frozenset[str]:
+        """Every column that it names, also within expressions and its predicate."""
+        found = tokens(f"{self.expressions} {self.predicate}", dialect)
+        return self.included.union(self.columns, (token.text.strip('"') for token in found))
 
     def finds(self, columns: tuple[str, ...]) -> bool:
         """Whether rows can be found in it by the values of all these columns together, in whatever order."""
@@ -102,7 +109,7 @@ def by_table(found: list[Index]) -> defaultdict[str, list[Index]]:
 def _on_postgresql(moment: Moment) -> Iterator[Index]:
     for row in moment.inquiry.ask(_POSTGRESQL):
         schema, table, own, name, partitioned, attached, method, unique, primary, valid, constrained, *more = row
-        columns, count, operators, collations, options, nulls, expressions, predicate, size, scans = more
+        columns, count, operators, collations, options, nulls, expressions, predicate, size, scans, immediate = more
         yield Index(
             name=f"{own}.{name}",
             bare=name,
@@ -115,6 +122,7 @@ def _on_postgresql(moment: Moment) -> Iterator[Index]:
             primary=primary,
             constrained=constrained,
             valid=valid,
+            immediate=immediate,
             method=method,
             nulls=nulls,
             expressions=expressions,

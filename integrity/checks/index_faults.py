@@ -13,7 +13,7 @@ from opsconsole.templatetags.console import size
 
 _BUILT_NOW = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"
 _COUNTED_SINCE = """
-SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) / 86400
+SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) / 86400, pg_is_in_recovery()
 FROM pg_stat_database WHERE datname = current_database()
 """
 
@@ -143,7 +143,7 @@ def _serves(other: Index, index: Index) -> bool:
         return False
     if (index.unique and not (other.unique and other.nulls == index.nulls)) or not index.included <= other.included:
         return False
-    if index.constrained and not other.constrained:
+    if (index.constrained and not other.constrained) or (index.unique and index.immediate and not other.immediate):
         return False
     back = index.unique == other.unique and index.included == other.included and index.constrained == other.constrained
     return not back or _worth(other) < _worth(index)
@@ -185,19 +185,26 @@ class UnusedIndex(Telling):
         self.days, self.least = days, least
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
-        judged = [index for index in indexes(moment) if self._may_go(index)]
-        counted = float(moment.inquiry.ask(_COUNTED_SINCE)[0][0])
-        if counted < self.days:
+        every = indexes(moment)
+        judged = [index for index in every if self._may_go(index)]
+        counted, standby = moment.inquiry.ask(_COUNTED_SINCE)[0]
+        if standby or counted < self.days:
             if any(not index.scans for index in judged):
-                yield self.unseen(
-                    "The use of indexes",
-                    f"the server has counted for less than {self.days} days",
-                    "Nothing needs to be done: a later check looks at them.",
+                because = (
+                    "this is a standby, which counts its own queries only"
+                    if standby
+                    else f"the server has counted for less than {self.days} days"
                 )
+                step = "Check the primary." if standby else "Nothing needs to be done: a later check looks at them."
+                yield self.unseen("The use of indexes", because, step)
             return
+        of_table = by_table(every)
         for index in judged:
             if index.scans:
                 yield self.held(index.name, f"The index {index.name} is used.")
+                continue
+            if parent := _led_from(index, of_table[index.table], moment):
+                yield self.held(index.name, f"Nothing but {index.name} leads from {parent} to its rows.")
                 continue
             yield self.found(
                 index.name,
@@ -211,3 +218,13 @@ class UnusedIndex(Telling):
     def _may_go(self, index: Index) -> bool:
         kept = index.unique or index.primary or index.constrained or index.partitioned or index.attached
         return index.valid and not kept and index.bytes >= self.least
+
+
+def _led_from(index: Index, among: list[Index], moment: Moment) -> str:
+    """The table of a foreign key that no other index is for: without this one, the key would be without an index."""
+    others = [other for other in among if other is not index]
+    for key in moment.structure.foreign_keys:
+        needs = key.table == index.table and index.finds(key.columns)
+        if needs and not any(other.finds(key.columns) for other in others):
+            return key.parent
+    return ""

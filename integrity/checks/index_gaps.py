@@ -10,7 +10,7 @@ from integrity.checks.index_catalogue import Index, by_table, indexes
 from integrity.checks.numbering import is_whole
 from integrity.checks.telling import Telling
 from opsconsole.engines.structure import ForeignKey
-from opsconsole.review.lexing import Dialect, tokens
+from opsconsole.review.lexing import Dialect
 
 LARGE_ROWS = 10_000
 LONGEST_NAME = 63  # bytes of a name in PostgreSQL
@@ -71,11 +71,11 @@ class UnindexedUsual(Telling):
     def look(self, moment: Moment) -> Iterator[Outcome]:
         every = indexes(moment)
         found = by_table(every)
-        dialect = Dialect.POSTGRESQL if moment.vendor == "postgresql" else Dialect.SQLITE
+        dialect = Dialect(moment.vendor)
         for table, relation in moment.structure.relations.items():
             if not is_whole(relation):
                 continue
-            named_in = {name for index in found[table] for name in _names(index, dialect)}
+            named_in = {name for index in found[table] if index.valid for name in index.named_in(dialect)}
             for column in (field.name for field in relation.fields if field.name in USUAL):
                 subject = f"{table}.{column}"
                 if column in named_in:
@@ -89,14 +89,6 @@ class UnindexedUsual(Telling):
                     next_step="Create an index if queries filter or sort by it.",
                     proposals=_creating(moment, table, (column,), every),
                 )
-
-
-def _names(index: Index, dialect: Dialect) -> Iterator[str]:
-    """Every column that an index names, also within expressions and its predicate."""
-    yield from index.columns
-    yield from index.included
-    for token in tokens(f"{index.expressions} {index.predicate}", dialect):
-        yield token.text.strip('"')
 
 
 def _large(moment: Moment) -> set[str]:

@@ -20,12 +20,14 @@ from integrity.checks.base import (
 )
 from integrity.checks.duplicates import shared
 from integrity.checks.gaps import JUDGED
+from integrity.checks.index_catalogue import Index, by_table, indexes
 from integrity.checks.names import is_table_of_people, is_text
 from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden
 from integrity.checks.wording import rows
 from opsconsole.engines.structure import Field, Relation
 from opsconsole.masking import words_of
+from opsconsole.review.lexing import Dialect
 
 # Names that people type: ADA@example.com and ada@example.com are one address.
 _TYPED = ("email", "email_address", "username", "user_name", "login", "handle", "slug")
@@ -63,11 +65,12 @@ class LikelyDuplicates(Telling):
     category: ClassVar[str] = CONSISTENCY
 
     def questions(self, moment: Moment) -> Iterator[Question]:
+        kept = by_table([index for index in indexes(moment) if index.unique and index.valid])
         for table, relation in moment.structure.relations.items():
             if relation.whole != table or "SELECT" not in relation.rights or hidden(moment, (table,)):
                 continue  # a part is looked at with its whole; what cannot be read is told by `unusual_nulls`
             for field in relation.fields:
-                likely = _likely(moment, relation, field)
+                likely = _likely(moment, relation, field, kept[table])
                 if likely is not None:
                     yield self._question(moment, likely)
 
@@ -118,17 +121,17 @@ class LikelyDuplicates(Telling):
         )
 
 
-def _likely(moment: Moment, relation: Relation, field: Field) -> _Likely | None:
-    """A column with a telling name, unless a key of it and others, or a reference, says what it is."""
+def _likely(moment: Moment, relation: Relation, field: Field, kept: list[Index]) -> _Likely | None:
+    """A column with a telling name, unless a reference or a unique index (those that are kept) says what it is."""
     name = "_".join(words_of(field.name))
     folded = name in _TYPED and is_text(moment.vendor, field)
     if not folded and name not in _MADE:
         return None
     if any(field.name in key.columns for key in moment.structure.foreign_keys if key.table == relation.full_name):
         return None
-    keys = [key.columns for key in relation.keys if field.name in key.columns]
-    if any(len(columns) > 1 for columns in keys):
-        return None  # such as a slug that is unique within a tenant
-    if keys and (not folded or field.bare == "citext"):
+    over = [index for index in kept if field.name in index.named_in(Dialect(moment.vendor))]
+    if any(index.columns != (field.name,) or index.predicate for index in over):
+        return None  # such as a slug that is unique within a tenant, or an address among those who did not leave
+    if over and (not folded or field.bare == "citext"):
         return None  # nothing else can be in it
     return _Likely(relation=relation, field=field, folded=folded)

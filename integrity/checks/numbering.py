@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from integrity.checks.base import Moment, named, quoted
@@ -22,7 +22,7 @@ LEFT JOIN (
 ) used ON used.sequence = s.oid
 LEFT JOIN pg_attribute a ON a.attrelid = used.relation AND a.attnum = used.place AND a.atttypid IN (20, 21, 23)
 LEFT JOIN pg_class t ON t.oid = a.attrelid LEFT JOIN pg_namespace m ON m.oid = t.relnamespace
-WHERE s.relkind = 'S' AND s.relpersistence <> 't' AND q.seqincrement > 0 AND n.nspname NOT LIKE 'pg\\_%'
+WHERE s.relkind = 'S' AND s.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\\_%'
   AND n.nspname <> 'information_schema' AND s.relname NOT LIKE '\\_opsconsole\\_%' AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype = 'e')
 ORDER BY 1, 2, 8, 9, 10
@@ -33,7 +33,7 @@ SAFE_IN_JAVASCRIPT = 2**53 - 1  # larger ones lose their last digits in D1's cli
 
 @dataclass(frozen=True, kw_only=True)
 class Sequence:
-    """A rising sequence of PostgreSQL. `readable` is whether our role may see where it stands."""
+    """A sequence of PostgreSQL. `readable` is whether our role may see where it stands."""
 
     name: str
     sql: str
@@ -44,6 +44,16 @@ class Sequence:
     readable: bool
     columns: tuple[tuple[str, str], ...]  # (table, column) of what it numbers; not of parts of a partitioned table
 
+    @property
+    def rises(self) -> bool:
+        """Whether it counts up; one with a negative increment counts down, from -1 to its least number."""
+        return self.increment > 0
+
+    def end(self, kinds: Iterable[str]) -> int:
+        """The last number that it can give to columns of these types."""
+        tops = [TOPS[kind] for kind in kinds if kind in TOPS]
+        return min([self.most, *tops]) if self.rises else max([self.least, *(-top - 1 for top in tops)])
+
     def following(self, moment: Moment) -> int:
         """The value that it gives next. Raises AskFailed."""
         last, is_called = moment.inquiry.ask(f"SELECT last_value, is_called FROM {self.sql}")[0]
@@ -51,7 +61,7 @@ class Sequence:
 
 
 def sequences(moment: Moment) -> list[Sequence]:
-    """By name. Those that count down are left out: they are rare, and nothing here judges them."""
+    """By name."""
     found: dict[str, Sequence] = {}
     for schema, name, increment, least, most, cycles, readable, owner, table, column in moment.inquiry.ask(_SEQUENCES):
         full, numbered = f"{schema}.{name}", f"{owner}.{table}"
@@ -85,7 +95,19 @@ def unreadable(relation: Relation) -> str:
 
 def largest(moment: Moment, table: str, column: str, where: str = "") -> int | None:
     """The column's largest value, among the rows for which `where` is true. Raises AskFailed."""
-    asked = f"SELECT max({quoted(column)}) FROM {named(moment.structure, table)}"
+    return _one(moment, f"max({quoted(column)})", table, where)
+
+
+def furthest(moment: Moment, sequence: Sequence, table: str, column: str, where: str = "") -> int | None:
+    """The number in the column that the sequence would come to last, among the rows for which `where` is true.
+
+    Raises AskFailed.
+    """
+    return _one(moment, f"{'max' if sequence.rises else 'min'}({quoted(column)})", table, where)
+
+
+def _one(moment: Moment, what: str, table: str, where: str) -> int | None:
+    asked = f"SELECT {what} FROM {named(moment.structure, table)}"
     value = moment.inquiry.ask(f"{asked} WHERE {where}" if where else asked)[0][0]
     return value if value is None else int(value)
 

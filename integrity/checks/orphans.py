@@ -31,7 +31,8 @@ SELECT n.nspname || '.' || c.relname, k.conname, k.confmatchtype::text = 'f', k.
       FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace WHERE l.oid = p.attcollation) END
     FROM unnest(k.conkey, k.confkey) WITH ORDINALITY u (own, theirs, place)
     JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own
-    JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.theirs ORDER BY u.place)
+    JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.theirs ORDER BY u.place),
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f'
 """
@@ -39,12 +40,16 @@ WHERE k.contype = 'f'
 
 @dataclass(frozen=True, kw_only=True)
 class _Declared:
-    """A foreign key with what its vendor says of it. `period` is of one that compares ranges of time."""
+    """A foreign key with what its vendor says of it.
+
+    `period` is of one that compares ranges of time, `inherited` of one of a table whose rows others hold, too.
+    """
 
     key: ForeignKey
     reference: Reference
     validated: bool = True
     period: bool = False
+    inherited: bool = False
 
 
 class Orphans(Telling):
@@ -152,19 +157,21 @@ def _unguarded(moment: Moment, declared: _Declared) -> str:
         return "SQLite enforces a foreign key only in sessions that say PRAGMA foreign_keys=ON."
     if not declared.validated:
         return f"The foreign key {declared.key.name} is NOT VALID: PostgreSQL never looked at the rows it found there."
+    if declared.inherited:
+        return f"PostgreSQL holds rows of tables that inherit from {declared.key.table} to none of its foreign keys."
     return f"The foreign key {declared.key.name} was switched off while the rows were written or their parents deleted."
 
 
 def _declared(moment: Moment) -> list[_Declared]:
     """Every foreign key that can be followed, each once; the others are told by `dangling_references`."""
-    told: dict[tuple[str, str], tuple[bool, bool, bool, list[str | None]]] = {}
+    told: dict[tuple[str, str], tuple[bool, bool, bool, list[str | None], bool]] = {}
     if moment.vendor == "postgresql":
         told = {(table, name): (*facts,) for table, name, *facts in moment.inquiry.ask(_KEYS)}
     found: dict[str, _Declared] = {}
     for key in moment.structure.foreign_keys:
         if not followable(moment, key):
             continue
-        full, valid, period, collations = told.get((key.table, key.name), (False, True, False, []))
+        full, valid, period, collations, inherited = told.get((key.table, key.name), (False, True, False, [], False))
         reference = Reference(
             table=key.table,
             columns=key.columns,
@@ -173,7 +180,8 @@ def _declared(moment: Moment) -> list[_Declared]:
             full=full,
             collations=tuple(each or "" for each in collations),
         )
-        found.setdefault(reference.subject, _Declared(key=key, reference=reference, validated=valid, period=period))
+        declared = _Declared(key=key, reference=reference, validated=valid, period=period, inherited=inherited)
+        found.setdefault(reference.subject, declared)
     return list(found.values())
 
 

@@ -11,6 +11,7 @@ from integrity.checks.numbering import (
     TOPS,
     Sequence,
     counters,
+    furthest,
     largest,
     sequences,
     unreadable,
@@ -58,33 +59,34 @@ class SequenceBehind(Telling):
             return self.unseen(subject, error.why, "Look for locks on the table, then check again.")
 
     def _judged(self, moment: Moment, sequence: Sequence, relation: Relation, column: str) -> Outcome:
-        table, step, id_ = relation.full_name, sequence.increment, quoted(column)
-        following, top = sequence.following(moment), largest(moment, table, column)
-        if top is not None and top >= following and step > 1:  # the values in between are somebody else's
-            ours = f"{id_} >= {following} AND ({id_}::numeric - {following}) % {step} = 0"
-            top = largest(moment, table, column, ours)
-        if top is None or top < following:
+        table, following = relation.full_name, sequence.following(moment)
+        top = _taken(moment, sequence, following, table, column)
+        if top is None:
             return self.held(f"{table}.{column}", f"The sequence {sequence.name} is ahead of {table}.{column}.")
         unique = any(key.columns == (column,) for key in relation.keys)
         then = "INSERTs fail as duplicates" if unique else "the same numbers are given twice, for nothing is unique"
+        beyond = f"beyond {column} {top}"
+        way = Proposal(
+            action="advance_sequence",
+            words=f"Advance {sequence.name} {beyond}",
+            table=table,
+            column=column,
+            statement=_advance(moment, sequence, following, table, column),
+        )
+        has = f"a row with {column} {top}" if sequence.cycles else f"rows up to {column} {top}"
         return self.found(
             f"{table}.{column}",
-            f"The sequence {sequence.name} gives {following} next, and {table} has rows up to {column} {top}.",
+            f"The sequence {sequence.name} gives {following} next, and {table} has "
+            f"{has if sequence.rises else has.replace('up to', 'down to')}.",
             severity=Severity.CRITICAL if unique else Severity.WARNING,
             table=table,
-            query=f"SELECT max({id_}) FROM {named(moment.structure, table)}",
+            query=f"SELECT {_extreme(sequence, column)} FROM {named(moment.structure, table)}",
             why=f"When the sequence comes to a number that is taken, {then}.",
-            next_step="Advance the sequence beyond the largest number. Rows were probably put in with numbers of "
-            "their own, by an import or a restore, and the sequence was not told.",
-            proposals=(
-                Proposal(
-                    action="advance_sequence",
-                    words=f"Advance {sequence.name} beyond {column} {top}",
-                    table=table,
-                    column=column,
-                    statement=_advance(moment, sequence, following, table, column),
-                ),
-            ),
+            next_step="It began again at its end: delete the rows of its last round, or give it more numbers."
+            if sequence.cycles
+            else f"Advance the sequence {beyond}. Rows were probably put in with numbers of their own, by an import or "
+            "a restore, and the sequence was not told.",
+            proposals=() if sequence.cycles else (way,),
         )
 
     def _counters(self, moment: Moment) -> Iterator[Outcome]:
@@ -119,12 +121,50 @@ class SequenceBehind(Telling):
             )
 
 
+def _taken(moment: Moment, sequence: Sequence, following: int, table: str, column: str) -> int | None:
+    """The last number in the column that the sequence is still to give; None when there is none. Raises AskFailed.
+
+    Of one that begins again at its end, only the next one counts: numbers of its last round are meant to go in time.
+    """
+    id_, step = quoted(column), sequence.increment
+    if sequence.cycles:
+        return furthest(moment, sequence, table, column, f"{id_} = {following}")
+    top = furthest(moment, sequence, table, column)
+    if top is not None and not sequence.least <= top <= sequence.most:  # numbers of somebody else, beyond its end
+        top = furthest(moment, sequence, table, column, _within(sequence, column))
+    if top is None or not _reaches(sequence, following, top):
+        return None
+    if abs(step) > 1:  # the values in between are somebody else's
+        side = f"{id_} {'>=' if sequence.rises else '<='} {following}"
+        ours = f"{side} AND {_within(sequence, column)} AND ({id_}::numeric - {following}) % {abs(step)} = 0"
+        top = furthest(moment, sequence, table, column, ours)
+    return top
+
+
+def _reaches(sequence: Sequence, following: int, number: int) -> bool:
+    return following <= number if sequence.rises else following >= number
+
+
+def _past(sequence: Sequence, kind: str) -> str:
+    return f"larger than {TOPS[kind]}" if sequence.rises else f"smaller than {-TOPS[kind] - 1}"
+
+
+def _within(sequence: Sequence, column: str) -> str:
+    return f"{quoted(column)} BETWEEN {sequence.least} AND {sequence.most}"
+
+
+def _extreme(sequence: Sequence, column: str) -> str:
+    return f"{'max' if sequence.rises else 'min'}({quoted(column)})"
+
+
 def _advance(moment: Moment, sequence: Sequence, following: int, table: str, column: str) -> str:
     """The statement never sets a sequence back, whatever was written or deleted meanwhile."""
     name = "'" + sequence.sql.replace("'", "''") + "'"
-    top = f"(SELECT max({quoted(column)}) FROM {named(moment.structure, table)})"
-    if sequence.increment == 1:
-        return f"SELECT setval({name}, greatest({top}, (SELECT last_value FROM {sequence.sql})))"
+    rows = f"{named(moment.structure, table)} WHERE {_within(sequence, column)}"
+    top = f"(SELECT {_extreme(sequence, column)} FROM {rows})"
+    if abs(sequence.increment) == 1:
+        further = "greatest" if sequence.rises else "least"
+        return f"SELECT setval({name}, {further}({top}, (SELECT last_value FROM {sequence.sql})))"
     steps = f"greatest(({top} - {following}) / {sequence.increment} + 1, 0)"
     return f"SELECT setval({name}, {following} + {steps} * {sequence.increment}, false)"
 
@@ -149,9 +189,6 @@ class SequenceNearEnd(Telling):
 
     def _sequences(self, moment: Moment) -> Iterator[Outcome]:
         for sequence in sequences(moment):
-            if sequence.cycles:
-                yield self.held(sequence.name, f"The sequence {sequence.name} begins again at its end.")
-                continue
             if not sequence.readable:
                 yield self.unseen(sequence.name, "the console's role may not read it", _RIGHT)
                 continue
@@ -160,29 +197,32 @@ class SequenceNearEnd(Telling):
             except AskFailed as error:
                 yield self.unseen(sequence.name, error.why, "Look for locks on it, then check again.")
                 continue
-            fields = [
-                (f"{table}.{column}", moment.structure.relations[table].field(column).bare)
+            kinds = {
+                f"{table}.{column}": moment.structure.relations[table].field(column).bare
                 for table, column in sequence.columns
-            ]
-            narrowest = min(fields, key=lambda each: TOPS.get(each[1], sequence.most), default=("", ""))
-            most = min(sequence.most, TOPS.get(narrowest[1], sequence.most))
-            yield self._judged(sequence.name, following - sequence.increment, sequence.least, most, narrowest)
+            }
+            narrowest = min(kinds, key=lambda each: TOPS.get(kinds[each], sequence.most), default="")
+            yield self._judged(sequence, following - sequence.increment, narrowest, kinds.get(narrowest, ""))
 
-    def _judged(self, name: str, last: int, least: int, most: int, fills: tuple[str, str]) -> Outcome:
-        percent = 100 * (last - least + 1) / max(most - least + 1, 1)
-        column, kind = fills
+    def _judged(self, sequence: Sequence, last: int, column: str, kind: str) -> Outcome:
+        """`column` is the narrowest of those that it fills, of that kind; both are empty for a sequence of none."""
+        name, end = sequence.name, sequence.end([kind])
+        if sequence.cycles and end == sequence.end([]):
+            return self.held(name, f"The sequence {name} begins again at its end.")
+        begin = sequence.least if sequence.rises else sequence.most
+        percent = 100 * (abs(last - begin) + 1 if _reaches(sequence, begin, last) else 0) / max(abs(end - begin) + 1, 1)
         severity = full_to(percent)
         if severity is None:
             return self.held(name, f"The sequence {name} has numbers left: {int(percent)} % are used.")
-        widen = f"Change {column} from {kind} to bigint" if kind in ("smallint", "integer") else "Raise its MAXVALUE"
-        table = column.rpartition(".")[0]
+        more = "Raise its MAXVALUE" if sequence.rises else "Lower its MINVALUE"
+        widen = f"Change {column} from {kind} to bigint" if kind in ("smallint", "integer") else more
         return self.found(
             name,
-            f"The sequence {name} has used {int(percent)} % of its numbers: it stands at {last} of {most}.",
+            f"The sequence {name} has used {int(percent)} % of its numbers: it stands at {last} of {end}.",
             severity=severity,
-            table=table,
+            table=column.rpartition(".")[0],
             why="When none is left, every INSERT that needs a number fails."
-            + (f" {column} is {kind}, which holds nothing larger than {TOPS[kind]}." if kind in TOPS else ""),
+            + (f" {column} is {kind}, which holds nothing {_past(sequence, kind)}." if kind in TOPS else ""),
             next_step=f"{widen} in a migration, with all columns that refer to it, while there is time.",
         )
 

@@ -45,6 +45,14 @@ def test_of_two_indexes_that_do_the_same_the_lesser_is_named(ground):
     assert {*found, table} <= {each.subject for each in told}  # so that each is told as fixed
 
 
+def test_an_index_that_lets_doubles_in_until_the_end_is_no_copy_of_one_that_does_not(on_postgres):
+    on_postgres.change(
+        "CREATE TABLE t (a integer, b integer, CONSTRAINT late UNIQUE (a) DEFERRABLE, UNIQUE (b) DEFERRABLE);"
+        "CREATE UNIQUE INDEX at_once ON t (a); CREATE INDEX plain ON t (b)"
+    )
+    assert set(on_postgres.found(DuplicateIndex())) == {"public.t (b)"}
+
+
 def test_a_failed_concurrent_build_leaves_an_invalid_index(on_postgres):
     on_postgres.change("CREATE TABLE t (a integer, b integer); INSERT INTO t VALUES (1, 1), (1, 2)")
     for name in ("Once", "sound_ccnew1"):
@@ -74,8 +82,13 @@ def test_an_unused_index_is_told_only_when_the_server_has_counted_for_long(on_po
     (young,) = on_postgres.found(UnusedIndex(least=0)).values()
     assert (young.failed, young.severity) == (True, Severity.INFO)
     on_postgres.change("SET enable_seqscan = off; SELECT * FROM t WHERE a = 1; SELECT pg_stat_force_next_flush()")
-    (used,) = on_postgres.look(UnusedIndex(days=0, least=0))
-    assert isinstance(used, Held)
+    on_postgres.change(
+        "CREATE TABLE lines (b integer REFERENCES t (b)); CREATE INDEX of_key ON lines (b);"
+        "CREATE INDEX of_no_key ON lines ((b + 1))"
+    )
+    assert set(on_postgres.found(UnusedIndex(days=0, least=0))) == {"public.of_no_key"}
+    held = {each.subject for each in on_postgres.look(UnusedIndex(days=0, least=0)) if isinstance(each, Held)}
+    assert held == {"public.never", "public.of_key"}  # it was used; a foreign key should not be without one
 
 
 def test_a_reference_needs_an_index_that_begins_with_its_columns(ground):
@@ -87,6 +100,8 @@ def test_a_reference_needs_an_index_that_begins_with_its_columns(ground):
         CREATE INDEX not_first ON second (id, user_id);
         CREATE TABLE partly (id integer PRIMARY KEY, user_id integer REFERENCES users);
         CREATE INDEX partial ON partly (user_id) WHERE id > 5;
+        CREATE TABLE computed (id integer PRIMARY KEY, user_id integer REFERENCES users);
+        CREATE INDEX on_expression ON computed ((user_id + 0));
         CREATE TABLE sound (id integer PRIMARY KEY, user_id integer REFERENCES users);
         CREATE INDEX given ON sound (user_id) WHERE user_id IS NOT NULL;
         CREATE TABLE members (user_id integer REFERENCES users, club integer, PRIMARY KEY (user_id, club));
@@ -96,7 +111,7 @@ def test_a_reference_needs_an_index_that_begins_with_its_columns(ground):
     )
     prefix = "public." if ground.vendor == "postgresql" else ""
     found = ground.found(UnindexedReference())
-    assert set(found) == {f"{prefix}{table} (user_id)" for table in ("bare", "second", "partly")}
+    assert set(found) == {f"{prefix}{table} (user_id)" for table in ("bare", "second", "partly", "computed")}
     assert {each.severity for each in found.values()} == {Severity.INFO}  # they are small
     usual = ground.found(UnindexedUsual())
     assert set(usual) == {f"{prefix}users.email", f"{prefix}bare.user_id"}
@@ -104,6 +119,20 @@ def test_a_reference_needs_an_index_that_begins_with_its_columns(ground):
         ground.change(each.proposals[0].statement)
     ground.change(usual[f"{prefix}users.email"].proposals[0].statement)
     assert not ground.found(UnindexedReference(), UnindexedUsual())
+
+
+def test_an_index_that_is_not_valid_is_none(on_postgres):
+    on_postgres.change(
+        "CREATE TABLE users (id integer PRIMARY KEY, email text);"
+        "CREATE TABLE visits (id integer PRIMARY KEY, user_id integer REFERENCES users);"
+        "CREATE INDEX of_email ON users (email); CREATE INDEX of_user ON visits (user_id);"
+        "CREATE INDEX of_user_too ON visits (user_id);"
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('of_email'::regclass, 'of_user_too'::regclass)"
+    )
+    checks = UnindexedReference(), UnindexedUsual(), DuplicateIndex(), UnusedIndex(days=0, least=0)
+    assert set(on_postgres.found(*checks)) == {"public.users.email"}
+    on_postgres.change("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'of_user'::regclass")
+    assert set(on_postgres.found(*checks)) == {"public.users.email", "public.visits (user_id)", "public.visits.user_id"}
 
 
 def test_a_reference_of_many_rows_without_index_is_a_warning(ground):

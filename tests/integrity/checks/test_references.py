@@ -88,16 +88,18 @@ def test_postgresql_keys_of_partitions_match_full_and_hidden_rows_are_told_as_wh
         INSERT INTO logs VALUES (5, 1), (6, 1), (NULL, 1);
         INSERT INTO halves VALUES (1, NULL, NULL), (2, 1, NULL), (3, 1, 1);
         INSERT INTO notes VALUES (1, 5);
+        CREATE TABLE old_halves () INHERITS (halves); INSERT INTO old_halves VALUES (4, 9, 9);
         ALTER TABLE notes ADD CONSTRAINT noted FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID;
     """)
     found = bare(on_postgres.found(Orphans()))
     assert {subject: each.count for subject, each in found.items()} == {
         "logs.user_id -> users.id": 2,  # a row of a table that inherits is no row of the parent for a key
-        "halves (a, b) -> twos (a, b)": 2,
+        "halves (a, b) -> twos (a, b)": 3,
         "notes.user_id -> users.id": 1,
         "coded.code -> codes.code": 1,
     }
     assert "noted is NOT VALID" in found["notes.user_id -> users.id"].why
+    assert "tables that inherit from public.halves" in found["halves (a, b) -> twos (a, b)"].why
     role, name = postgres.create_role(), on_postgres.engine.address.name
     on_postgres.change(
         f"ALTER TABLE users ENABLE ROW LEVEL SECURITY; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role.name}"
