@@ -37,7 +37,7 @@ class TargetProblem(OpsError):
     """A database cannot be reached or used.
 
     `code` is one of the classes of `database check`: dns, refused, timeout, tls, password, permission, version,
-    pooler, missing, not_a_database, locked.
+    pooler, missing, not_a_database, locked, conflict.
     """
 
 

@@ -7,13 +7,14 @@ from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, SCHEMA, Moment, Outcome, Proposal, Severity
 from integrity.checks.index_catalogue import Index, by_table, indexes
+from integrity.checks.standbys import is_standby, uncounted
 from integrity.checks.telling import Telling
 from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import size
 
 _BUILT_NOW = "SELECT count(*) FROM pg_stat_progress_create_index WHERE datname = current_database()"
 _COUNTED_SINCE = """
-SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) / 86400, pg_is_in_recovery()
+SELECT extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) / 86400
 FROM pg_stat_database WHERE datname = current_database()
 """
 
@@ -187,16 +188,17 @@ class UnusedIndex(Telling):
     def look(self, moment: Moment) -> Iterator[Outcome]:
         every = indexes(moment)
         judged = [index for index in every if self._may_go(index)]
-        counted, standby = moment.inquiry.ask(_COUNTED_SINCE)[0]
-        if standby or counted < self.days:
+        if is_standby(moment):
+            yield uncounted(self, "The use of indexes")
+            return
+        counted = float(moment.inquiry.ask(_COUNTED_SINCE)[0][0])
+        if counted < self.days:
             if any(not index.scans for index in judged):
-                because = (
-                    "this is a standby, which counts its own queries only"
-                    if standby
-                    else f"the server has counted for less than {self.days} days"
+                yield self.unseen(
+                    "The use of indexes",
+                    f"the server has counted for less than {self.days} days",
+                    "Nothing needs to be done: a later check looks at them.",
                 )
-                step = "Check the primary." if standby else "Nothing needs to be done: a later check looks at them."
-                yield self.unseen("The use of indexes", because, step)
             return
         of_table = by_table(every)
         for index in judged:

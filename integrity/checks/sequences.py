@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
-from integrity.checks.base import SCHEMA, Moment, Outcome, Proposal, Severity, named, quoted
+from integrity.checks.base import SCHEMA, Held, Moment, Outcome, Proposal, Severity, named, quoted
 from integrity.checks.numbering import (
     SAFE_IN_JAVASCRIPT,
     TOPS,
@@ -16,6 +17,7 @@ from integrity.checks.numbering import (
     sequences,
     unreadable,
 )
+from integrity.checks.standbys import AHEAD, is_standby
 from integrity.checks.telling import Telling
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.engines.structure import Relation
@@ -43,9 +45,11 @@ class SequenceBehind(Telling):
         if moment.vendor == "sqlite":
             yield from self._counters(moment)
             return
+        margin = AHEAD if is_standby(moment) else ""
         for sequence in sequences(moment):
             for table, column in sequence.columns:
-                yield self._guarded(moment, sequence, moment.structure.relations[table], column)
+                told = self._guarded(moment, sequence, moment.structure.relations[table], column)
+                yield replace(told, margin=margin) if isinstance(told, Held) else told
 
     def _guarded(self, moment: Moment, sequence: Sequence, relation: Relation, column: str) -> Outcome:
         subject = f"{relation.full_name}.{column}"

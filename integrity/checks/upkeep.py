@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, STORAGE, Moment, Outcome, Proposal, Severity, named
+from integrity.checks.standbys import is_standby, uncounted
 from integrity.checks.telling import Telling
 from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import count, size
@@ -41,6 +42,9 @@ class NeedsVacuum(Telling):
         self.rows, self.share = rows, share
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
+        if is_standby(moment):
+            yield uncounted(self, "Dead rows")
+            return
         for table, live, dead, *_, is_off in _of_tables(moment):
             if dead < self.rows or dead < self.share * (live + dead):
                 yield self.held(table, f"{table} has few dead rows.")
@@ -82,6 +86,9 @@ class NeedsAnalyze(Telling):
         yield from self._on_sqlite(moment) if moment.vendor == "sqlite" else self._on_postgresql(moment)
 
     def _on_postgresql(self, moment: Moment) -> Iterator[Outcome]:
+        if is_standby(moment):
+            yield uncounted(self, "The age of statistics")
+            return
         for table, live, _, _, changed, bytes_, never, _ in _of_tables(moment):
             stale = changed > max(live, 1) / 2
             if bytes_ < self.least or not (never or stale):
@@ -144,6 +151,9 @@ class MuchWritten(Telling):
         self.rows = rows
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
+        if is_standby(moment):
+            yield uncounted(self, "How much is written")
+            return
         for table, _, _, written, *_ in _of_tables(moment):
             if written <= self.rows:
                 yield self.held(table, f"{table} is not written much.")

@@ -18,7 +18,7 @@ from integrity.scanning.selecting import FULL, QUICK, Selection, select
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Identity
-from opsconsole.exceptions import Usage
+from opsconsole.exceptions import TargetProblem, Usage
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan, Precondition, Step
@@ -26,6 +26,7 @@ from opsconsole.targets import plan_target
 
 SHARED = "shared"  # it only reads, and keeps nobody out
 MOST_SECONDS, MOST_SESSIONS = 3600, 8
+TRIES = 3  # at a moment of a standby
 MODE = Parameter(
     name="mode",
     label="Look at",
@@ -125,6 +126,18 @@ class CheckKind(Kind):
 
 
 def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
+    """Everything that was asked. A standby may end a session, and its moment with it: then all begins again."""
+    for _ in range(TRIES - 1):
+        try:
+            return _examined_once(run, database, chosen, budget)
+        except TargetProblem as problem:
+            if problem.code != "conflict":
+                raise
+            run.log(f"{problem.why} The check begins again.")
+    return _examined_once(run, database, chosen, budget)
+
+
+def _examined_once(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
     with (
         moments.opened(
             run.engine(SHARED),

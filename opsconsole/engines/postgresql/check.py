@@ -76,8 +76,8 @@ def _standby(who: Identity) -> tuple[bool, str, str, str]:
     return (
         who.details["standby"] == "true",
         "permission",
-        "This server is a standby: nothing can be run against it.",
-        "Register the primary server.",
+        "This server is a standby: it can be checked and watched, and nothing that writes can be run against it.",
+        "Register the primary server, too.",
     )
 
 

@@ -19,6 +19,7 @@ from opsconsole.exceptions import OperationFailed, OpsError, TargetProblem
 Connection = psycopg.Connection[TupleRow]
 
 CONNECT_SECONDS = 10
+CONFLICT = "40001"  # also of rows that another transaction has changed
 OLDEST, NEWEST = 14, 18  # majors of servers that are supported
 
 # Values are written the same way whatever the database or the role prefers, or two copies could not be compared.
@@ -76,6 +77,8 @@ _NEXT = {
     "tls": "Install the server's certificate authority here, or say in the URL which sslmode this network needs.",
     "refused": "Check that the server runs and listens at this address and port.",
     "locked": "See who holds the table (pg_locks, pg_stat_activity), end it or let it finish, then ask again.",
+    "conflict": "Ask again. Where it happens often, set hot_standby_feedback = on there or raise "
+    "max_standby_streaming_delay; or ask the primary.",
     "server_disk_full": "Free space on the disk of the database server, then ask for the operation again.",
 }
 
@@ -176,6 +179,8 @@ def problem(error: psycopg.Error, secret: str = "") -> OpsError:
         return TargetProblem("locked", f"Another session holds a lock for too long: {text}", _NEXT["locked"])
     if isinstance(error, psycopg.errors.QueryCanceled) or error.sqlstate in _TIME_LIMITS:
         return TargetProblem("timeout", f"The server took too long: {text}", "Look for locks, then try again.")
+    if is_conflict(error):
+        return TargetProblem("conflict", f"The standby ended it so as to follow its primary: {text}", _NEXT["conflict"])
     if error.sqlstate and error.sqlstate[:2] not in {"08", "53", "57"}:
         return TargetProblem("refused", f"The server answered with an error: {text}", "Read the message of the server.")
     if isinstance(error, psycopg.errors.ConnectionTimeout):
@@ -187,6 +192,12 @@ def problem(error: psycopg.Error, secret: str = "") -> OpsError:
 
 def major_of(version_number: int) -> int:
     return version_number // 10000
+
+
+def is_conflict(error: psycopg.Error) -> bool:
+    """Whether a standby ended a statement, or its session, that kept it from following its primary."""
+    fatal = error.diag.severity_nonlocalized == "FATAL"
+    return error.sqlstate == CONFLICT and (fatal or "conflict with recovery" in (error.diag.message_primary or ""))
 
 
 def check_version(version_number: int) -> None:

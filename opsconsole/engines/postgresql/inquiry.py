@@ -24,7 +24,7 @@ from psycopg import sql
 from opsconsole.engines.inquiry import MOST_ANSWERED, AskFailed, Inquiry, attended, without_values
 from opsconsole.engines.postgresql import asking
 from opsconsole.engines.postgresql.complaints import is_of_data
-from opsconsole.engines.postgresql.connect import Connection, Connector, problem
+from opsconsole.engines.postgresql.connect import Connection, Connector, is_conflict, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
 from opsconsole.engines.postgresql.shadowing import Shadows, shadows
 from opsconsole.engines.scripting import Value
@@ -143,6 +143,7 @@ class PostgresInquiry(Inquiry):
             yield
         except psycopg.Error as error:
             lost = session.closed or ((error.sqlstate or "08")[:2] in _LOST and error.sqlstate != _TOO_LONG)
+            lost = lost or is_conflict(error)  # whoever holds the same snapshot is ended, too
             if lost and session is not self._session:
                 self.close()
                 lost = not self._stands()

@@ -9,13 +9,16 @@ import psycopg
 from opsconsole.engines.postgresql.connect import LOOK, Connection, Connector, check_version, problem
 from opsconsole.engines.vitals import Vitals
 
+# A standby that has replayed all that it was sent is not behind, if only it is sent something: one that has lost its
+# primary is as old as what it replayed last.
 # A session of another role shows neither its kind nor its transaction to a role without pg_read_all_stats; its database
 # and its role are shown to everybody (those of autovacuum have none).
 _STANDING = """
     SELECT current_setting('server_version_num')::int, pg_is_in_recovery(),
-        CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()
-            THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8
-            WHEN pg_is_in_recovery() THEN 0 END,
+        CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+                AND EXISTS (SELECT FROM pg_stat_wal_receiver) THEN 0
+            WHEN pg_is_in_recovery()
+            THEN extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 END,
         (SELECT count(*) FROM pg_stat_replication),
         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
         count(*) FILTER (WHERE client OR hidden), count(*) FILTER (WHERE hidden AND here),
@@ -43,6 +46,8 @@ def read(connector: Connector, *, seconds: float) -> Vitals:
         size, unknown = _size(session)
     if hidden:
         unknown["longest_transaction_seconds"] = "The role does not see the sessions of others: grant it pg_monitor."
+    if standby and lag is None:
+        unknown["lag_seconds"] = "The standby is behind, and has replayed nothing since it was started."
     return Vitals(
         latency_ms=round((answered - opened) * 1000, 2),
         connect_ms=round((opened - before) * 1000, 2),
