@@ -1,12 +1,14 @@
 """Doing what a plan lists, in one transaction: every row as it was approved, or nothing.
 
-Each row is looked at again under the lock; it must hold what it held, and still be one of the finding's. What it held
-is kept, encrypted, before the transaction commits.
+Each row is looked at again under the lock; it must hold what it held, and still be one of the finding's. When all are
+done and every trigger has fired, each is read once more: what it held, and how it stands then, is kept, encrypted,
+before the transaction commits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrity.checks import moments
@@ -17,13 +19,24 @@ from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, keys_and_values
 from integrity.fixing.statements import Stands
 from opsconsole.engines.base import Engine
-from opsconsole.engines.fixing import Aim, Fixing, Image, key_of
+from opsconsole.engines.fixing import Aim, Fixing, Image, Wording, key_of
 from opsconsole.engines.structure import Relation, Structure
 from opsconsole.exceptions import Moved, OperationFailed, Stale
 from opsconsole.kinds import Run
-from opsconsole.secrets import FieldCipher
 
 SECONDS = 300.0
+NOTHING = "Nothing was changed."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """Rows of a part, from `place` on, that have been changed, and what they held."""
+
+    number: int
+    place: int
+    part: Part
+    aims: Sequence[Aim]
+    rows: list[Before]
 
 
 def change_rows(run: Run, parts: Sequence[Part], *, steps: int) -> Mapping[str, Any]:
@@ -39,17 +52,21 @@ def change_rows(run: Run, parts: Sequence[Part], *, steps: int) -> Mapping[str, 
     with engine.fixing(involved(structure, parts), home=home) as fixing:
         run.recheck()
         _still_found(engine, run.database().name, parts)
-        done = 0
+        done, held = 0, list[_Held]()
         for number, part in enumerate(parts):
             _nothing_else_goes_along(engine, structure, fixing, part)
             size = _at_once(structure, part)
             for place in range(0, len(part.aims), size):
                 run.check_cancel()
                 some = part.aims[place : place + size]
-                _change(fixing, structure, part, some, cipher, (run, number, place))
+                rows = _change(fixing, engine.wording, structure, part, some)
+                held.append(_Held(number=number, place=place, part=part, aims=some, rows=rows))
                 done += len(some)
                 run.progress(done, total, "rows", step=f"Setting rows of {part.table} right")
         fixing.settle()
+        for each in held:
+            rows = _as_they_stand(fixing, structure.relations[each.part.table], each)
+            keeping.put(fixing, cipher, run.operation_id, each.number, each.place, rows)
         run.lock().confirm()
         witness = fixing.witness(run.operation_id, run.fence)
         run.failpoint("fix.before_commit")
@@ -76,8 +93,7 @@ def involved(structure: Structure, parts: Sequence[Part]) -> list[Relation]:
 
 def _at_once(structure: Structure, part: Part) -> int:
     """How many rows one statement takes: all of them where they may refer to each other."""
-    own = any(key.table == part.table for key in following.references_to(structure, part.table))
-    return len(part.aims) if own else CHUNK
+    return len(part.aims) if following.refers_to_itself(structure, part.table) else CHUNK
 
 
 def shape_of(relation: Relation) -> tuple[tuple[str, str], ...]:
@@ -124,41 +140,40 @@ def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixin
                 raise Stale([_moved(part, f"{count} rows of {reference.table} refer to them by now")])
 
 
-def _change(
-    fixing: Fixing, structure: Structure, part: Part, aims: Sequence[Aim], cipher: FieldCipher,
-    where: tuple[Run, int, int],
-) -> None:  # fmt: skip
-    run, number, place = where
+def _change(fixing: Fixing, wording: Wording, structure: Structure, part: Part, aims: Sequence[Aim]) -> list[Before]:
+    """Change or delete the rows; gives back what they held. Raises Stale or OperationFailed."""
     relation = structure.relations[part.table]
     before, keys = _as_approved(fixing, relation, part, aims), [aim.key for aim in aims]
-    unmet = following.unmet(fixing, run.engine().wording, structure, part.table, keys)
+    unmet = following.unmet(fixing.ask, wording, structure, part.table, keys)
     changed = fixing.delete(relation, aims) if part.deletes else fixing.update(relation, part.columns, aims)
     if changed != len(aims):
         raise OperationFailed(
             "counts_differ",
             f"{changed} rows of {part.table} would have changed instead of the {len(aims)} that were approved.",
-            "Nothing was changed. Look at the triggers of the table, then ask again.",
+            f"{NOTHING} Look at the triggers of the table, then ask again.",
         )
-    after = {image.key: image for image in fixing.images(relation, keys)}
+    shape = shape_of(relation)
+    return [
+        Before(table=part.table, shape=shape, image=before[key], after="", unmet=unmet.get(key, ())) for key in keys
+    ]
+
+
+def _as_they_stand(fixing: Fixing, relation: Relation, held: _Held) -> list[Before]:
+    """What the rows held, with the digests of what has become of them, by whatever fired.
+
+    Raises OperationFailed when that is not what was approved.
+    """
+    part, aims = held.part, held.aims
+    after = {image.key: image.digest for image in fixing.images(relation, [aim.key for aim in aims])}
     other = len(after) if part.deletes else fixing.unlike(relation, part.columns, aims)
     if other:
         became = "are there again" if part.deletes else f"do not hold what {', '.join(part.columns)} was to get"
         raise OperationFailed(
             "trigger_differs",
             f"{other} of the {len(aims)} rows of {part.table} {became}: a trigger of the table changed them.",
-            "Nothing was changed. Look at the triggers of the table, then ask again.",
+            f"{NOTHING} Look at the triggers of the table, then ask again.",
         )
-    rows = [
-        Before(
-            table=part.table,
-            shape=shape_of(relation),
-            image=before[aim.key],
-            after="" if part.deletes else after[aim.key].digest,
-            unmet=unmet.get(aim.key, ()),
-        )
-        for aim in aims
-    ]
-    keeping.put(fixing, cipher, run.operation_id, number, place, rows)
+    return held.rows if part.deletes else [replace(row, after=after[row.image.key]) for row in held.rows]
 
 
 def _as_approved(

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
 from integrity.checks import moments
-from integrity.checks.base import Found, Moment, Proposal, named
-from integrity.checks.orphans import Orphans
-from integrity.fixing import asking, choosing, following, parts, selecting
+from integrity.checks.base import Found, Moment, named
+from integrity.fixing import asking, choosing, following, parts, risks, selecting
 from integrity.fixing.actions import CREATE_INDEX, DELETE, EVERY, ON_ROWS
+from integrity.fixing.laid import Choice, Laid
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import Room
 from integrity.fixing.statements import Statement
@@ -21,7 +18,6 @@ from integrity.rules import in_force
 from integrity.scanning.answering import Budget
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine, Identity
-from opsconsole.engines.structure import Structure
 from opsconsole.exceptions import Refused
 from opsconsole.kinds import Request
 from opsconsole.models import Database
@@ -29,25 +25,6 @@ from opsconsole.plans import Confirmation, Effect, Plan, Precondition, Step
 from opsconsole.targets import plan_target
 
 SECONDS = 120.0  # that one question may take while somebody waits for the plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """One finding and the proposal that is carried out."""
-
-    found: Found
-    proposal: Proposal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Laid:
-    """What a plan is made of, as the database is now."""
-
-    structure: Structure
-    choices: tuple[Choice, ...]
-    parts: tuple[Part, ...]
-    statements: tuple[Statement, ...]
-    rows: dict[str, int]  # by touched table
 
 
 def plan_of(kind: str, request: Request) -> Plan:
@@ -79,12 +56,14 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         touched = dict.fromkeys(part.table for part in found)
         structure, ask = moment.structure, moment.inquiry.ask
         rows = {table: int(ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
+        stuck = risks.stuck(moment, found)
     return Laid(
         structure=structure,
         choices=tuple(choices),
         parts=tuple(following.ordered(structure, found)),
         statements=tuple(_statement(each) for each in choices if each.proposal.action not in ON_ROWS),
         rows=rows,
+        stuck=tuple(stuck),
     )
 
 
@@ -164,27 +143,9 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
         ),
         risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
-        risk_reasons=tuple(_reasons(laid)),
-        way_back=_way_back(database, engine, laid),
+        risk_reasons=tuple(risks.reasons(laid)),
+        way_back=risks.way_back(database, engine, laid),
         confirmation=cost if laid.parts else None,
-    )
-
-
-def _way_back(database: Database, engine: Engine, laid: Laid) -> str:
-    if not laid.parts:
-        return "No row changes. An index that was created can be dropped; nothing else needs to be taken back."
-    more = " Statements beside the rows are not taken back: they change no row." if laid.statements else ""
-    orphaned = {part.table for part in laid.parts if part.deletes and part.check == Orphans.name}
-    against = engine.enforces([key for key in laid.structure.foreign_keys if key.table in orphaned])
-    if against:
-        listed = ", ".join(f"{key.name} of {key.table}" for key in against)
-        more += (
-            f" But the console's role could not put orphans back against an enforced foreign key ({listed}): that "
-            "needs a role that may set session_replication_role. Keep a backup if they may be missed."
-        )
-    return (
-        f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until then "
-        f"the fix can be taken back, where nobody has changed the rows meanwhile.{more}"
     )
 
 
@@ -210,7 +171,7 @@ def _findings(laid: Laid) -> list[dict[str, Any]]:
 def _steps(engine: Engine, laid: Laid) -> tuple[Step, ...]:
     sets = [
         Step(
-            title=f"{'Delete' if part.deletes else 'Change'} {_rows(len(part.aims))} of {part.table}",
+            title=f"{'Delete' if part.deletes else 'Change'} {risks.rows(len(part.aims))} of {part.table}",
             detail=_detail(part),
             sql=engine.wording.statement(laid.structure.relations[part.table], part.columns, delete=part.deletes),
             artifact=part.digest,
@@ -257,28 +218,9 @@ def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str],
     )
 
 
-def _reasons(laid: Laid) -> list[str]:
-    reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."] if laid.parts else []
-    if laid.statements:
-        reasons.append("Statements beside the rows commit one by one; what is done before one that fails stays.")
-    reasons += [
-        f"Along with them {'go' if part.deletes else 'change'} {_rows(len(part.aims))} of {part.table}: {part.along}."
-        for part in laid.parts
-        if part.along
-    ]
-    for table in laid.rows:
-        events = {"DELETE" if part.deletes else "UPDATE" for part in laid.parts if part.table == table}
-        fired = [each.name for each in laid.structure.relations[table].triggers if events & set(each.events)]
-        if fired:
-            reasons.append(f"Triggers of {table} fire ({', '.join(fired)}); what they do elsewhere is not taken back.")
-    if any(part.people for part in laid.parts):
-        reasons.append("People wrote the SQL that chose the rows or their values; it only reads.")
-    return reasons
-
-
 def _words(deleted: int, changed: int, tables: Sequence[str], statements: Sequence[Statement]) -> str:
-    gone = f"{_rows(deleted)} {'is' if deleted == 1 else 'are'} gone"
-    other = f"{_rows(changed)} {'has' if changed == 1 else 'have'} another value"
+    gone = f"{risks.rows(deleted)} {'is' if deleted == 1 else 'are'} gone"
+    other = f"{risks.rows(changed)} {'has' if changed == 1 else 'have'} another value"
     said = [gone] * bool(deleted) + [other] * bool(changed)
     rows = [f"{' and '.join(said)} ({', '.join(tables)}), and no other row is touched"] if said else []
     ran = f"this is done: {'; '.join(each.words for each in statements)}{'' if said else '. No row changes'}"
@@ -286,9 +228,5 @@ def _words(deleted: int, changed: int, tables: Sequence[str], statements: Sequen
 
 
 def _cost(deleted: int, changed: int) -> str:
-    said = [f"delete {_rows(deleted)}"] * bool(deleted) + [f"change {_rows(changed)}"] * bool(changed)
+    said = [f"delete {risks.rows(deleted)}"] * bool(deleted) + [f"change {risks.rows(changed)}"] * bool(changed)
     return " and ".join(said)
-
-
-def _rows(count: int) -> str:
-    return f"{count} row{'s' * (count != 1)}"

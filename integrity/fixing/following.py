@@ -5,15 +5,16 @@ What the database would do by itself is done by the plan, row by row, so that it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from integrity.checks.base import Moment, Proposal, named, quoted
 from integrity.checks.wording import rows, verb
 from integrity.fixing.actions import DELETE, SET_NULL
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, MOST_ROWS, Room, keys_and_values, listed, refuse_column, suitable
-from opsconsole.engines.fixing import Fixing, Key, Wording, key_of
+from opsconsole.engines.fixing import Key, Wording, key_of
 from opsconsole.engines.structure import ForeignKey, Structure
 from opsconsole.exceptions import Refused
 
@@ -40,6 +41,11 @@ def follow(moment: Moment, deleting: Sequence[Part], room: Room) -> list[Part]:
 def references_to(structure: Structure, table: str) -> list[ForeignKey]:
     """Foreign keys whose rows refer to rows of a table; for a part of one, those that refer to the whole as well."""
     return [key for key in structure.foreign_keys if _share_rows(structure, key.parent, table)]
+
+
+def refers_to_itself(structure: Structure, table: str) -> bool:
+    """Whether rows of a table may refer to each other."""
+    return any(key.table == table for key in references_to(structure, table))
 
 
 def ordered(structure: Structure, parts: Sequence[Part]) -> list[Part]:
@@ -78,18 +84,27 @@ def still_referring(structure: Structure, reference: ForeignKey, keys: Sequence[
     return f"EXISTS (SELECT 1 FROM {named(structure, reference.parent)} AS p WHERE {same} AND {any_of})"
 
 
+def own_references(structure: Structure, table: str) -> list[ForeignKey]:
+    """Foreign keys along which rows of a table refer to others; of a part of one, those of the whole as well."""
+    return [each for each in structure.foreign_keys if each.table in (table, structure.whole(table))]
+
+
 def unmet(
-    fixing: Fixing, wording: Wording, structure: Structure, table: str, keys: Sequence[Key]
+    ask: Callable[[str], Sequence[Sequence[Any]]],
+    wording: Wording,
+    structure: Structure,
+    table: str,
+    keys: Sequence[Key],
 ) -> dict[Key, tuple[str, ...]]:
-    """The foreign keys along which rows of a table refer to nothing, by the row's key."""
+    """The foreign keys along which rows of a table refer to nothing, by the row's key. `ask` runs a SELECT."""
     relation, found = structure.relations[table], dict[Key, tuple[str, ...]]()
     listing = ", ".join(wording.column(name, "t") for name in key_of(relation))
-    for reference in (each for each in structure.foreign_keys if each.table in (table, structure.whole(table))):
+    for reference in own_references(structure, table):
         pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
         full = " AND ".join(f"t.{quoted(own)} IS NOT NULL" for own, _ in pairs)
         same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)
         for some in chunks(keys):
-            rows = fixing.ask(
+            rows = ask(
                 f"SELECT {listing} FROM {named(structure, table)} AS t WHERE {full} AND NOT EXISTS (SELECT 1 FROM"
                 f" {named(structure, reference.parent)} AS p WHERE {same}) AND {wording.any_of(relation, some, 't')}"
             )

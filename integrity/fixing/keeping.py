@@ -123,8 +123,11 @@ def put(fixing: Fixing, cipher: FieldCipher, operation_id: int, part: int, place
     fixing.keep(operation_id, kept)
 
 
-def read(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[list[Before]]:
-    """What is kept, some rows of one part at a time, the last part first. Raises AskFailed and OpsError."""
+def read(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[tuple[int, list[Before]]]:
+    """What is kept, some rows of one part (by its number) at a time, the last part first.
+
+    Raises AskFailed and OpsError.
+    """
     table, cipher = engine.wording.kept_in(row.home), cipher_of(row)
     if not all(ours for (ours,) in inquiry.ask(engine.wording.is_ours(row.home))):
         raise AskFailed(f"somebody put something else in the place of {table}")
@@ -136,7 +139,7 @@ def read(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[list[Before]]:
             f" AND place > {last} ORDER BY place LIMIT {AT_ONCE}"
         ):
             last = int(found[-1][0])
-            yield [Before.from_text(cipher.open(sealed)) for _, sealed in found]
+            yield int(part), [Before.from_text(cipher.open(sealed)) for _, sealed in found]
 
 
 def drop_expired() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import itemgetter
 
 from integrity.checks import moments
 from integrity.checks.base import Moment, named
@@ -35,6 +37,7 @@ class Held:
     unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
     digest: str  # over every row, its content before and after
     rows: dict[str, int]  # that the tables have now
+    triggers: dict[Relation, tuple[str, ...]]  # that fire on the way back
 
 
 def find(database: Database, number: str) -> Fix:
@@ -59,7 +62,7 @@ def look(engine: Engine, row: Fix, name: str) -> Held:
     total, unmet = hashlib.sha256(), set[tuple[str, str]]()
     with moments.opened(engine, name, seconds=SECONDS) as moment:
         inquiry, structure = moment.inquiry, moment.structure
-        for some in _kept(inquiry, engine, row):
+        for some in _kept(inquiry, engine, structure, row):
             relation = _same_table(structure, some[0])
             suitable(moment, relation.full_name, deletes=False)
             _refuse_touched(relation, some, _digests(moment, relation, some))
@@ -76,7 +79,19 @@ def look(engine: Engine, row: Fix, name: str) -> Held:
             BY_HAND,
         )
     digest = f"sha256:{total.hexdigest()}"
-    return Held(inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest, rows=rows)
+    firing = {structure.relations[table]: _firing(structure, table, inserted, changed) for table in tables}
+    return Held(
+        inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest, rows=rows,
+        triggers={relation: names for relation, names in firing.items() if names},
+    )  # fmt: skip
+
+
+def _firing(
+    structure: Structure, table: str, inserted: Mapping[str, int], changed: Mapping[str, int]
+) -> tuple[str, ...]:
+    events = {"INSERT"} if table in inserted else set()
+    events |= {"UPDATE"} if table in changed else set()
+    return tuple(each.name for each in structure.relations[table].triggers if events & set(each.events))
 
 
 def put_back(run: Run, row: Fix) -> None:
@@ -86,21 +101,10 @@ def put_back(run: Run, row: Fix) -> None:
     tables = [structure.relations[name] for name in run.plan.parameters["tables"]]
     asked = [tuple(each) for each in run.plan.parameters["unmet"]]
     loose = [key for key in structure.foreign_keys if (key.table, key.name) in asked]
-    total, done, back = hashlib.sha256(), 0, dict[str, dict[Key, tuple[str, ...]]]()
     with engine.fixing(tables, home=row.home, loose=loose) as fixing:
         run.recheck()
         with engine.inquiry(seconds=SECONDS) as inquiry:
-            for some in _kept(inquiry, engine, row):
-                run.check_cancel()
-                _restore(fixing, _same_table(structure, some[0]), some)
-                _add(total, some)
-                back.setdefault(some[0].table, {}).update({each.image.key: each.unmet for each in some})
-                done += len(some)
-                run.progress(done, row.rows, "rows", step=f"Putting rows of {some[0].table} back")
-        if f"sha256:{total.hexdigest()}" != digest or done != row.rows:
-            raise OperationFailed(
-                "kept_differs", "What is kept is not what was approved.", "Nothing was changed. Ask again."
-            )
+            back = _all_back(run, row, (engine, fixing, inquiry, structure), digest)
         _refuse_new_orphans(fixing, engine, structure, back)
         fixing.settle()
         fixing.forget(row.pk)
@@ -114,13 +118,45 @@ def put_back(run: Run, row: Fix) -> None:
     keeping.undone(row.pk, run.operation_id)
 
 
+def _all_back(
+    run: Run, row: Fix, at: tuple[Engine, Fixing, Inquiry, Structure], digest: str
+) -> dict[str, dict[Key, tuple[str, ...]]]:
+    """Everything that is kept, first with all that fires at it, then exactly as it was.
+
+    Gives back the foreign keys along which rows referred to nothing, by table and key. Raises OperationFailed.
+    """
+    engine, fixing, inquiry, structure = at
+    total, done, back = hashlib.sha256(), 0, dict[str, dict[Key, tuple[str, ...]]]()
+    for some in _kept(inquiry, engine, structure, row):
+        run.check_cancel()
+        _restore(fixing, _same_table(structure, some[0]), some)
+        _add(total, some)
+        back.setdefault(some[0].table, {}).update({each.image.key: each.unmet for each in some})
+        done += len(some)
+        run.progress(done, row.rows, "rows", step=f"Putting rows of {some[0].table} back")
+    if f"sha256:{total.hexdigest()}" != digest or done != row.rows:
+        raise OperationFailed(
+            "kept_differs", "What is kept is not what was approved.", "Nothing was changed. Ask again."
+        )
+    fixing.hasten()
+    for some in _kept(inquiry, engine, structure, row):
+        run.check_cancel()
+        _set_exactly(fixing, _same_table(structure, some[0]), some)
+    return back
+
+
 def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) < 19
 
 
-def _kept(inquiry: Inquiry, engine: Engine, row: Fix) -> Iterator[list[Before]]:
+def _kept(inquiry: Inquiry, engine: Engine, structure: Structure, row: Fix) -> Iterator[list[Before]]:
+    """Rows of one part, some at a time; all of them where rows of a table may refer to each other."""
     try:
-        yield from keeping.read(inquiry, engine, row)
+        for _, found in groupby(keeping.read(inquiry, engine, row), key=itemgetter(0)):
+            chunks = (some for _, some in found)
+            for some in chunks:
+                own = following.refers_to_itself(structure, some[0].table)
+                yield [*some, *chain.from_iterable(chunks)] if own else some
     except AskFailed as error:
         raise Refused("kept_no_more", f"What fix {row.pk} changed cannot be read: {error.why}.", BY_HAND) from error
 
@@ -148,19 +184,42 @@ def _refuse_touched(relation: Relation, rows: Sequence[Before], there: dict[tupl
 
 
 def _restore(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
-    keys, contents = [row.image.key for row in rows], [row.image.content for row in rows]
+    """Put the rows back, with all that fires at it. Raises OperationFailed."""
+    contents = [row.image.content for row in rows]
     if rows[0].after:
         aims = [Aim(key=row.image.key, digest=row.after) for row in rows]
         count = fixing.put_back(relation, aims, contents)
     else:
         count = fixing.insert(relation, contents)
-    found = {image.key: image.digest for image in fixing.images(relation, keys)}
-    if count != len(rows) or any(found.get(row.image.key) != row.image.digest for row in rows):
-        raise OperationFailed(
-            "not_exact",
-            f"Rows of {relation.full_name} would not hold exactly what they held: others, or a trigger, changed them.",
-            f"Nothing was changed. {BY_HAND}",
-        )
+    if count != len(rows):
+        raise _not_exact(relation)
+
+
+def _set_exactly(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
+    """Have rows that a trigger changed on their way back hold what they held. Raises OperationFailed."""
+    changed = _unlike(fixing, relation, rows)
+    if changed:
+        with fixing.quiet(relation):
+            fixing.put_back(relation, [aim for aim, _ in changed], [row.image.content for _, row in changed])
+        if _unlike(fixing, relation, rows):
+            raise _not_exact(relation)
+
+
+def _unlike(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> list[tuple[Aim, Before]]:
+    """Those that do not hold what they held, as they are. Raises OperationFailed when one is not there."""
+    found = {image.key: image.digest for image in fixing.images(relation, [row.image.key for row in rows])}
+    if len(found) != len(rows):
+        raise _not_exact(relation)
+    pairs = ((Aim(key=row.image.key, digest=found[row.image.key]), row) for row in rows)
+    return [(aim, row) for aim, row in pairs if aim.digest != row.image.digest]
+
+
+def _not_exact(relation: Relation) -> OperationFailed:
+    return OperationFailed(
+        "not_exact",
+        f"Rows of {relation.full_name} would not hold exactly what they held: others, or a trigger, changed them.",
+        f"Nothing was changed. {BY_HAND}",
+    )
 
 
 def _refuse_new_orphans(
@@ -168,7 +227,7 @@ def _refuse_new_orphans(
 ) -> None:
     """A row may only refer to nothing where it did so before the fix. Raises OperationFailed."""
     for table, held in back.items():
-        now_unmet = following.unmet(fixing, engine.wording, structure, table, list(held))
+        now_unmet = following.unmet(fixing.ask, engine.wording, structure, table, list(held))
         new = sum(not set(names) <= set(held[key]) for key, names in now_unmet.items())
         if new:
             raise OperationFailed(

@@ -9,6 +9,7 @@ from integrity.fixing.results import landed_of
 from integrity.models import Fix
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
+from opsconsole.engines.base import Engine
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database
 from opsconsole.plans import Confirmation, Effect, Plan, Precondition, Step
@@ -57,10 +58,7 @@ class UnfixKind(Kind):
                 Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
             ),
             risk="medium",
-            risk_reasons=(
-                "What was found before the fix is found again.",
-                "Triggers of the tables fire; where they change rows on the way back, nothing is put back.",
-            ),
+            risk_reasons=("What was found before the fix is found again.", *_fired(engine, held)),
             way_back="The findings can be set right again by another fix.",
             confirmation=Confirmation(
                 sentence=f"You would put {row.rows} rows back.", number=row.rows, counts="rows that are put back"
@@ -95,6 +93,18 @@ class UnfixKind(Kind):
 
 def _offered(database: Database) -> QuerySet[Fix]:
     return Fix.objects.filter(database=database, state=Fix.State.KEPT, expires_at__gt=now()).exclude(key_sealed="")
+
+
+def _fired(engine: Engine, held: undoing.Held) -> list[str]:
+    """What triggers do, by table."""
+    loud = [relation.full_name for relation in engine.unquiet(list(held.triggers))]
+    said = []
+    for relation, names in held.triggers.items():
+        table, listed = relation.full_name, ", ".join(names)
+        then = "nothing is put back" if table in loud else "these are set again, and no trigger fires then"
+        unless = " But a row that breaks a foreign key again may be put back without them." if held.unmet else ""
+        said.append(f"Triggers of {table} fire ({listed}). Where one changes rows on their way back, {then}.{unless}")
+    return said
 
 
 def _effect(table: str, held: undoing.Held) -> Effect:

@@ -229,6 +229,10 @@ class Engine(ABC):
         """Those of the foreign keys that `fixing` could not leave unenforced with the role that the console has."""
         return []
 
+    def unquiet(self, relations: Sequence[Relation]) -> list[Relation]:
+        """Those of the tables with triggers that a `Fixing` could not keep from firing with that role."""
+        return []
+
     @abstractmethod
     def landed(self, witness: Mapping[str, Any]) -> bool | None:
         """Whether the transaction of a `Fixing` with that witness was committed; None when nobody can tell any more."""

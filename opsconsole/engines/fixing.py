@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -136,6 +137,13 @@ class Fixing(ABC):
         """Give the rows that are as they must be found what they held before, but their keys; how many."""
 
     @abstractmethod
+    def quiet(self, relation: Relation) -> AbstractContextManager[None]:
+        """While it lasts, no trigger that somebody made fires for rows of the table; `hasten` comes before.
+
+        Raises OperationFailed where the console's role may not.
+        """
+
+    @abstractmethod
     def keep(self, operation_id: int, kept: Sequence[Kept]) -> None:
         """Put images into our table, which is made when it is not there."""
 
@@ -144,11 +152,12 @@ class Fixing(ABC):
         """Take the images of an operation out of it; a table that is empty then goes as well."""
 
     @abstractmethod
-    def settle(self) -> None:
-        """Have everything checked that would only be checked at the end, and keys hold again.
+    def hasten(self) -> None:
+        """Have triggers fire and checks made that wait for the end, from now on at once. Raises OperationFailed."""
 
-        Raises OperationFailed.
-        """
+    @abstractmethod
+    def settle(self) -> None:
+        """`hasten`, and have all keys hold again. Raises OperationFailed."""
 
     @abstractmethod
     def witness(self, operation_id: int, fence: int) -> Mapping[str, Any]:

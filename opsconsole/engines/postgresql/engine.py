@@ -20,6 +20,7 @@ from opsconsole.engines.postgresql import (
     in_place,
     inquiry,
     lock,
+    quieting,
     rows,
     script,
     structure,
@@ -134,6 +135,10 @@ class PostgresEngine(Engine):
     def enforces(self, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
         with self.connector.session() as session:
             return fixing.enforced(session, keys)
+
+    def unquiet(self, relations: Sequence[Relation]) -> list[Relation]:
+        with self.connector.session() as session:
+            return quieting.unquiet(session, relations)
 
     def landed(self, witness: Mapping[str, Any]) -> bool | None:
         return in_place.landed(self.connector, witness)

@@ -7,13 +7,13 @@ also the form in which it is put back. Rows are joined with arrays of keys, so t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
 
 import psycopg
 
 from opsconsole.engines.fixing import FIXED, Aim, Fixing, Image, Kept, Key, Wording, key_of
-from opsconsole.engines.postgresql import in_place
+from opsconsole.engines.postgresql import in_place, quieting
 from opsconsole.engines.postgresql.connect import Connection, Connector
 from opsconsole.engines.structure import Field, ForeignKey, Relation
 from opsconsole.exceptions import OperationFailed
@@ -151,9 +151,15 @@ class PostgresFixing(Fixing):
             if not self.ask(f"SELECT 1 FROM {self._table} LIMIT 1"):
                 self._session.execute(f"DROP TABLE {self._table}".encode())
 
-    def settle(self) -> None:
-        with _explained("the rows"):
+    def quiet(self, relation: Relation) -> AbstractContextManager[None]:
+        return quieting.quiet(self._session, relation)
+
+    def hasten(self) -> None:
+        with _explained("these tables"):
             self._session.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def settle(self) -> None:
+        self.hasten()
         for statement in self._again:
             self._session.execute(statement.encode())
         self._again = []
