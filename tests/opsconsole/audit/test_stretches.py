@@ -112,14 +112,38 @@ def test_no_damaged_payload_passes_that_a_close_look_would_refuse(console: Conso
     chance, passed = random.Random(4), 0
     payloads = [bytes(event.payload) for event in AuditEvent.objects.all()]
     for _ in range(20_000):
-        payload = damaged(chance, chance.choice(payloads))
-        if plainly_well(payload):
-            passed += 1
-            told = json.loads(payload)
-            assert is_canonical(payload, told)
-            assert canonical_json(told) == payload
-            columns(told)
+        sound = chance.choice(payloads)
+        payload = damaged(chance, sound)
+        for index in {index_of(sound), index_of(payload)}:
+            if plainly_well(payload, index):
+                passed += 1
+                told = json.loads(payload)
+                assert is_canonical(payload, told)
+                assert canonical_json(told) == payload
+                assert index == index_of(payload)
     assert passed > 500  # a letter of a text, a digit of a number
+
+
+def index_of(payload: bytes) -> str:
+    """What a database tells of the columns that belong to this payload; nothing where it has none."""
+    try:
+        told = columns(json.loads(payload))
+    except (ValueError, KeyError, TypeError):
+        return ""
+    told["at"] = told["at"].strftime("%Y-%m-%d %H:%M:%S.%f")
+    names = (
+        "at",
+        "actor",
+        "actor_name",
+        "uid",
+        "outcome",
+        "database_id",
+        "kind",
+        "database_name",
+        "operation_id",
+        "type",
+    )
+    return json.dumps([told[name] for name in names], ensure_ascii=False, separators=(",", ":"))
 
 
 def damaged(chance: random.Random, payload: bytes) -> bytes:
@@ -130,9 +154,25 @@ def damaged(chance: random.Random, payload: bytes) -> bytes:
     return payload[:at] + middle + payload[until:]
 
 
-def plainly_well(payload: bytes) -> bool:
+def plainly_well(payload: bytes, index: str) -> bool:
     try:
-        told = stretches.PAYLOAD.fullmatch(str(payload, "utf-8"))
-        return told is not None and stretches._in_order(told[5]) and bool(stretches._real(told[3]))
+        told = stretches.LINES.fullmatch(f"{str(payload, 'utf-8')}\n{index}")
+        return (
+            told is not None
+            and stretches._in_order(told[stretches.DATA])
+            and stretches._real(told[stretches.DATE]) != ""
+        )
     except ValueError:
         return False
+
+
+def test_an_index_that_goes_on_where_a_payload_was_cut_is_not_taken_for_it(console: Console) -> None:
+    write(1)
+    payload = bytes(AuditEvent.objects.get().payload)
+    index = index_of(payload)
+    assert plainly_well(payload, index)
+    assert not plainly_well(payload + b"\n", index)
+    for cut in range(1, len(payload)):
+        rest = str(payload[-cut:], "utf-8")
+        assert not plainly_well(payload[:-cut], f"{rest}\n{index}")
+        assert not plainly_well(payload[:-cut], f"{rest}{index}")
