@@ -45,8 +45,8 @@ class SetRules(Change):
                 "before": putting.standing(database, [*(rule.name for rule in wanted), *gone]),
             },
             effects=(
-                *(_effect(database, rule.name, rule, replaced=rule.name in known) for rule in wanted),
-                *(_effect(database, name, None, replaced=True) for name in gone),
+                *(_effect(database, rule.name, "replaced" if rule.name in known else "created") for rule in wanted),
+                *(_effect(database, name, "removed") for name in gone),
             ),
             owner_groups=(database.owner_group.name,),
             databases=(database.pk,),
@@ -60,9 +60,10 @@ class SetRules(Change):
         asked = plan.parameters
         database = database_of(asked["database"])
         rules = [rule_from(each, Dialect(database.engine)) for each in asked["rules"]]
+        known = {rule.name: rule for rule in in_force.rules_of(database)}
         compiled = compile_rules(database, rules) if rules else {}
-        steps = [_step(rule, compiled[rule.name]) for rule in rules]
-        steps += [Step(title=f"{name} is no longer asked") for name in asked["remove"]]
+        steps = [_step(rule, compiled[rule.name], known.get(rule.name)) for rule in rules]
+        steps += [Step(title=f"{name} is no longer asked", detail=_before(known[name])) for name in asked["remove"]]
         unfit = [f"{name}: {found.problem}" for name, found in compiled.items() if found.problem]
         told = (_unfit_words(database, len(unfit), len(rules)),) if unfit else ()
         return replace(
@@ -139,10 +140,9 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - LISTED} more rules" if len(names) > LISTED else shown
 
 
-def _effect(database: Database, name: str, rule: Spec | None, *, replaced: bool) -> Effect:
-    action = "removed" if rule is None else "replaced" if replaced else "created"
-    note = _words(rule) if rule else ""
-    return Effect(object=f"rule {name} of {database.name}", action=action, note=note)
+def _effect(database: Database, name: str, action: str) -> Effect:
+    """What it says stands in the step of that rule."""
+    return Effect(object=f"rule {name} of {database.name}", action=action)
 
 
 def _words(rule: Spec) -> str:
@@ -150,13 +150,25 @@ def _words(rule: Spec) -> str:
     return f"{rule.severity}, {rule.category}: {kind.sentence(rule.spec) if kind else rule.kind}"
 
 
-def _step(rule: Spec, compiled: Compiled) -> Step:
-    parts = [f"More than {rule.threshold} rows are a finding." if rule.threshold else ""]
-    if rule.fix:
-        parts.append(f"{_fix_words(rule.fix)}.")
-    parts.append(f"Counted by the health answer as {rule.health}." if rule.health else "")
-    parts.append(f"Not asked yet: {compiled.problem}" if compiled.problem else "")
+def _step(rule: Spec, compiled: Compiled, before: Spec | None) -> Step:
+    parts = [_details(rule), f"Cannot be asked as it is: {compiled.problem}" if compiled.problem else ""]
+    parts.append(_before(before) if before else "")
     return Step(title=f"{rule.name}: {_words(rule)}", detail=" ".join(filter(None, parts)), sql=compiled.sql)
+
+
+def _before(rule: Spec) -> str:
+    """What people would give up."""
+    return f"Until now: {_words(rule)}. {_details(rule)}".rstrip()
+
+
+def _details(rule: Spec) -> str:
+    parts = [f"More than {rule.threshold} row{'s are' if rule.threshold != 1 else ' is'} a finding."] * bool(
+        rule.threshold
+    )
+    parts += [f"{_fix_words(rule.fix)}."] if rule.fix else []
+    parts += [f"Counted by the health answer as {rule.health}."] if rule.health else []
+    parts += [f"{rule.owner} looks after it."] if rule.owner else []
+    return " ".join(parts)
 
 
 def _fix_words(fix: Mapping[str, Any]) -> str:

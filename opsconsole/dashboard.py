@@ -48,6 +48,9 @@ class Bar:
     column: Column
 
 
+FRAME = 12  # columns that the frame of a chart has room for at least
+
+
 @dataclass(frozen=True)
 class Chart:
     """Columns beside each other; the highest fills the frame. The words are what screen readers and no-script get."""
@@ -62,7 +65,12 @@ class Chart:
     @property
     def width(self) -> int:
         """Of the drawing, ten a column; its height is 100."""
-        return 10 * max(len(self.columns), 12)
+        return 10 * max(len(self.columns), FRAME)
+
+    @property
+    def fills(self) -> bool:
+        """Whether its last column stands at the right edge."""
+        return len(self.columns) >= FRAME
 
     def bars(self) -> list[Bar]:
         """The parts of all columns, each as a rectangle."""

@@ -33,6 +33,7 @@ ORPHANS, BUSINESS, CONSISTENCY, PERFORMANCE = (
     "Orphaned Records", "Business Rules", "Data Consistency", "Performance",
 )  # fmt: skip
 SCHEMA, STORAGE, CAPACITY = "Schema", "Storage", "Capacity"
+RULE = "rule:"  # before the name of a rule, where the names of checks stand
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,7 +61,10 @@ class UnindexedReference(Telling):
 
 
 class UnindexedUsual(Telling):
-    """Columns that programs usually look rows up by; the check of AV-Daily's `Performance`, on exact names."""
+    """Columns that programs usually look rows up by; the check of AV-Daily's `Performance`, on exact names.
+
+    A reference without an index is told once: by UnindexedReference.
+    """
 
     name: ClassVar[str] = "usual_column_without_index"
     label: ClassVar[str] = "Columns that are usually looked up by, in no index"
@@ -72,6 +75,7 @@ class UnindexedUsual(Telling):
         every = indexes(moment)
         found = by_table(every)
         dialect = Dialect(moment.vendor)
+        references = {(key.table, key.columns) for key in moment.structure.foreign_keys}
         for table, relation in moment.structure.relations.items():
             if not is_whole(relation):
                 continue
@@ -80,6 +84,8 @@ class UnindexedUsual(Telling):
                 subject = f"{table}.{column}"
                 if column in named_in:
                     yield self.held(subject, f"{subject} is in an index.")
+                    continue
+                if (table, (column,)) in references:
                     continue
                 yield self.found(
                     subject,

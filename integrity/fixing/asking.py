@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from integrity.checks.base import Found, Held, Moment, Outcome
+from integrity.checks.base import RULE, Found, Held, Moment, Outcome
 from integrity.checks.known import check_named
 from integrity.rules.base import Spec
 from integrity.scanning.answering import Budget
 from integrity.scanning.examining import examine
 from integrity.scanning.selecting import Selection
-
-RULE = "rule:"
 
 
 @dataclass(frozen=True, kw_only=True)

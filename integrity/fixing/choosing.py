@@ -22,9 +22,17 @@ def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) 
         raise Usage(
             "nothing_chosen",
             "Either findings of a report or names of the health answer are set right.",
-            "Give finding= (fingerprints, or critical), or names= (or all, or cleanup).",
+            "Choose findings (finding=: fingerprints, or critical) or names (names=: some, all, or cleanup).",
         )
     return _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
+
+
+def left_standing(database: Database, given: Mapping[str, str]) -> int:
+    """How many critical findings stand that `critical` does not reach, for nothing is proposed for them."""
+    if given["finding"] != ALL_CRITICAL:
+        return 0
+    critical = open_in(report_of(database, given["report"] or LATEST), severity="critical")
+    return sum(not _is_curable(row) for row in critical)
 
 
 def report_of(database: Database, number: str) -> Report:
@@ -42,7 +50,7 @@ def _by_finding(database: Database, given: Mapping[str, str]) -> list[Wanted]:
     report = report_of(database, given["report"] or LATEST)
     rows = open_in(report)
     if given["finding"] == ALL_CRITICAL:
-        chosen = [row for row in rows if row.severity == "critical" and row.proposals and not row.failed]
+        chosen = [row for row in rows if row.severity == "critical" and _is_curable(row)]
         if not chosen:
             raise Refused(
                 "nothing_to_fix",
@@ -52,6 +60,10 @@ def _by_finding(database: Database, given: Mapping[str, str]) -> list[Wanted]:
     else:
         chosen = [_one(report, rows, each) for each in given["finding"].replace(",", " ").split()]
     return list(dict.fromkeys(Wanted(check=row.check_name, subject=row.subject) for row in chosen))
+
+
+def _is_curable(row: Finding) -> bool:
+    return bool(row.proposals) and not row.failed
 
 
 def _one(report: Report, rows: Sequence[Finding], fingerprint: str) -> Finding:

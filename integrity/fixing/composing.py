@@ -143,7 +143,7 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
         ),
         risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
-        risk_reasons=tuple(risks.reasons(laid)),
+        risk_reasons=(*risks.reasons(laid), *risks.left(choosing.left_standing(database, request.parameters))),
         way_back=risks.way_back(database, engine, laid),
         confirmation=cost if laid.parts else None,
     )

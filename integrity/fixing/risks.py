@@ -78,3 +78,9 @@ def _firing(laid: Laid, table: str, *, back: bool = False) -> list[str]:
 
 def rows(count: int) -> str:
     return f"{count} row{'s' * (count != 1)}"
+
+
+def left(standing: int) -> list[str]:
+    """So many other critical findings are beyond a plan that was asked for all of them."""
+    some = f"{standing} other critical finding{'s stand' if standing != 1 else ' stands'} on"
+    return [f"{some}: nothing is proposed for {'them' if standing != 1 else 'it'}."] * bool(standing)

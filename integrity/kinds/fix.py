@@ -78,7 +78,7 @@ class FixKind(Kind):
 
     def button(self, database: Database) -> str:
         report = Report.objects.filter(database=database).first()
-        return self.heading(database) if report is not None and (report.critical or report.warning) else ""
+        return self.heading(database) if report is not None and (report.open_critical or report.open_warning) else ""
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         return (*_kept(operation), *_health(operation))

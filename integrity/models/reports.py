@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Value
 
+from integrity.checks.base import RULE
 from opsconsole.models import Database, Operation
 
 SLUG = 12  # digits of a fingerprint that name a finding in an address
@@ -106,6 +107,11 @@ class Finding(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"/integrity/{self.report_id}/findings/{self.slug}/"
+
+    @property
+    def rule_name(self) -> str:
+        """The rule of people that it is of; empty for what a check found."""
+        return self.check_name.removeprefix(RULE) if self.check_name.startswith(RULE) else ""
 
     @property
     def slug(self) -> str:

@@ -38,11 +38,13 @@ def acts_of(finding: Finding, database: Database) -> Sequence[Act]:
 
 def act_on_all(report: Report) -> Act | None:
     """One plan for all critical findings that stand and come with a proposal; None when there are fewer than two."""
-    critical = [row for row in open_in(report, severity=Severity.CRITICAL, failed=False) if row.proposals]
+    critical = open_in(report, severity=Severity.CRITICAL)
+    curable = [row for row in critical if row.proposals and not row.failed]
     form = _form(report.database)
-    if not form or len(critical) < 2:
+    if not form or len(curable) < 2:
         return None
-    return Act("Set every critical finding right", f"{form}?{urlencode({'report': report.pk, 'finding': 'critical'})}")
+    which = "every critical finding" if len(curable) == len(critical) else f"{len(curable)} critical findings"
+    return Act(f"Set {which} right", f"{form}?{urlencode({'report': report.pk, 'finding': 'critical'})}")
 
 
 def _form(database: Database) -> str:

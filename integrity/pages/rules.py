@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 
+from integrity.checks.base import RULE
 from integrity.models import Finding, Rule
 from integrity.pages.rule_forms import RuleForm, initial_of, words_of
 from integrity.reporting.standing import reports_of
@@ -42,12 +43,14 @@ class Listed:
 @page(ROUTE, name="rules", permission="see", scope="database")
 def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
     """Every rule that checks of the database ask."""
+    kinds = [kind for kind in rule_kinds() if kind.offered]
     return show(
         request,
         "integrity/rules.html",
         **_frame(request, database, "Rules"),
         listed=_listed(database),
-        kinds=[kind for kind in rule_kinds() if kind.offered],
+        kinds=kinds,
+        offered={kind.name for kind in kinds},
         formats=tuple(FORMATS),
         earlier=_earlier(database),
     )
@@ -55,7 +58,9 @@ def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
 
 @page(f"{ROUTE}new/<slug:kind>/", name="rule-form", permission="request", scope="database", methods=("GET", "POST"))
 def rule_form(request: HttpRequest, database: Database, kind: str) -> HttpResponse:
-    """Ask for a rule; `?rule=` begins with one that is there, `?finding=` with the one that a finding proposes."""
+    """Ask for a rule; `?rule=` begins with one that is there, `?earlier=` with one that is no longer asked, `?finding=`
+    with the one that a finding proposes.
+    """
     found = _kind(kind)
     form = RuleForm(found, request.POST or None, initial=_begin(request, database))
     if request.method == "POST" and form.is_valid():
@@ -124,14 +129,21 @@ def _kind(name: str) -> RuleKind:
 
 
 def _begin(request: HttpRequest, database: Database) -> dict[str, Any]:
-    name, number = request.GET.get("rule", ""), request.GET.get("finding", "")
-    if name:
+    if name := request.GET.get("rule", ""):
         rules = {rule.name: rule for rule in in_force.rules_of(database)}
         return initial_of(as_json(rules[name])) if name in rules else {}
-    if number.isdecimal() and len(number) < 19:
-        row = Finding.objects.filter(pk=int(number), report__database=database).first()
-        return initial_of(row.rule) if row and row.rule else {}
+    if number := _number(request, "earlier"):
+        row = Rule.objects.filter(pk=number, database=database).first()
+        return initial_of(as_json(in_force.spec_of(row))) if row else {}
+    if number := _number(request, "finding"):
+        found = Finding.objects.filter(pk=number, report__database=database).first()
+        return initial_of(found.rule) if found and found.rule else {}
     return {}
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    given = request.GET.get(name, "")
+    return int(given) if given.isdecimal() and len(given) < 19 else 0
 
 
 def _frame(request: HttpRequest, database: Database, title: str) -> dict[str, Any]:
@@ -161,7 +173,7 @@ def _last(database: Database) -> Mapping[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     reports = list(reports_of(database)[:LOOKED_BACK])
     findings: dict[int, list[Finding]] = {}
-    for row in Finding.objects.filter(report__in=reports, check_name__startswith="rule:"):
+    for row in Finding.objects.filter(report__in=reports, check_name__startswith=RULE):
         findings.setdefault(row.report_id, []).append(row)
     for report in reports:
         for row in findings.get(report.pk, ()):

@@ -25,7 +25,8 @@ def _column(row: Report) -> Column:
     return Column(
         label=f"{row.finished_at:%d %B %H:%M}",
         parts=tuple(part for part in parts if part[1]),
-        words=f"{row.open_critical} critical, {row.open_warning} warnings, {row.open_info} to know",
+        words=f"{row.open_critical} critical, {row.open_warning} warning{'s' * (row.open_warning != 1)}, "
+        f"{row.open_info} to know",
         link=row.get_absolute_url(),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from integrity.checks.base import BUSINESS, Moment, Outcome, Proposal, Question, Severity, named
+from integrity.checks.base import BUSINESS, RULE, Moment, Outcome, Proposal, Question, Severity, named
 from integrity.rules.members import Member, read_members
 from integrity.rules.unfit import Unfit as Unfit
 
@@ -36,7 +36,7 @@ class Spec:
     @property
     def check(self) -> str:
         """The name under which its findings are kept."""
-        return f"rule:{self.name}"
+        return f"{RULE}{self.name}"
 
 
 class RuleKind(ABC):
@@ -67,7 +67,7 @@ class RuleKind(ABC):
 
     @abstractmethod
     def sentence(self, spec: Mapping[str, Any]) -> str:
-        """What must hold, in words: "every accounts.user_id is the id of one of users"."""
+        """What must hold, in words: "every user_id of accounts is the id of a row of users"."""
 
     def questions(self, rule: Spec, moment: Moment) -> Iterable[Question]:
         """What is asked about rows. Raises Unfit."""

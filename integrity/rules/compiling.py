@@ -1,4 +1,4 @@
-"""What rules come to in one database, as SQL for people to read before they agree to it. Nothing is asked."""
+"""What rules come to in one database, as SQL for people to read before they agree to it. No row is read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from integrity.checks import moments
 from integrity.checks.base import Moment
 from integrity.rules.base import Spec, Unfit, rule_kind
 from opsconsole.databases import engine_for
+from opsconsole.engines.inquiry import AskFailed
 from opsconsole.exceptions import TargetProblem
 from opsconsole.models import Database
 
@@ -17,7 +18,7 @@ LOOK_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Compiled:
-    """The SELECTs of one rule; or why there are none yet, with the SQL that people wrote."""
+    """The SELECTs of one rule; and why they could not be asked, with the SQL that people wrote where there are none."""
 
     sql: str = ""
     problem: str = ""
@@ -38,12 +39,28 @@ def _compiled(rule: Spec, moment: Moment) -> Compiled:
     if kind is None:
         return Compiled(problem=f"This console knows no rules of kind {rule.kind}.")
     try:
-        return Compiled(sql=";\n\n".join(kind.statements(kind.filled(rule), moment)))
+        statements = kind.statements(kind.filled(rule), moment)
     except Unfit as error:
         return Compiled(sql=_written(rule), problem=error.why)
+    return Compiled(sql=";\n\n".join(statements), problem=_refusal(moment, statements) if _by_people(rule) else "")
+
+
+def _refusal(moment: Moment, statements: Sequence[str]) -> str:
+    """What the database has against these words, when it is asked for none of their rows."""
+    try:
+        for statement in statements:
+            moment.inquiry.ask_people(statement, most=0)
+    except AskFailed as error:
+        return error.why
+    return ""
 
 
 def _written(rule: Spec) -> str:
+    return "\n\n".join(f"-- {name}\n{rule.spec[name]}" for name in _by_people(rule))
+
+
+def _by_people(rule: Spec) -> list[str]:
+    """The members of a rule that are SQL which somebody wrote."""
     kind = rule_kind(rule.kind)
     members = [each.name for each in kind.members if each.kind in ("sql", "query")] if kind else []
-    return "\n\n".join(f"-- {name}\n{rule.spec[name]}" for name in members if rule.spec.get(name))
+    return [name for name in members if rule.spec.get(name)]

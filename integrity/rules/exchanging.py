@@ -16,7 +16,7 @@ from opsconsole.review import Dialect
 FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 LARGEST = 1 << 20  # bytes of a file, as many as a form may bring
 MOST = 500  # rules in it
-SHOWN = 5  # refusals
+SHOWN = 100  # refusals
 _STRUCTURED = ("spec", "fix")  # members that stand as JSON in their cell
 _FORMULA = ("=", "+", "-", "@", "'")  # a spreadsheet takes such a text for something else than a text
 
@@ -69,8 +69,14 @@ def _checked(given: list[_Given], dialect: Dialect) -> list[dict[str, Any]]:
         except Usage as error:
             refused.append(f"{where}: {error.why} {error.next_step}".rstrip())
     if refused:
-        more = f" And {len(refused) - SHOWN} more." if len(refused) > SHOWN else ""
-        raise Usage("bad_rules", " ".join(refused[:SHOWN]) + more, "Correct the file, then bring it again.")
+        more = [f"And {len(refused) - SHOWN} more."] if len(refused) > SHOWN else []
+        faults = (
+            f"{len(refused)} of its {len(given)} rules cannot be taken:" if len(given) > 1 else "It cannot be taken:"
+        )
+        raise Usage(
+            "bad_rules", "\n".join([faults, *refused[:SHOWN], *more]),
+            "Correct the file, then bring it again: all of its rules are asked for, or none.",
+        )  # fmt: skip
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from integrity.checks.base import Check, Severity
 from integrity.checks.known import CHECKS
@@ -11,6 +12,7 @@ from integrity.rules.base import Spec
 from opsconsole.exceptions import Usage
 
 FULL, QUICK = "full", "quick"
+LISTED = 20  # rules, where a name is none of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +36,7 @@ def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "",
         one = [check for check in checks if check.name == rule]
         ruled = [spec for spec in rules if spec.name == rule]
         if not one and not ruled:
-            raise Usage(
-                "unknown_rule",
-                f"There is no rule and no check called {rule} here.",
-                "The form of a check lists them; so do the page of rules and docs/integrity.md.",
-            )
+            raise _unknown(rule, [spec.name for spec in rules], [check.name for check in checks])
         return Selection(checks=tuple(one), rules=tuple(ruled))
     if category:
         known = sorted({check.category for check in checks} | {spec.category for spec in rules})
@@ -50,3 +48,12 @@ def select(engine: str, rules: Sequence[Spec], *, mode: str, category: str = "",
         checks = [check for check in checks if check.severity is Severity.CRITICAL]
         rules = [spec for spec in rules if spec.severity is Severity.CRITICAL]
     return Selection(checks=tuple(checks), rules=tuple(rules), whole=mode == FULL and not category)
+
+
+def _unknown(name: str, rules: list[str], checks: list[str]) -> Usage:
+    close = get_close_matches(name, [*rules, *checks], n=3, cutoff=0.5)
+    listed = ", ".join(rules[:LISTED]) + (f" and {len(rules) - LISTED} more" if len(rules) > LISTED else "")
+    parts = [f"Do you mean {' or '.join(close)}?"] if close else []
+    parts.append(f"Its rules are {listed}." if rules else "It has no rules.")
+    parts.append("The names of checks stand in docs/integrity.md, and all of them in the form of a check.")
+    return Usage("unknown_rule", f"There is no rule and no check called {name} here.", " ".join(parts))

@@ -146,6 +146,27 @@ def test_a_rule_that_does_not_fit_yet_may_be_set_and_the_plan_says_so(cast, sqli
     assert any("could not be asked" in reason for reason in waiting.plan.risk_reasons)
 
 
+def test_sql_that_the_database_refuses_is_told_before_anybody_confirms_it(cast, any_shop):
+    _, row = any_shop
+    wrong = {**OWED, "name": "wrong", "health": "", "spec": {"table": "orders", "violates": "t.nowhere > 1"}}
+    several = asked(cast, row, OWED, wrong)
+    assert "One of these rules does not fit" in several.plan.risk_reasons[0]
+    assert "nowhere" in several.plan.risk_reasons[-1] and several.plan.risk_reasons[-1].startswith("wrong: ")
+    sound, broken = several.plan.steps
+    assert "Cannot be asked" not in sound.detail and "Cannot be asked as it is: " in broken.detail
+
+
+def test_whoever_confirms_a_change_reads_what_is_given_up(cast, sqlite_shop):
+    _, row = sqlite_shop
+    confirmed(cast, row, OWED, FEWER)
+    asked_anew = asked(cast, row, {**OWED, "threshold": 5, "severity": "info"}, remove=("orders-stay",))
+    changed, gone = (step.detail for step in asked_anew.plan.steps)
+    assert "More than 5 rows are a finding." in changed
+    assert "Until now: critical, Business Rules: no row of orders has t.id < 3." in changed
+    assert gone == "Until now: warning, Data Consistency: the number of rows of orders does not fall."
+    assert [each.action for each in asked_anew.plan.effects] == ["replaced", "removed"]
+
+
 def test_who_may_not_ask_for_checks_may_not_set_rules(cast, sqlite_shop):
     _, row = sqlite_shop
     given = {"database": row.id, "rules": [OWED]}

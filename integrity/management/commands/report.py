@@ -40,10 +40,10 @@ class Command(ConsoleCommand):
         database = self.database_called(options["name"])
         rows = reports_of(database)[: max(1, options["limit"])]
         cells = [
-            (row.pk, f"{row.finished_at:%Y-%m-%d %H:%M}", row.looked_at, row.critical, row.new, row.warning, row.info)
+            (row.pk, f"{row.finished_at:%Y-%m-%d %H:%M}", row.looked_at, row.critical, row.warning, row.info, row.new)
             for row in rows
         ]
-        text = table(("report", "at (UTC)", "looked at", "critical", "new", "warnings", "to know"), cells)
+        text = table(("report", "at (UTC)", "looked at", "critical", "warnings", "to know", "new ones"), cells)
         self.answer({"database": database.name, "reports": [_facts(row) for row in rows]}, text)
         return Exit.OK
 

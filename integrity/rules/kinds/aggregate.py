@@ -59,7 +59,7 @@ class Aggregate(RowsKind):
             only = f" where {' '.join(spec['where'].split())}" if spec.get("where") else ""
             what = f"{' '.join(spec['aggregate'].split())} of its {spec['of']}{only}"
         within = f", within {spec['tolerance']}" if spec.get("tolerance", "0") != "0" else ""
-        return f"{kept} of every row of {spec['table']} equals {what}{within}"
+        return f"in every row of {spec['table']}, {kept} equals {what}{within}"
 
     def asked(self, rule: Spec, moment: Moment) -> Asked:
         spec, structure = rule.spec, moment.structure

@@ -37,8 +37,8 @@ class Expired(RowsKind):
     def sentence(self, spec: Mapping[str, Any]) -> str:
         number, unit = age_of(str(spec.get("older_than") or "0"))
         only = f", where {' '.join(spec['where'].split())}" if spec.get("where") else ""
-        back = f"is older than {number} {unit.removesuffix('s') if number == 1 else unit}" if number else "is over"
-        return f"no {spec['table']}.{spec['column']} {back}{only}"
+        age = f"older than {number} {unit.removesuffix('s') if number == 1 else unit}" if number else "in the past"
+        return f"no {spec['column']} of {spec['table']} is {age}{only}"
 
     def asked(self, rule: Spec, moment: Moment) -> Asked:
         spec = rule.spec

@@ -36,7 +36,7 @@ class Orphan(RowsKind):
 
     def sentence(self, spec: Mapping[str, Any]) -> str:
         only = f", where {' '.join(spec['where'].split())}" if spec.get("where") else ""
-        return f"every {spec['child']}.{spec['column']} is the {spec['key']} of one of {spec['parent']}{only}"
+        return f"every {spec['column']} of {spec['child']} is the {spec['key']} of a row of {spec['parent']}{only}"
 
     def asked(self, rule: Spec, moment: Moment) -> Asked:
         spec, structure = rule.spec, moment.structure

@@ -58,9 +58,10 @@ class Reference(RuleKind):
         if spec["rows"]:
             some = ", ".join(_called(row) for row in spec["rows"][:5])
             more = f" and {len(spec['rows']) - 5} more" if len(spec["rows"]) > 5 else ""
-            parts.append(f"{spec['table']} has the rows {some}{more}")
+            several = len(spec["rows"]) > 1
+            parts.append(f"the row{'s' * several} {some}{more} {'are' if several else 'is'} in {spec['table']}")
         if spec["least"]:
-            parts.append(f"{spec['table']} has at least {spec['least']} row{'s' * (spec['least'] != 1)}")
+            parts.append(f"at least {spec['least']} row{'s are' if spec['least'] != 1 else ' is'} in {spec['table']}")
         return ", and ".join(parts)
 
     def look(self, rule: Spec, moment: Moment) -> Iterator[Outcome]:

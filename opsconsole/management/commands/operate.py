@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandParser, DjangoHelpFormatter
 
 from opsconsole import kinds, operations
 from opsconsole.exceptions import OperationFailed, Refused, Usage
+from opsconsole.kinds import Kind, Parameter
 from opsconsole.management.console_command import ConsoleCommand, Options, add_json
 from opsconsole.management.reporting import Exit, operation_sentence, plan_text
 from opsconsole.management.waiting import nobody_works, wait_for
@@ -21,11 +23,22 @@ from opsconsole.states import State
 
 class Command(ConsoleCommand):
     help = "Ask for an operation (backup, restore, ...) on a database. Needs OPSCONSOLE_TOKEN."
+    asked_for: Kind | None = None
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        self.asked_for = next((kind for kind in kinds.every() if kind.name in argv[2:3]), None)
+        super().run_from_argv(argv)
+
+    def create_parser(self, prog_name: str, subcommand: str, **given: Any) -> CommandParser:
+        told = {"epilog": settings_of(self.asked_for), "formatter_class": AsWritten}
+        return super().create_parser(prog_name, subcommand, **told, **given)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("kind", help="what to do: backup, restore, ...")
+        parser.add_argument("kind", help="what to do: backup, check, restore, ...")
         parser.add_argument("name", help="the database (of a restore: the destination)")
-        parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of this kind")
+        parser.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of this kind; see below"
+        )
         parser.add_argument("--reason", default="", help="why; everybody who looks at it reads this")
         parser.add_argument(
             "--confirm", default="", metavar="NAME", help="the database's name, where nobody else is asked"
@@ -91,6 +104,28 @@ class Command(ConsoleCommand):
         if operation.state == State.PENDING_APPROVAL:
             self.stderr.write(f"Operation {operation.id} waits for approval.")
         return self.answer_ending(wait_for(operation, options["wait"]))
+
+
+class AsWritten(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Leaves the lines of the list of settings as they are."""
+
+
+def settings_of(kind: Kind | None) -> str:
+    """What may be set, for `--help`: of every kind by name, of one kind in full."""
+    if kind is None:
+        named = [(each.name, ", ".join(one.name for one in each.parameters)) for each in kinds.every()]
+        heading = "settings of each kind (manage.py operate KIND --help explains them):"
+    else:
+        named = [(each.name, _explained(each)) for each in kind.parameters]
+        heading = f"settings of {kind.name}:"
+    width = max((len(name) for name, _ in named), default=0)
+    return "\n".join([heading, *(f"  {name:{width}}  {words}".rstrip() for name, words in named)])
+
+
+def _explained(parameter: Parameter) -> str:
+    choices = " or ".join(value for value, _ in parameter.choices if value)
+    more = [parameter.help or parameter.label, choices, f"{parameter.default} unless told" if parameter.default else ""]
+    return "; ".join(filter(None, more))
 
 
 def settings_from(pairs: list[str]) -> dict[str, str]:

@@ -74,12 +74,18 @@
     document.querySelector(field).value = JSON.stringify(paths);
   }
 
+  // The theme's script writes the name of a chosen file into a field beside it, which only its own widget has.
+  function keepFilesAlone() {
+    for (const field of document.querySelectorAll(".oc-field input[type=file]")) field.hasChangeListener = true;
+  }
+
   document.addEventListener("click", copy);
   document.addEventListener("change", tellPaths);
   document.addEventListener("submit", onceOnly);
   document.addEventListener("htmx:beforeSwap", followLog);
   document.addEventListener("htmx:afterSettle", (event) => { followLog(event); keepTimesTrue(); });
   document.addEventListener("DOMContentLoaded", () => {
+    keepFilesAlone();
     const log = document.getElementById("oc-log");
     if (log) log.scrollTop = log.scrollHeight;
   });

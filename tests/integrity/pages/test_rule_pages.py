@@ -53,13 +53,18 @@ def test_a_rule_is_tried_asked_for_confirmed_listed_edited_and_removed(console: 
     check(console, office.people, row, rule="ids-from-three")
     html = read(client, rules)
     assert "2 rows break it" in html and "No row of orders has t.id &lt; 3." in html
+    (finding,) = Finding.objects.filter(check_name="rule:ids-from-three")
+    assert f"{rules}#rule-ids-from-three" in read(client, finding.get_absolute_url())
+    assert 'id="rule-ids-from-three"' in html and "request/check/?rule=ids-from-three" in html
     assert "1 rule of people is asked by each check" in read(client, f"/databases/{row.name}/integrity/")
     form = read(client, f"{rules}new/row/?rule=ids-from-three")
     assert 'value="ids-from-three"' in form and "t.id &lt; 3</textarea>" in form
     assert client.post(f"{rules}remove/", {"rule": "ids-from-three", "reason": "x"}).status_code == 302
     confirm(office)
     assert in_force.rules_of(row) == []
-    assert "no longer asked like this" in read(client, rules)
+    again = f"{rules}new/row/?earlier={Rule.objects.get(name='ids-from-three').pk}"
+    assert again in read(client, rules)
+    assert "t.id &lt; 3</textarea>" in read(client, again)
 
 
 def test_rules_go_to_a_file_and_come_back_and_a_bad_line_is_named(shop: Any) -> None:
@@ -82,6 +87,10 @@ def test_rules_go_to_a_file_and_come_back_and_a_bad_line_is_named(shop: Any) -> 
     lines += ['bad,row,"{""table"": ""orders"", ""violates"": ""1); DROP TABLE x""}",info,']
     bad = client.post(f"{rules}import/", {"file": SimpleUploadedFile("r.csv", "\n".join(lines).encode())})
     assert "Line 3: Rule bad: The SQL of violates" in bad.content.decode()
+    lines[2:] = [f'no {n},row,"{{}}",info,' for n in range(9)]
+    bad = client.post(f"{rules}import/", {"file": SimpleUploadedFile("r.csv", "\n".join(lines).encode())})
+    html = bad.content.decode()
+    assert "9 of its 10 rules cannot be taken" in html and html.count("<br>Line ") == 9
 
 
 def test_an_auditor_reads_rules_and_neither_tries_nor_asks(shop: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from opsconsole import process, tokens
+from opsconsole import kinds, process, tokens
+from opsconsole.management.commands.operate import Command
 from opsconsole.management.reporting import exit_for
 from opsconsole.models import Operation
 from opsconsole.states import State
@@ -199,3 +200,11 @@ def _backup(console: Console, say: Say, database: str, team: Cast) -> Operation:
     operation = Operation.objects.get(pk=asked["id"])
     wait_until(lambda: work(console, operation).state == State.SUCCEEDED, what="the backup")
     return operation
+
+
+def test_help_lists_the_settings_of_every_kind_and_explains_those_of_one() -> None:
+    command = Command()
+    every = command.create_parser("manage.py", "operate").format_help()
+    assert "\n  check     mode, category, rule, seconds, sample, sessions\n" in every
+    command.asked_for = kinds.get("check")
+    assert "full, or quick: only checks" in command.create_parser("manage.py", "operate").format_help()
