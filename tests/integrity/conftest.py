@@ -19,6 +19,7 @@ from integrity.scanning.selecting import Selection
 from opsconsole.engines.base import Engine
 from opsconsole.engines.postgresql import PostgresEngine
 from opsconsole.engines.sqlite import SqliteEngine
+from tests.support.servers import LoginRole, PostgresServer
 
 
 @dataclass
@@ -52,10 +53,8 @@ class Ground:
         return {each.subject: each for each in told if isinstance(each, Found)}
 
 
-@pytest.fixture
-def on_sqlite(tmp_path: Path) -> Ground:
-    """An empty file."""
-    path = tmp_path / "ground.sqlite"
+def in_file(path: Path) -> Ground:
+    """An empty file, in WAL mode."""
 
     def change(script: str) -> None:
         with closing(sqlite3.connect(path)) as db:
@@ -63,15 +62,25 @@ def on_sqlite(tmp_path: Path) -> Ground:
 
     change("PRAGMA journal_mode=WAL")
     url = f"sqlite:///{path}"
-    return Ground(url, SqliteEngine(SqliteEngine.parse(url, roots=[tmp_path])), change)
+    return Ground(url, SqliteEngine(SqliteEngine.parse(url, roots=[path.parent])), change)
+
+
+def on_server(server: PostgresServer, name: str, role: LoginRole | None = None) -> Ground:
+    """A database of a server, as the superuser or as `role` sees it; it is changed as the superuser."""
+    url = server.url(name, role=role)
+    return Ground(url, PostgresEngine(PostgresEngine.parse(url)), lambda script: server.run(script, name))
 
 
 @pytest.fixture
-def on_postgres(postgres: Any) -> Ground:
+def on_sqlite(tmp_path: Path) -> Ground:
+    """An empty file."""
+    return in_file(tmp_path / "ground.sqlite")
+
+
+@pytest.fixture
+def on_postgres(postgres: PostgresServer) -> Ground:
     """An empty database on PostgreSQL 16."""
-    name = postgres.create_database(postgres.fresh_name("ground"))
-    url = str(postgres.url(name))
-    return Ground(url, PostgresEngine(PostgresEngine.parse(url)), lambda script: postgres.run(script, name))
+    return on_server(postgres, postgres.create_database(postgres.fresh_name("ground")))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -159,7 +159,7 @@ def debian_postgres() -> Iterator[PostgresServer]:
         server = EmbeddedPostgres(folder / "pg", major=int(programs.name), durable=False, programs=programs)
         certificate, key = self_signed_certificate(folder)
         settings = {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
-        settings |= {"shared_preload_libraries": "pg_stat_statements", "max_prepared_transactions": "2"}
+        settings |= {"shared_preload_libraries": "pg_stat_statements", "max_prepared_transactions": "4"}
         server.start(log=folder / "log", settings=settings)
         try:
             yield PostgresServer(server, sslmode="require")

@@ -148,6 +148,11 @@ def test_sqlite_is_asked_with_what_its_own_keys_go_by_and_keys_that_lead_nowhere
     ]
     held = {each.subject for each in on_sqlite.look(DanglingReferences()) if isinstance(each, Held)}
     assert held == {"lost.d -> TAGS.Name", "marks.loose -> tags.name", "marks.tag -> tags"}
+    own_word = on_sqlite.found(ForeignKeyCheck())
+    assert {subject: each.count for subject, each in own_word.items()} == {
+        "PRAGMA foreign_key_check": 2,
+        "Foreign keys of lost could not be looked at": 1,
+    }
     assert len(on_sqlite.found(Orphans())) == 2  # what leads to no key hinders nobody from following the others
 
 

@@ -12,8 +12,7 @@ from integrity.checks.constraints import WeakConstraint
 from integrity.checks.known import CHECKS
 from integrity.checks.sessions import IdleInTransaction, LongTransaction, PreparedTransaction
 from integrity.checks.statements import SlowStatement, without_values
-from opsconsole.engines.postgresql import PostgresEngine
-from tests.integrity.conftest import Ground
+from tests.integrity.conftest import on_server
 from tests.support.servers import LoginRole, PostgresServer
 from tests.support.waiting import wait_until
 
@@ -24,11 +23,6 @@ OF_STATE = frozenset(
         "sessions", "statements",
     )
 )  # fmt: skip
-
-
-def on(server: PostgresServer, name: str, role: LoginRole | None = None) -> Ground:
-    url = server.url(name, role=role)
-    return Ground(url, PostgresEngine(PostgresEngine.parse(url)), lambda script: server.run(script, name))
 
 
 def test_open_transactions_are_told_by_program_and_role_without_their_text(on_postgres, postgres):
@@ -63,7 +57,7 @@ def test_a_statement_is_shown_without_its_values(text, shown):
 
 
 def test_slow_statements_and_prepared_transactions_are_told_where_there_are_any(debian_postgres):
-    ground = on(debian_postgres, debian_postgres.create_database())
+    ground = on_server(debian_postgres, debian_postgres.create_database())
     assert not ground.look(SlowStatement())
     ground.change('CREATE SCHEMA "Of Extensions"; CREATE EXTENSION pg_stat_statements SCHEMA "Of Extensions"')
     ground.change("SELECT pg_sleep(0.02) WHERE 'secret' <> ''")
@@ -72,7 +66,7 @@ def test_slow_statements_and_prepared_transactions_are_told_where_there_are_any(
     assert not any("secret" in sentence for sentence in slow)
     (held,) = ground.look(SlowStatement())
     assert isinstance(held, Held)
-    stranger = on(debian_postgres, ground.engine.address.name, debian_postgres.create_role())
+    stranger = on_server(debian_postgres, ground.engine.address.name, debian_postgres.create_role())
     debian_postgres.run('GRANT USAGE ON SCHEMA "Of Extensions" TO PUBLIC', ground.engine.address.name)
     told = stranger.found(SlowStatement(mean=15, calls=1))
     assert told["Statements of other roles could not be looked at"].failed
@@ -100,7 +94,7 @@ def everything(server: PostgresServer, role: LoginRole | None = None) -> dict[st
     )
     checks = [check for check in CHECKS if type(check).__module__ in OF_STATE and "postgresql" in check.engines]
     with server.connect(name):
-        told = on(server, name, role).look(*checks)
+        told = on_server(server, name, role).look(*checks)
     return {f"{each.check} {each.subject}": each for each in told if getattr(each, "failed", False)}
 
 
@@ -133,7 +127,7 @@ def test_every_check_works_on_an_older_and_on_the_newest_server(server, request)
 
 @pytest.mark.nightly
 def test_constraints_of_postgresql_18_are_understood(postgres18):
-    ground = on(postgres18, postgres18.create_database())
+    ground = on_server(postgres18, postgres18.create_database())
     ground.change(
         """
         CREATE TABLE t (a integer CONSTRAINT loose CHECK (a > 0) NOT ENFORCED, b integer, c integer NOT NULL);
