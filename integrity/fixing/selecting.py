@@ -180,15 +180,20 @@ def _masked(
     part: Part, show: Sequence[str], shown: Sequence[tuple[Any, ...]], given: Sequence[Any], room: Room
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """The columns and rows that people see; with what a column gets, where it gets a value."""
-    table = masked(Sample(columns=tuple(show), rows=tuple(shown)), part.table, room.masked_columns) or {"rows": []}
-    rows = [tuple(_short(value) for value in row) for row in table["rows"]]
+    rows = seen(show, shown, part.table, room.masked_columns)
     if not part.value:
         return tuple(show), rows
+    gets = seen(part.columns, [(value,) for value in given], part.table, room.masked_columns)
     (column,) = part.columns
-    values = Sample(columns=(column,), rows=tuple((value,) for value in given))
-    gets = masked(values, part.table, room.masked_columns) or {"rows": []}
-    pairs = zip(rows, gets["rows"], strict=True)
-    return (*show, f"{column}, then"), [(*row, _short(value)) for row, (value,) in pairs]
+    return (*show, f"{column}, then"), [(*row, *got) for row, got in zip(rows, gets, strict=True)]
+
+
+def seen(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], table: str, masked_columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Values of rows as people see them: masked, and cut where they are long."""
+    told = masked(Sample(columns=tuple(names), rows=tuple(map(tuple, rows))), table, masked_columns) or {"rows": []}
+    return [tuple(_short(value) for value in row) for row in told["rows"]]
 
 
 def _short(value: Any) -> Any:

@@ -4,40 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
 
-from integrity.checks import moments
-from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
 from integrity.fixing.carrying_out import shape_of
 from integrity.fixing.keeping import Before
-from integrity.fixing.selecting import images, suitable
 from integrity.models import Fix
 from opsconsole.clock import now
 from opsconsole.engines.base import Engine
 from opsconsole.engines.fixing import Aim, Fixing, Key
 from opsconsole.engines.inquiry import AskFailed, Inquiry
 from opsconsole.engines.structure import Relation, Structure
-from opsconsole.exceptions import OperationFailed, Refused, Usage
+from opsconsole.exceptions import Moved, OperationFailed, Refused, Stale, Usage
 from opsconsole.kinds import Run
 from opsconsole.models import Database
 
 SECONDS = 300.0
+ASK_AGAIN = "Ask again: the answer names what has changed since the fix."
 BY_HAND = "Restore a backup into another database, and put back by hand what is right."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """What is kept of a fix, as the database is now: rows by table that would be put in again, and changed back."""
-
-    inserted: dict[str, int]
-    changed: dict[str, int]
-    unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
-    digest: str  # over every row, its content before and after
-    rows: dict[str, int]  # that the tables have now
-    triggers: dict[Relation, tuple[str, ...]]  # that fire on the way back
 
 
 def find(database: Database, number: str) -> Fix:
@@ -53,45 +38,6 @@ def find(database: Database, number: str) -> Fix:
         until = f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
         raise Refused("window_over", f"Fix {row.pk} could be taken back until {until}.", BY_HAND)
     return row
-
-
-def look(engine: Engine, row: Fix, name: str) -> Held:
-    """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
-    inserted: dict[str, int] = {}
-    changed: dict[str, int] = {}
-    total, unmet = hashlib.sha256(), set[tuple[str, str]]()
-    with moments.opened(engine, name, seconds=SECONDS) as moment:
-        inquiry, structure = moment.inquiry, moment.structure
-        for some in _kept(inquiry, engine, structure, row):
-            relation = _same_table(structure, some[0])
-            suitable(moment, relation.full_name, deletes=False)
-            _refuse_touched(relation, some, _digests(moment, relation, some))
-            counts = changed if some[0].after else inserted
-            counts[relation.full_name] = counts.get(relation.full_name, 0) + len(some)
-            unmet |= {(before.table, name) for before in some for name in before.unmet}
-            _add(total, some)
-        tables = sorted({*inserted, *changed})
-        rows = {table: int(inquiry.ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in tables}
-    if sum(inserted.values()) + sum(changed.values()) != row.rows:
-        raise Refused(
-            "kept_no_more",
-            f"What fix {row.pk} changed is not kept in {name} any more: it was restored, or somebody removed it.",
-            BY_HAND,
-        )
-    digest = f"sha256:{total.hexdigest()}"
-    firing = {structure.relations[table]: _firing(structure, table, inserted, changed) for table in tables}
-    return Held(
-        inserted=inserted, changed=changed, unmet=frozenset(unmet), digest=digest, rows=rows,
-        triggers={relation: names for relation, names in firing.items() if names},
-    )  # fmt: skip
-
-
-def _firing(
-    structure: Structure, table: str, inserted: Mapping[str, int], changed: Mapping[str, int]
-) -> tuple[str, ...]:
-    events = {"INSERT"} if table in inserted else set()
-    events |= {"UPDATE"} if table in changed else set()
-    return tuple(each.name for each in structure.relations[table].triggers if events & set(each.events))
 
 
 def put_back(run: Run, row: Fix) -> None:
@@ -127,10 +73,10 @@ def _all_back(
     """
     engine, fixing, inquiry, structure = at
     total, done, back = hashlib.sha256(), 0, dict[str, dict[Key, tuple[str, ...]]]()
-    for some in _kept(inquiry, engine, structure, row):
+    for _, some in kept(inquiry, engine, structure, row):
         run.check_cancel()
-        _restore(fixing, _same_table(structure, some[0]), some)
-        _add(total, some)
+        _restore(fixing, same_table(structure, some[0]), some)
+        add(total, some)
         back.setdefault(some[0].table, {}).update({each.image.key: each.unmet for each in some})
         done += len(some)
         run.progress(done, row.rows, "rows", step=f"Putting rows of {some[0].table} back")
@@ -139,9 +85,9 @@ def _all_back(
             "kept_differs", "What is kept is not what was approved.", "Nothing was changed. Ask again."
         )
     fixing.hasten()
-    for some in _kept(inquiry, engine, structure, row):
+    for _, some in kept(inquiry, engine, structure, row):
         run.check_cancel()
-        _set_exactly(fixing, _same_table(structure, some[0]), some)
+        _set_exactly(fixing, same_table(structure, some[0]), some)
     return back
 
 
@@ -149,42 +95,29 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) < 19
 
 
-def _kept(inquiry: Inquiry, engine: Engine, structure: Structure, row: Fix) -> Iterator[list[Before]]:
-    """Rows of one part, some at a time; all of them where rows of a table may refer to each other."""
+def kept(inquiry: Inquiry, engine: Engine, structure: Structure, row: Fix) -> Iterator[tuple[int, list[Before]]]:
+    """Rows of one part and its number, some at a time; all of them where rows of a table may refer to each other."""
     try:
-        for _, found in groupby(keeping.read(inquiry, engine, row), key=itemgetter(0)):
+        for number, found in groupby(keeping.read(inquiry, engine, row), key=itemgetter(0)):
             chunks = (some for _, some in found)
             for some in chunks:
                 own = following.refers_to_itself(structure, some[0].table)
-                yield [*some, *chain.from_iterable(chunks)] if own else some
+                yield number, [*some, *chain.from_iterable(chunks)] if own else some
     except AskFailed as error:
         raise Refused("kept_no_more", f"What fix {row.pk} changed cannot be read: {error.why}.", BY_HAND) from error
 
 
-def _same_table(structure: Structure, before: Before) -> Relation:
+def same_table(structure: Structure, before: Before) -> Relation:
+    """The table that a row is of. Raises Refused when it is another by now."""
     relation = structure.relations.get(before.table)
     if relation is None or shape_of(relation) != before.shape:
         raise Refused("schema_differs", f"{before.table} has other columns than when its rows were set right.", BY_HAND)
     return relation
 
 
-def _digests(moment: Moment, relation: Relation, rows: Sequence[Before]) -> dict[tuple[str, ...], str]:
-    """The digests of those that are there now."""
-    keys = [row.image.key for row in rows]
-    return {image.key: image.digest for image, _ in images(moment, relation, keys, (), all_there=False)}
-
-
-def _refuse_touched(relation: Relation, rows: Sequence[Before], there: dict[tuple[str, ...], str]) -> None:
-    taken = sum(not row.after and row.image.key in there for row in rows)
-    moved = sum(bool(row.after) and there.get(row.image.key) != row.after for row in rows)
-    if taken or moved:
-        taken_again = f"{taken} keys of {relation.full_name} are taken again"
-        why = taken_again if taken else f"{moved} rows of {relation.full_name} were changed or deleted"
-        raise Refused("conflict", f"{why} since the fix, so it cannot be taken back whole.", BY_HAND)
-
-
 def _restore(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
-    """Put the rows back, with all that fires at it. Raises OperationFailed."""
+    """Put the rows back, with all that fires at it. Raises Stale or OperationFailed."""
+    _refuse_moved(fixing, relation, rows)
     contents = [row.image.content for row in rows]
     if rows[0].after:
         aims = [Aim(key=row.image.key, digest=row.after) for row in rows]
@@ -193,6 +126,16 @@ def _restore(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None
         count = fixing.insert(relation, contents)
     if count != len(rows):
         raise _not_exact(relation)
+
+
+def _refuse_moved(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
+    """Raise Stale when rows are not as the fix left them; the plan saw that they were."""
+    found = {image.key: image.digest for image in fixing.images(relation, [row.image.key for row in rows])}
+    moved = sum(found.get(row.image.key, "") != row.after for row in rows)
+    if moved:
+        table = relation.full_name
+        said = f"{moved} of {len(rows)} rows of {table} are not as the fix left them any more"
+        raise Stale([Moved(f"rows of {table}", str(len(rows)), said, said=said)], ASK_AGAIN)
 
 
 def _set_exactly(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
@@ -237,6 +180,7 @@ def _refuse_new_orphans(
             )
 
 
-def _add(total: hashlib._Hash, rows: Sequence[Before]) -> None:
+def add(total: hashlib._Hash, rows: Sequence[Before]) -> None:
+    """Add rows to the digest of all that is kept."""
     for row in rows:
         total.update("\0".join((row.table, *row.image.key, row.image.digest, row.after)).encode() + b"\n")

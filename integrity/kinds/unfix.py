@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from integrity.fixing import keeping, undoing
+from integrity.fixing import foreseeing, keeping, parts, undoing
 from integrity.fixing.results import landed_of
 from integrity.models import Fix
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
+from opsconsole.exceptions import Moved, Stale
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database
 from opsconsole.plans import Confirmation, Effect, Plan, Precondition, Step
@@ -31,7 +32,7 @@ class UnfixKind(Kind):
     def plan(self, request: Request) -> Plan:
         database, engine = request.database, engine_for(request.database)
         row = undoing.find(database, request.parameters["fix"])
-        identity, held = engine.identity(), undoing.look(engine, row, database.name)
+        identity, held = engine.identity(), foreseeing.look(engine, row, database)
         tables = list(held.rows)
         return Plan(
             kind=self.name,
@@ -42,6 +43,7 @@ class UnfixKind(Kind):
                 "tables": tables,
                 "digest": held.digest,
                 "unmet": sorted(map(list, held.unmet)),
+                **parts.sealed(held.parts),
             },
             steps=(
                 Step(
@@ -67,7 +69,11 @@ class UnfixKind(Kind):
 
     def run(self, run: Run) -> Result:
         run.arm()
-        undoing.put_back(run, Fix.objects.get(pk=int(run.plan.parameters["fix"])))
+        row = Fix.objects.get(pk=int(run.plan.parameters["fix"]))
+        if row.state != Fix.State.KEPT:
+            said = f"fix {row.pk} is {row.get_state_display()} by now"
+            raise Stale([Moved(f"fix {row.pk}", "kept", said, said=said)], "There is nothing left to take back.")
+        undoing.put_back(run, row)
         return _result(run.plan)
 
     def witness(self, recovery: Recovery) -> tuple[Witness, Result | None]:
@@ -95,7 +101,7 @@ def _offered(database: Database) -> QuerySet[Fix]:
     return Fix.objects.filter(database=database, state=Fix.State.KEPT, expires_at__gt=now()).exclude(key_sealed="")
 
 
-def _fired(engine: Engine, held: undoing.Held) -> list[str]:
+def _fired(engine: Engine, held: foreseeing.Held) -> list[str]:
     """What triggers do, by table."""
     loud = [relation.full_name for relation in engine.unquiet(list(held.triggers))]
     said = []
@@ -107,11 +113,11 @@ def _fired(engine: Engine, held: undoing.Held) -> list[str]:
     return said
 
 
-def _effect(table: str, held: undoing.Held) -> Effect:
-    rows, more = held.rows[table], held.inserted.get(table, 0)
+def _effect(table: str, held: foreseeing.Held) -> Effect:
+    rows, more = held.rows[table], held.count(table, inserted=True)
     return Effect(
         object=table, action="changed", rows_before=rows, rows_after=rows + more, lost=0,
-        changed=held.changed.get(table, 0), note=f"{more} rows come back" if more else "",
+        changed=held.count(table, inserted=False), note=f"{more} rows come back" if more else "",
     )  # fmt: skip
 
 

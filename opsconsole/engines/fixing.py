@@ -85,6 +85,10 @@ class Wording(ABC):
         """The content, of what `content` gave."""
 
     @abstractmethod
+    def held(self, relation: Relation, content: bytes) -> dict[str, Any]:
+        """The values that a content holds, by column, for people; what is computed by the database may be missing."""
+
+    @abstractmethod
     def kept_in(self, home: str) -> str:
         """Our table of images in SQL; `home` is the schema that it is in, where the vendor has schemas."""
 

@@ -6,6 +6,7 @@ also the form in which it is put back. Rows are joined with arrays of keys, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar
@@ -24,6 +25,7 @@ NOTHING = "Nothing was changed."
 _GIVEN = "\0"  # where a value is bound; no name can hold it
 _CONTENT = "ROW(t.*)::text"  # not t::text: a column may be called t
 _DIGEST = f"encode(sha256(convert_to({_CONTENT}, 'UTF8')), 'hex')"
+_PIECE = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,]*))(,|\Z)')  # of a row as text; what is empty is NULL
 
 _IS_OURS = (
     "SELECT c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relhassubclass"
@@ -57,6 +59,9 @@ class PostgresWording(Wording):
 
     def content_of(self, raw: Any) -> bytes:
         return str(raw).encode()
+
+    def held(self, relation: Relation, content: bytes) -> dict[str, Any]:
+        return dict(zip([field.name for field in relation.fields], _taken_apart(content.decode()), strict=True))
 
     def kept_in(self, home: str) -> str:
         return _quoted(home, FIXED)
@@ -303,6 +308,17 @@ def _name(relation: Relation) -> str:
 def _literal(text: str) -> str:
     plain = "'" + text.replace("'", "''") + "'"
     return "E" + plain.replace("\\", "\\\\") if "\\" in text else plain
+
+
+def _taken_apart(row: str) -> list[str | None]:
+    """The texts of a row's columns, None for NULL, of the text of a whole row."""
+    found: list[str | None] = []
+    for piece in _PIECE.finditer(row[1:-1]):
+        quoted, plain, after = piece.groups()
+        found.append(plain or None if quoted is None else re.sub(r'(["\\])\1', r"\1", quoted))
+        if not after:
+            break
+    return found
 
 
 @contextmanager

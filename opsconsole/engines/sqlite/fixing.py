@@ -58,6 +58,9 @@ class SqliteWording(Wording):
     def content_of(self, raw: Any) -> bytes:
         return bytes(raw)
 
+    def held(self, relation: Relation, content: bytes) -> dict[str, Any]:
+        return dict(zip(_stored(relation), values_of(content), strict=True))
+
     def kept_in(self, home: str) -> str:
         return FIXED
 

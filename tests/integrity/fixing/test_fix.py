@@ -110,6 +110,27 @@ def test_killed_around_its_commit_point_it_is_done_or_not_done_and_can_be_taken_
     assert scene.everything() == before
 
 
+@ON_POSTGRES_BY_DAY
+def test_an_undo_that_is_killed_is_done_or_not_done_and_can_be_asked_for_again(scene: Scene) -> None:
+    before = scene.everything()
+    fix = scene.do(finding=scene.finding("members.group_id"), action="delete_rows")
+    after = scene.everything()
+    undo = scene.ask("unfix")
+    assert {(part.table.rpartition(".")[2], part.columns): len(part.shown) for part in parts.opened(undo.plan)} == {
+        ("members", ()): 2, ("badges", ()): 2, ("notes", ("member_id",)): 1,
+    }  # fmt: skip
+    listing = page(scene, f"/operations/{undo.pk}/rows/")
+    assert "Put back into" in listing and "it&#x27;s lost" in listing and "member_id, again" in listing
+    assert "What is put back" in page(scene, undo.get_absolute_url())
+    undone = die_at(scene.console, undo, "unfix.before_commit", "runner")
+    assert (undone.state, scene.everything()) == (State.FAILED, after), undone.failure_why
+    assert Fix.objects.get(pk=fix.pk).state == Fix.State.KEPT
+    undone = die_at(scene.console, scene.ask("unfix"), "unfix.committed", "runner")
+    assert (undone.state, scene.everything()) == (State.SUCCEEDED, before), undone.failure_why
+    row = Fix.objects.get(pk=fix.pk)
+    assert (row.state, row.key_sealed, row.undone_by_id) == (Fix.State.UNDONE, "", undone.pk)
+
+
 def page(scene: Scene, path: str) -> str:
     browser = Client()
     browser.post("/login/", {"username": "ada", "password": PASSWORD})

@@ -81,7 +81,7 @@ def test_rows_that_nothing_names_or_that_others_refer_to_are_refused_with_the_re
 def test_what_is_kept_cannot_be_put_over_the_work_of_others_and_goes_in_time(scene: Scene) -> None:
     done = scene.do(finding=scene.finding("members.group_id"), action="set_null")
     scene.change("UPDATE members SET word = 'mine' WHERE id = 3")
-    with pytest.raises(Refused, match="1 rows of members were changed or deleted since the fix"):
+    with pytest.raises(Refused, match=r"Since the fix, 1 row of [a-z.]*members was changed \(word\)"):
         scene.ask("unfix")
     assert keeping.drop_expired() == 0
     Fix.objects.update(expires_at=now())

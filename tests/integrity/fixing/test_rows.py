@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integrity.checks.base import named
+from integrity.checks.base import named, quoted
 from integrity.checks.index_gaps import UnindexedReference
 from integrity.fixing import statements
 from integrity.fixing.statements import Statement
@@ -30,7 +30,7 @@ ODD = {
          PRIMARY KEY ("a'b", "%s"));
         INSERT INTO "odd ""%s" ("a'b", "%s", t, n, moods, at, facts, p) VALUES
          ('it''s \\ é', '00000000-0000-0000-0000-000000000001', '\\x00ff', 0.10, '{"so, so",NULL}', 'now',
-          '{"a": [1]}', 3),
+          '{"a\\\\\\"": [1]}', 3),
          ('', '00000000-0000-0000-0000-000000000002', NULL, 'NaN', NULL, '-infinity', NULL, NULL);
     """,
 }
@@ -47,6 +47,13 @@ def test_rows_of_odd_names_and_values_go_and_come_back_as_they_were(ground: Grou
         found = [tuple(row) for row in moment.inquiry.ask(f"SELECT {keys} FROM {name} AS t ORDER BY 1, 2")]
     with engine.fixing([relation], home=relation.schema) as fixing:
         images = fixing.images(relation, found)
+        on_postgres = ground.vendor == "postgresql"
+        fields = [field.name for field in relation.fields if on_postgres or not field.generated]
+        text = "CASE WHEN t.{0} IS NOT NULL THEN format('%s', t.{0}) END" if on_postgres else "t.{0}"
+        cells = ", ".join(text.format(quoted(field)) for field in fields)
+        held = [wording.held(relation, image.content) for image in images]
+        assert {tuple(each.values()) for each in held} == set(fixing.ask(f"SELECT {cells} FROM {name} AS t"))
+        assert [list(each) for each in held] == [fields] * 2
         aims = [Aim(key=image.key, digest=image.digest, values=(None,)) for image in images]
         wrong = [Aim(key=aim.key, digest="0" * 64, values=(None,)) for aim in aims]
         assert (fixing.delete(relation, wrong), fixing.update(relation, ["n"], wrong)) == (0, 0)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from integrity.fixing import parts
+from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
+from tests.support.cases import work
 
 pytestmark = pytest.mark.serial
 # Who wrote a row last, when; and, at the very end of a transaction, how often. A journal tells each change.
@@ -55,7 +58,11 @@ def test_rows_that_a_trigger_stamps_come_back_as_they_were_and_it_stamps_the_nex
     stamped = scene.rows("SELECT updated_at, times FROM members WHERE id IN (3, 4)")
     assert all((stamp > "2026", times > 7) == (True, True) for stamp, times in stamped)
     journal = scene.rows("SELECT count(*) FROM journal")
-    scene.do("unfix")
+    undo = scene.ask("unfix")
+    (part,) = parts.opened(undo.plan)
+    assert part.titles[-3:] == ("group_id, again", "updated_at, again", "times, again")
+    assert [tuple(map(str, row[-3:])) for row in part.shown] == [("9", "long ago", "7")] * 2
+    assert work(scene.console, undo).state == State.SUCCEEDED
     assert scene.everything() == before
     assert scene.rows("SELECT count(*) FROM journal") > journal  # whoever listens was told
     scene.do(finding=scene.finding("members.group_id"), action="delete_rows")

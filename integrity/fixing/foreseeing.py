@@ -1,0 +1,163 @@
+"""What taking a fix back would do, as a plan shows it: every row as it is, and as it would be again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrity.checks import moments
+from integrity.checks.base import Moment, named
+from integrity.checks.wording import listed, many, rows, verb
+from integrity.fixing import parts, undoing
+from integrity.fixing.keeping import Before
+from integrity.fixing.parts import Part
+from integrity.fixing.selecting import SHOWN_COLUMNS, images, seen, suitable
+from integrity.fixing.undoing import BY_HAND, SECONDS
+from integrity.models import Fix
+from opsconsole.engines.base import Engine
+from opsconsole.engines.fixing import Aim, Image, Wording, key_of
+from opsconsole.engines.structure import Relation, Structure
+from opsconsole.exceptions import Refused
+from opsconsole.models import Database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What is kept of a fix, as the database is now: parts whose rows would be put in again, or changed back."""
+
+    parts: tuple[Part, ...]
+    unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
+    digest: str  # over every row, its content before and after
+    rows: dict[str, int]  # that the tables have now
+    triggers: dict[Relation, tuple[str, ...]]  # that fire on the way back
+
+    def count(self, table: str, *, inserted: bool) -> int:
+        """How many rows of a table would be put in again, or changed back."""
+        return sum(len(part.aims) for part in self.parts if part.table == table and part.deletes == inserted)
+
+
+@dataclass(kw_only=True)
+class _Back:
+    """Rows of one part of a fix; masked values, by the relation's columns, as they are and as they would be again."""
+
+    relation: Relation
+    columns: tuple[str, ...]  # that the fix changed, none where it deleted the rows
+    names: list[str] = field(default_factory=list)
+    aims: list[Aim] = field(default_factory=list)
+    now: list[tuple[Any, ...]] = field(default_factory=list)
+    then: list[tuple[Any, ...]] = field(default_factory=list)
+    moving: dict[str, None] = field(default_factory=dict)  # columns that would change
+    taken: int = 0  # keys that others have by now
+    gone: int = 0
+    others: int = 0  # rows that others changed since
+    differing: dict[str, None] = field(default_factory=dict)  # in which columns these are not what they were
+
+    @property
+    def touched(self) -> list[str]:
+        """What others did since, in words."""
+        table = self.relation.full_name
+        said = [f"{many(self.taken, 'key')} of {table} {verb(self.taken, 'are', 'is')} taken again"] * bool(self.taken)
+        said += [f"{rows(self.gone, table)} {verb(self.gone, 'are', 'is')} gone"] * bool(self.gone)
+        where = f" ({listed(list(self.differing))})" if self.differing else ""
+        changed = f"{rows(self.others, table)} {verb(self.others, 'were', 'was')} changed{where}"
+        return said + [changed] * bool(self.others)
+
+
+def look(engine: Engine, row: Fix, database: Database) -> Held:
+    """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
+    found: dict[int, _Back] = {}
+    total, unmet = hashlib.sha256(), set[tuple[str, str]]()
+    with moments.opened(engine, database.name, seconds=SECONDS) as moment:
+        structure = moment.structure
+        for number, some in undoing.kept(moment.inquiry, engine, structure, row):
+            if number not in found:
+                found[number] = _begun(moment, row, number, some[0])
+            _add(moment, found[number], some, database.masked_columns)
+            unmet |= {(before.table, name) for before in some for name in before.unmet}
+            undoing.add(total, some)
+        tables = sorted({back.relation.full_name for back in found.values()})
+        counts = {table: f"SELECT count(*) FROM {named(structure, table)}" for table in tables}
+        standing = {table: int(moment.inquiry.ask(counts[table])[0][0]) for table in tables}
+    _refuse_unfit(row, list(found.values()), database.name)
+    shown = tuple(map(_shown, found.values()))
+    firing = {structure.relations[table]: _firing(structure, table, shown) for table in tables}
+    return Held(
+        parts=shown, unmet=frozenset(unmet), digest=f"sha256:{total.hexdigest()}", rows=standing,
+        triggers={relation: names for relation, names in firing.items() if names},
+    )  # fmt: skip
+
+
+def _begun(moment: Moment, row: Fix, number: int, first: Before) -> _Back:
+    relation = undoing.same_table(moment.structure, first)
+    suitable(moment, relation.full_name, deletes=False)
+    return _Back(relation=relation, columns=parts.outline(row.operation.plan)[number].columns)
+
+
+def _add(moment: Moment, back: _Back, some: Sequence[Before], masked_columns: Sequence[str]) -> None:
+    """Add rows of one part, and what has become of them."""
+    wording, relation = moment.engine.wording, back.relation
+    keys = [row.image.key for row in some]
+    there = {image.key: image for image, _ in images(moment, relation, keys, (), all_there=False)}
+    now, then = list[Sequence[Any]](), list[Sequence[Any]]()
+    for row in some:
+        held = wording.held(relation, row.image.content)
+        back.names = list(held)
+        then.append(list(held.values()))
+        now.append(_compared(back, row, held, wording, there.get(row.image.key)))
+    back.aims += [Aim(key=row.image.key, digest=row.after) for row in some]
+    back.then += seen(back.names, then, relation.full_name, masked_columns)
+    back.now += seen(back.names, now, relation.full_name, masked_columns)
+
+
+def _compared(
+    back: _Back, row: Before, held: Mapping[str, Any], wording: Wording, there: Image | None
+) -> Sequence[Any]:
+    """The values of the row that has a key now, having counted how it differs."""
+    if there is None:
+        back.gone += bool(row.after)
+        return [None] * len(held)
+    values = wording.held(back.relation, there.content)
+    moving = dict.fromkeys(name for name in held if repr(held[name]) != repr(values[name]))
+    back.moving |= moving
+    back.taken += not row.after
+    if row.after and row.after != there.digest:
+        back.others += 1
+        back.differing |= {name: None for name in moving if name not in back.columns}
+    return list(values.values())
+
+
+def _refuse_unfit(row: Fix, found: Sequence[_Back], name: str) -> None:
+    if touched := [said for back in found for said in back.touched]:
+        raise Refused("conflict", f"Since the fix, {', '.join(touched)}; so it cannot be taken back whole.", BY_HAND)
+    if sum(len(back.aims) for back in found) != row.rows:
+        raise Refused(
+            "kept_no_more",
+            f"What fix {row.pk} changed is not kept in {name} any more: it was restored, or somebody removed it.",
+            BY_HAND,
+        )
+
+
+def _shown(back: _Back) -> Part:
+    """The part of the plan: its rows as they are, with what they hold again; or as they come back."""
+    moving = list(back.moving)
+    titles = list(dict.fromkeys((*key_of(back.relation), *moving, *back.names)))[: max(SHOWN_COLUMNS, len(moving))]
+    places, again = [back.names.index(name) for name in titles], [back.names.index(name) for name in moving]
+    of = back.now if back.columns else back.then
+    seen_rows = [
+        (*(values[place] for place in places), *(then[place] for place in again if back.columns))
+        for values, then in zip(of, back.then, strict=True)
+    ]
+    return Part(
+        table=back.relation.full_name,
+        columns=tuple(moving or back.columns) if back.columns else (),
+        titles=(*titles, *(f"{name}, again" for name in moving if back.columns)),
+        aims=tuple(back.aims),
+        shown=tuple(seen_rows),
+    )
+
+
+def _firing(structure: Structure, table: str, shown: Sequence[Part]) -> tuple[str, ...]:
+    events = {"INSERT" if part.deletes else "UPDATE" for part in shown if part.table == table}
+    return tuple(each.name for each in structure.relations[table].triggers if events & set(each.events))
