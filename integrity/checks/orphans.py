@@ -185,6 +185,12 @@ def _declared(moment: Moment) -> list[_Declared]:
     return list(found.values())
 
 
+def reference_of(moment: Moment, table: str, key: str) -> Reference | None:
+    """What `Orphans` asks about a foreign key, by its table and name; None where it cannot compare it."""
+    found = (each for each in _declared(moment) if (each.key.table, each.key.name) == (table, key) and not each.period)
+    return next((each.reference for each in found), None)
+
+
 def followable(moment: Moment, key: ForeignKey) -> bool:
     """Whether the parent has the columns that the key names (in SQLite it need not)."""
     fields = {field.name for field in moment.structure.relations[key.parent].fields}

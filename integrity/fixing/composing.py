@@ -8,7 +8,7 @@ from typing import Any
 
 from integrity.checks import moments
 from integrity.checks.base import Found, Moment, named
-from integrity.fixing import asking, choosing, following, parts, risks, selecting
+from integrity.fixing import asking, choosing, following, hopeless, parts, risks, selecting
 from integrity.fixing.actions import CREATE_INDEX, DELETE, EVERY, ON_ROWS
 from integrity.fixing.laid import Choice, Laid
 from integrity.fixing.parts import Part
@@ -56,7 +56,7 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         touched = dict.fromkeys(part.table for part in found)
         structure, ask = moment.structure, moment.inquiry.ask
         rows = {table: int(ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
-        stuck = risks.stuck(moment, found)
+        stuck, unknown = risks.stuck(moment, found), hopeless.refuse_hopeless(moment, choices, SECONDS)
     return Laid(
         structure=structure,
         choices=tuple(choices),
@@ -64,6 +64,7 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         statements=tuple(_statement(each) for each in choices if each.proposal.action not in ON_ROWS),
         rows=rows,
         stuck=tuple(stuck),
+        unknown=tuple(unknown),
     )
 
 

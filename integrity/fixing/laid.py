@@ -28,3 +28,4 @@ class Laid:
     statements: tuple[Statement, ...]
     rows: dict[str, int]  # by touched table
     stuck: tuple[str, ...]  # foreign keys against which the console's role could not put its rows back
+    unknown: tuple[str, ...]  # of its statements: what could not be known beforehand, in words

@@ -41,6 +41,7 @@ def reasons(laid: Laid) -> list[str]:
     reasons = ["Rows are deleted or changed; exactly those that are listed below, or none."] if laid.parts else []
     if laid.statements:
         reasons.append("Statements beside the rows commit one by one; what is done before one that fails stays.")
+    reasons += laid.unknown
     reasons += [
         f"Along with them {'go' if part.deletes else 'change'} {rows(len(part.aims))} of {part.table}: {part.along}."
         for part in laid.parts

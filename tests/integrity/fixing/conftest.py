@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -71,19 +72,19 @@ class Scene:
     def everything(self) -> list[list[Any]]:
         return [self.rows(statement) for statement in EVERYTHING]
 
-    def check(self) -> Report:
+    def check(self, names: Sequence[str] = CHECKED) -> Report:
         """A report of what fixes are asked for here, as a run of a check keeps it."""
         operation = operations.request("check", self.database, {}, account=self.cast.ada)
         engine = engine_for(self.database)
-        checks = tuple(check for check in CHECKS if check.name in CHECKED and self.shop.engine in check.engines)
+        checks = tuple(check for check in CHECKS if check.name in names and self.shop.engine in check.engines)
         with engine.inquiry(seconds=60) as inquiry:
             moment = Moment(inquiry=inquiry, engine=engine, structure=engine.structure(), name="shop")
             found = examine(moment, Selection(checks=checks, rules=()), Budget())
         composed = composing.compose(found.outcomes, {}, now())
         return keeping.keep(operation, self.database, composed, began=now(), rows=found.rows, facts={})
 
-    def finding(self, subject: str) -> str:
-        return str(self.report.findings.get(check_name="orphans", subject__contains=subject).fingerprint)
+    def finding(self, subject: str, check: str = "orphans") -> str:
+        return str(self.report.findings.get(check_name=check, subject__contains=subject).fingerprint)
 
     def ask(self, kind: str = "fix", **given: str) -> Any:
         return operations.request(kind, self.database, given, account=self.cast.ada, confirm="shop")
