@@ -56,10 +56,10 @@ def candidates_of(database: Database, *, besides: int = 0, most: int | None = No
     Empty when there are more than `most`.
     """
     found = Backup.objects.filter(database=database).exclude(state=Backup.State.EXPIRED).order_by()
-    held_at_all = Exists(Hold.objects.filter(database=database, lifted_at=None))
-    rows = list(found.annotate(held=held_at_all).values(*COLUMNS, "held")[: None if most is None else most + 1])
-    if most is not None and len(rows) > most:
+    if most is not None and found.values("id")[most : most + 1].exists():  # before thousands are fetched for nothing
         return ()
+    held_at_all = Exists(Hold.objects.filter(database=database, lifted_at=None))
+    rows = list(found.annotate(held=held_at_all).values(*COLUMNS, "held"))
     used = uses.uses_of({row["id"]: row["operation_id"] for row in rows}, besides=besides)
     held = _holds(database) if any(row["held"] for row in rows) else defaultdict(list)
     lines = _lines(database) if len({row["incarnation"] for row in rows}) > 1 else {}

@@ -19,7 +19,7 @@ from opsconsole.exceptions import OpsError
 from opsconsole.models import Database
 from opsconsole.pages.base import rights_of
 
-EXPLAINED = 5_000  # backups of one database, up to which a list says of each why it stays
+EXPLAINED = 2_000  # backups of one database, up to which a list says of each why it stays
 
 
 def decisions_on(database: Database, rows: Iterable[Backup]) -> dict[int, Decision]:

@@ -73,6 +73,7 @@ class Operation(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["state", "run_after"], name="op_by_state"),
+            models.Index(fields=["state", "-id"], name="op_listed_by_state"),
             models.Index(fields=["database", "-id"], name="op_by_database"),
             models.Index(fields=["kind", "-id"], name="op_by_kind"),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -25,6 +26,7 @@ COLOURS = frozenset({"amber", "blue", "green", "red", "grey", "violet", "orange"
 
 
 @register.simple_tag
+@lru_cache(maxsize=1000)  # a list shows the same few dozens of times
 def badge(word: str, colour: str = "grey", icon: str = "") -> SafeString:
     """A pill: a word, a colour of console.css and the name of a Material symbol."""
     sign = format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', icon) if icon else ""

@@ -89,7 +89,8 @@ def measure(given: argparse.Namespace, wanted: Sequence[str], running: PostgresS
     if "history" in wanted:
         histories(found, given, running, folder)
     if "lists" in wanted:
-        races, limits = contests.lists(contests.homes(folder, running, "lists"), ROWS[given.size], given.rounds)
+        places, peers = (contests.homes(folder, running, word) for word in ("lists", "peers"))
+        races, limits = contests.lists(places, peers, ROWS[given.size], given.rounds)
         found.lists += races
         found.limits += limits
     return found

@@ -1,7 +1,8 @@
 """List pages over many rows, the console's own against Django's default ModelAdmin with the same columns and filters.
 
-`python -m tests.bench.pages fill COUNT` makes the rows; `python -m tests.bench.pages time` prints one JSON line with
-the median milliseconds and the number of statements of every page (of the peer's pages with BENCH_PEER set).
+`python -m tests.bench.pages fill LAST [FIRST]` makes the rows of these numbers; `python -m tests.bench.pages time`
+prints one JSON line with the median milliseconds and the number of statements of every page. With BENCH_PEER set both
+are about the peer, whose tables have the indexes that Django gives by itself: of keys and of relations.
 """
 
 from __future__ import annotations
@@ -74,8 +75,12 @@ def _measure(client: Any, address: str) -> dict[str, float]:
 def main(words: list[str]) -> None:
     consoles.enter()
     if words[0] == "fill":
-        consoles.migrate()
-        filling.fill(int(words[1]))
+        _, last, *first = words
+        if not first:
+            consoles.migrate()
+        filling.fill(int(last), *map(int, first))
+        if os.environ.get("BENCH_PEER"):
+            filling.drop_our_indexes()
     else:
         print(json.dumps(timed()))
 
