@@ -194,6 +194,10 @@ class Check(ABC):
     category: ClassVar[str]
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql", "sqlite"})
 
+    def step(self, moment: Moment) -> str:
+        """What somebody who waits is told that it does."""
+        return self.label
+
     def questions(self, moment: Moment) -> Iterable[Question]:
         """What it asks about rows."""
         return ()

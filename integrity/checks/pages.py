@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -21,9 +22,11 @@ from integrity.checks.telling import Telling
 from integrity.checks.wording import NOT_COMPARED, rows, verb
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.masking import mask_text
+from opsconsole.templatetags.console import size
 
 MOST_LINES = 1000  # that SQLite is asked for
 SHOWN_LINES = 10
+GIB, LARGE = 1 << 30, 64 << 20
 PAGES = "pages of the file"
 # Lines of PRAGMA integrity_check (sqlite.org/pragma.html); what is none of these is damage of pages.
 _OF_INDEX = re.compile(
@@ -48,9 +51,22 @@ class SqlitePages(Telling):
     category: ClassVar[str] = STORAGE
     engines: ClassVar[frozenset[str]] = frozenset({"sqlite"})
 
+    def step(self, moment: Moment) -> str:
+        words = how_long(_size(moment), quick=moment.quick)
+        return f"{self.label}: {words}" if words else self.label
+
     def look(self, moment: Moment) -> Iterator[Outcome]:
         pragma = "quick_check" if moment.quick else "integrity_check"
-        lines = [line for line in _lines(moment, pragma) if line != "ok"]
+        limit = moment.inquiry.seconds * max(1, math.ceil(_size(moment) / GIB))
+        try:
+            lines = [line for line in _lines(moment, pragma, limit) if line != "ok"]
+        except AskFailed as error:
+            if not error.timeout:
+                raise
+            step = "Give it more time (seconds= counts for each GiB of the file)"
+            step += "." if moment.quick else ", or ask with mode=quick, which compares no index with its table."
+            yield self.unseen(PAGES.capitalize(), error.why, step, severity=self.severity)
+            return
         margin = f"at least; SQLite was asked for the first {MOST_LINES:,}" if len(lines) >= MOST_LINES else ""
         damage, of_index, of_table = _sorted(moment, lines)
         doubt = "SQLite may have stopped before it" if damage or margin else ""
@@ -159,14 +175,26 @@ def _step(error: AskFailed) -> str:
     return "Set right what dangling_references says of it."
 
 
-def _lines(moment: Moment, pragma: str) -> list[str]:
+def how_long(bytes_: int, *, quick: bool) -> str:
+    """Words on how long SQLite reads so large a file; empty where that is a matter of seconds."""
+    if quick or bytes_ < LARGE:
+        return ""
+    return f"PRAGMA integrity_check of {size(bytes_)} takes one to three minutes a GiB"
+
+
+def _size(moment: Moment) -> int:
+    pages, page = (moment.inquiry.ask(f"PRAGMA {name}")[0][0] for name in ("page_count", "page_size"))
+    return int(pages * page)
+
+
+def _lines(moment: Moment, pragma: str, seconds: float) -> list[str]:
     """What the pragma says; the first line alone where the damage is such that SQLite cannot read on."""
     try:
-        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}({MOST_LINES})")]
+        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}({MOST_LINES})", seconds=seconds)]
     except AskFailed as error:
         if not error.code.startswith("SQLITE_CORRUPT"):
             raise
-        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}(1)")]
+        return [str(line) for (line,) in moment.inquiry.ask(f"PRAGMA {pragma}(1)", seconds=seconds)]
 
 
 def _sorted(moment: Moment, lines: list[str]) -> tuple[list[str], dict[str, list[str]], dict[str, list[str]]]:

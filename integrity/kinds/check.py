@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from integrity.checks import moments
 from integrity.checks.known import CHECKS
+from integrity.checks.pages import SqlitePages, how_long
 from integrity.models import Report
 from integrity.reporting import composing, keeping, standing
 from integrity.rules import in_force
@@ -17,7 +18,7 @@ from integrity.scanning.examining import Examination, examine
 from integrity.scanning.selecting import FULL, QUICK, Selection, select
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
-from opsconsole.engines.base import Identity
+from opsconsole.engines.base import Engine, Identity
 from opsconsole.exceptions import TargetProblem, Usage
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
@@ -82,7 +83,7 @@ class CheckKind(Kind):
             ),
             preconditions=(Precondition(probe="identity", subject=SHARED, value=identity.key),),
             risk="low",
-            risk_reasons=_reasons(budget, identity),
+            risk_reasons=(*_reasons(budget, identity), *_waiting(engine, chosen, given)),
             way_back="Nothing is changed, so there is nothing to take back.",
         )
 
@@ -179,6 +180,14 @@ def _reasons(budget: Budget, identity: Identity) -> tuple[str, ...]:
     if 0 < budget.percent < 100:
         reasons.append(f"Of tables of over a million rows {budget.percent:g} % are looked at: faults may be missed.")
     return tuple(reasons)
+
+
+def _waiting(engine: Engine, chosen: Selection, given: Any) -> list[str]:
+    """What takes long by itself, whatever there is to be found."""
+    if not any(check.name == SqlitePages.name for check in chosen.checks):
+        return []
+    words = how_long(engine.size_bytes(), quick=given["mode"] == QUICK)
+    return [f"{words}; it can be cancelled meanwhile."] if words else []
 
 
 def _number(text: str, name: str, least: float, most: float) -> float:

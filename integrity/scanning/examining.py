@@ -37,7 +37,7 @@ def examine(
     outcomes: list[Outcome] = []
     questions: list[Question] = []
     for check in selection.checks:
-        progress(0, 0, check.label)
+        progress(0, 0, check.step(moment))
         asked, told = _guarded(check.name, check.label, check.category, check.severity, _all_of(check, moment))
         questions += asked
         outcomes += told

@@ -35,8 +35,8 @@ class Ground:
         return self.engine.name
 
     @contextmanager
-    def moment(self, **more: Any) -> Iterator[Moment]:
-        with self.engine.inquiry(seconds=60) as inquiry:
+    def moment(self, *, seconds: float = 60, **more: Any) -> Iterator[Moment]:
+        with self.engine.inquiry(seconds=seconds) as inquiry:
             yield Moment(inquiry=inquiry, engine=self.engine, structure=self.engine.structure(), name="ground", **more)
 
     def look(

@@ -12,11 +12,13 @@ from opsconsole.exceptions import Usage
 from opsconsole.management.reporting import exit_for
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
+from tests.integrity.checks.test_pages import SLOW
 from tests.lifecycle.conftest import any_shop as any_shop
 from tests.lifecycle.conftest import postgres_shop as postgres_shop
 from tests.lifecycle.conftest import sqlite_shop as sqlite_shop
-from tests.support.cases import work
+from tests.support.cases import start_worker, work
 from tests.support.console import Console
+from tests.support.waiting import wait_until
 
 
 def check(console: Console, cast: Any, row: Any, **given: str) -> Operation:
@@ -69,3 +71,15 @@ def test_its_plan_says_what_a_check_costs_and_does_not_see(console, cast, sqlite
     for given in ({"sessions": "9"}, {"seconds": "0"}, {"sample": "-1"}):
         with pytest.raises(Usage, match=next(iter(given))):
             operations.request("check", row, given, account=cast.ada)
+
+
+def test_a_check_that_reads_a_large_file_is_cancelled_meanwhile(console, cast, sqlite_shop):
+    shop, row = sqlite_shop
+    shop.change(SLOW)
+    asked = operations.request("check", row, {"rule": "sqlite_pages", "seconds": "3600"}, account=cast.ada)
+    worker = start_worker(console, asked)
+    wait_until(lambda: "Pages" in Operation.objects.get(pk=asked.pk).progress.get("step", ""), "SQLite reads the file")
+    operations.cancel(asked, account=cast.ada)
+    worker.wait(30)
+    asked.refresh_from_db()
+    assert (asked.state, Report.objects.exists()) == (State.CANCELLED, False)

@@ -6,11 +6,14 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
+import pytest
+
 from integrity.checks.amcheck import PostgresPages
 from integrity.checks.base import Found, Held, Severity
 from integrity.checks.known import CHECKS
-from integrity.checks.pages import PAGES, SqlitePages
+from integrity.checks.pages import PAGES, SqlitePages, how_long
 from opsconsole.engines.postgresql import PostgresEngine
+from opsconsole.templatetags.console import size
 from tests.integrity.conftest import Ground
 
 SOUND = """
@@ -19,6 +22,12 @@ SOUND = """
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
     INSERT INTO books SELECT i, 'title ' || i, 'shelf ' || (i % 7), hex(randomblob(100)) FROM n;
     UPDATE books SET shelf = NULL WHERE id < 4;
+"""
+# SQLite looks at the CHECK of every row again, which takes minutes here.
+SLOW = """
+    PRAGMA ignore_check_constraints = ON;
+    CREATE TABLE heavy (id INTEGER PRIMARY KEY, CHECK (length(hex(zeroblob(1000000 + id))) > 0));
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO heavy SELECT i FROM n;
 """
 
 
@@ -59,6 +68,33 @@ def test_damaged_pages_are_a_finding_beside_whatever_else_can_be_told_of_the_fil
     assert all(each.margin for each in on_sqlite.look(SqlitePages()) if isinstance(each, Held))  # nobody knows of them
     everything = on_sqlite.found(*(check for check in CHECKS if "sqlite" in check.engines))
     assert {PAGES, "notes"} <= {*everything}
+
+
+def test_the_file_s_own_check_ends_when_it_is_told_to_and_is_bounded_by_its_size(on_sqlite: Ground):
+    on_sqlite.change(SLOW)
+    (check,) = on_sqlite.look(SqlitePages(), seconds=0.3)
+    assert isinstance(check, Found) and check.failed and check.severity is Severity.CRITICAL
+    assert "longer than 0.3 seconds" in check.sentence and "seconds= counts for each GiB" in check.next_step
+
+    class Enough(Exception):
+        pass
+
+    with on_sqlite.moment() as moment:
+
+        def look() -> None:
+            raise Enough
+
+        with moment.inquiry.ticked(look), pytest.raises(Enough):
+            list(SqlitePages().look(moment))
+        assert moment.inquiry.ask("SELECT count(*) FROM heavy") == [(100_000,)]  # the moment still stands
+
+
+@pytest.mark.parametrize(("bytes_", "quick", "words"), [
+    (63 << 20, False, ""), (20 << 30, True, ""),
+    (1 << 30, False, f"PRAGMA integrity_check of {size(1 << 30)} takes one to three minutes a GiB"),
+])  # fmt: skip
+def test_somebody_is_told_beforehand_how_long_the_file_s_own_check_takes(bytes_: int, quick: bool, words: str):
+    assert how_long(bytes_, quick=quick) == words
 
 
 def test_amcheck_finds_an_index_out_of_order_and_a_broken_table_and_its_absence_is_told(debian_postgres: Any):
