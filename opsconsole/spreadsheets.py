@@ -1,10 +1,22 @@
-"""Texts for files that people open in a spreadsheet, which takes some texts for formulas and runs them."""
+"""Files that people open in a spreadsheet, which takes some texts for formulas and runs them."""
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Alignment, Font
+from openpyxl.utils import get_column_letter
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+NARROWEST, WIDEST = 8, 60  # characters of a column; a spreadsheet takes 255 at most
+LONGEST = 32_767  # characters of a cell
+_TIME = "yyyy-mm-dd hh:mm:ss"
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -16,3 +28,31 @@ def defused(text: str) -> str:
 def printable(text: str) -> str:
     """Without control characters, which a workbook cannot hold; they are written out (`\\x00`)."""
     return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def workbook(title: str, headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """One sheet as XLSX: the headers stay in sight and filter the rows, long texts wrap. Times are without a zone."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(title)
+    for place, header in enumerate(headers):
+        longest = max((len(str(row[place])) for row in rows), default=0)
+        width = min(max(longest, len(header) + 3, NARROWEST), WIDEST)
+        sheet.column_dimensions[get_column_letter(place + 1)].width = width
+    sheet.freeze_panes = "A2"
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(headers))}{len(rows) + 1}"
+    sheet.append([_cell(sheet, header, bold=True) for header in headers])
+    for row in rows:
+        sheet.append([_cell(sheet, value) for value in row])
+    made = io.BytesIO()
+    book.save(made)
+    return made.getvalue()
+
+
+def _cell(sheet: Any, value: Any, *, bold: bool = False) -> WriteOnlyCell:
+    cell = WriteOnlyCell(sheet, defused(printable(value))[:LONGEST] if isinstance(value, str) else value)
+    cell.alignment = Alignment(vertical="top", wrap_text=True)
+    if isinstance(value, datetime):
+        cell.number_format = _TIME
+    if bold:
+        cell.font = Font(bold=True)
+    return cell

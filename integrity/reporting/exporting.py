@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import tablib
@@ -42,7 +43,7 @@ class FindingResource(ModelResource):
     count = Field("count", "count", IntegerWidget(coerce_to_string=False))
     of = Field("of", "of", IntegerWidget(coerce_to_string=False))
     margin = Field("margin", "margin")
-    since = Field(column_name="since")
+    since = Field(column_name="since (UTC)")
     table = Field("table", "table")
     why = Field("why", "why")
     next_step = Field("next_step", "what next")
@@ -65,8 +66,8 @@ class FindingResource(ModelResource):
     def dehydrate_outcome(self, finding: Finding) -> str:
         return "not looked at" if finding.failed else "new" if finding.is_new else "still"
 
-    def dehydrate_since(self, finding: Finding) -> str:
-        return f"{finding.since:%Y-%m-%d %H:%M:%S} UTC"
+    def dehydrate_since(self, finding: Finding) -> datetime:
+        return finding.since.astimezone(UTC).replace(microsecond=0, tzinfo=None)
 
     def dehydrate_sample(self, finding: Finding) -> str:
         if finding.sample is None:
@@ -120,13 +121,15 @@ def _table(report: Report, format: str, *, samples: bool) -> Iterator[bytes]:
     if left > 0:
         note = f"{left} more rows are not in this file: the JSON has all of them."
         dataset.append([{"outcome": "left out", "sentence": note}.get(name, "") for name in wanted])
-    made = _safe(dataset, f"report {report.pk}").export(format)
-    yield made if isinstance(made, bytes) else made.encode()
+    if format == "xlsx":
+        yield spreadsheets.workbook(f"report {report.pk}", dataset.headers, list(dataset))
+    else:
+        yield _safe(dataset).export(format).encode()
 
 
-def _safe(dataset: Any, title: str) -> Any:
-    """The same table, with no text in it that a spreadsheet would run or a workbook cannot hold."""
-    made = tablib.Dataset(headers=dataset.headers, title=title)
+def _safe(dataset: Any) -> Any:
+    """The same table, with no text in it that a spreadsheet would run."""
+    made = tablib.Dataset(headers=dataset.headers)
     for row in dataset:
         made.append(
             [spreadsheets.defused(spreadsheets.printable(cell)) if isinstance(cell, str) else cell for cell in row]

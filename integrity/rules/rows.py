@@ -97,8 +97,9 @@ class RowsKind(RuleKind):
 
 def next_step(rule: Spec) -> str:
     """What to do about a rule that is broken."""
-    owner = f" {rule.owner} looks after this." if rule.owner else ""
-    return f"{rule.hint or LOOK_AT_THEM}{owner}"
+    hint = rule.hint.strip() or LOOK_AT_THEM
+    ended = hint if hint.endswith((".", "!", "?")) else f"{hint}."
+    return f"{ended} {rule.owner} looks after this." if rule.owner else ended
 
 
 def on_rows(asked: Asked, action: str, words: str, **more: Any) -> Proposal:

@@ -164,7 +164,9 @@ def test_tables_tell_everything_and_run_nothing(office: Office) -> None:
     assert sheet is not None
     cells = {cell.value: cell.data_type for line in sheet.iter_rows() for cell in line}
     assert (cells["'=HYPERLINK(1)\\x07"], cells[12000]) == ("s", "n")
-    assert "f" not in cells.values()
+    assert "f" not in cells.values() and "d" in cells.values()  # since is a time
+    assert (sheet.freeze_panes, sheet.auto_filter.ref) == ("A2", f"A1:P{len(rows) + 1}")
+    assert max(column.width for column in sheet.column_dimensions.values()) <= 60
 
 
 def test_a_report_of_thousands_makes_a_page_like_any_other_and_none_is_out_of_reach(
