@@ -179,13 +179,15 @@ def _shown_columns(relation: Relation, part: Part) -> list[str]:
 def _masked(
     part: Part, show: Sequence[str], shown: Sequence[tuple[Any, ...]], given: Sequence[Any], room: Room
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """The columns and rows that people see; with what a column gets, where it gets a value."""
+    """The columns and rows that people see; what a column gets, where it gets a value, stands beside what it holds."""
     rows = seen(show, shown, part.table, room.masked_columns)
     if not part.value:
         return tuple(show), rows
     gets = seen(part.columns, [(value,) for value in given], part.table, room.masked_columns)
     (column,) = part.columns
-    return (*show, f"{column}, then"), [(*row, *got) for row, got in zip(rows, gets, strict=True)]
+    place = show.index(column) + 1
+    titles = (*show[:place], f"{column}, then", *show[place:])
+    return titles, [(*row[:place], *got, *row[place:]) for row, got in zip(rows, gets, strict=True)]
 
 
 def seen(
