@@ -8,7 +8,7 @@ from integrity.fixing.asking import Wanted
 from integrity.models import Finding, Report
 from integrity.packs.cleaning import cleanup_of
 from integrity.reporting.standing import open_in
-from integrity.rules.base import Spec
+from integrity.rules.base import Spec, is_curable
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Database
 
@@ -27,12 +27,17 @@ def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) 
     return _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
 
 
-def left_standing(database: Database, given: Mapping[str, str]) -> int:
-    """How many critical findings stand that `critical` does not reach, for nothing is proposed for them."""
+def left_over(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) -> str:
+    """What `critical` or `all` does not reach, because nothing is proposed for it; empty where that is nothing."""
+    if given["names"] == ALL:
+        names = sorted({spec.health for spec in rules if spec.health and not is_curable(spec)})
+        return f"Nothing is proposed for what {', '.join(names)} count{'s' * (len(names) == 1)}." if names else ""
     if given["finding"] != ALL_CRITICAL:
-        return 0
+        return ""
     critical = open_in(report_of(database, given["report"] or LATEST), severity="critical")
-    return sum(not _is_curable(row) for row in critical)
+    left = sum(not _is_curable(row) for row in critical)
+    many = f"{left} other critical findings stand on: nothing is proposed for them."
+    return many if left > 1 else "1 other critical finding stands on: nothing is proposed for it." * left
 
 
 def report_of(database: Database, number: str) -> Report:
@@ -79,11 +84,14 @@ def _one(report: Report, rows: Sequence[Finding], fingerprint: str) -> Finding:
 
 
 def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
-    known = sorted({spec.health for spec in rules if spec.health})
+    counted = [spec for spec in rules if spec.health]
+    known = sorted({spec.health for spec in counted})
     if names == CLEANUP:
         asked = cleanup_of(rules)
+    elif names == ALL:
+        asked = sorted({spec.health for spec in counted if is_curable(spec)})
     else:
-        asked = known if names == ALL else list(dict.fromkeys(names.replace(",", " ").split()))
+        asked = list(dict.fromkeys(names.replace(",", " ").split()))
     if unknown := [name for name in asked if name not in known]:
         raise Usage(
             "unknown_name",
@@ -91,6 +99,14 @@ def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
             f"It has: {', '.join(known) or 'no names, for no rule is marked as health'}.",
         )
     if not asked:
-        why = "No pack with a cleanup is loaded here." if names == CLEANUP else "No rule here is marked as health."
-        raise Refused("nothing_to_fix", why, "Set such rules first, or load a pack.")
-    return [Wanted(check=spec.check) for name in asked for spec in rules if spec.health == name]
+        raise Refused("nothing_to_fix", *_nothing(names, known))
+    return [Wanted(check=spec.check) for name in asked for spec in counted if spec.health == name]
+
+
+def _nothing(names: str, known: Sequence[str]) -> tuple[str, str]:
+    if names == CLEANUP:
+        return "No pack with a cleanup is loaded here.", "Give names, or load a pack that has one."
+    if known:
+        why = f"Nothing is proposed for what the health answer counts here ({', '.join(known)})."
+        return why, "Edit one of these rules and say what sets it right, or set the rows right by hand."
+    return "No rule here is marked as health.", "Give a rule a name of health, or load a pack."

@@ -65,6 +65,7 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         rows=rows,
         stuck=tuple(stuck),
         unknown=tuple(unknown),
+        left=choosing.left_over(database, request.parameters, rules),
     )
 
 
@@ -144,7 +145,7 @@ def _composed(kind: str, request: Request, engine: Engine, identity: Identity, l
             Precondition(probe="schema", subject="target", value=engine.schema_fingerprint()),
         ),
         risk="high" if any(part.along for part in laid.parts) else "medium" if laid.parts else "low",
-        risk_reasons=(*risks.reasons(laid), *risks.left(choosing.left_standing(database, request.parameters))),
+        risk_reasons=tuple(risks.reasons(laid)),
         way_back=risks.way_back(database, engine, laid),
         confirmation=cost if laid.parts else None,
     )
@@ -201,7 +202,11 @@ def _about(statement: Statement) -> str:
 
 def _detail(part: Part) -> str:
     said = part.along or f"of {part.check}: {part.subject}"
-    more = f"; {part.left_out} more are in another step already" if part.left_out else ""
+    more = (
+        f"; {part.left_out} more {'are' if part.left_out > 1 else 'is'} in another step already"
+        if part.left_out
+        else ""
+    )
     return f"{said}{more}."
 
 

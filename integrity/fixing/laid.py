@@ -29,3 +29,4 @@ class Laid:
     rows: dict[str, int]  # by touched table
     stuck: tuple[str, ...]  # foreign keys against which the console's role could not put its rows back
     unknown: tuple[str, ...]  # of its statements: what could not be known beforehand, in words
+    left: str = ""  # what was asked for with the rest, and nothing is proposed for

@@ -52,7 +52,7 @@ def reasons(laid: Laid) -> list[str]:
             reasons.append(f"Triggers of {table} fire ({', '.join(fired)}); what they do elsewhere is not taken back.")
     if any(part.people for part in laid.parts):
         reasons.append("People wrote the SQL that chose the rows or their values; it only reads.")
-    return reasons
+    return [*reasons, laid.left] if laid.left else reasons
 
 
 def stuck(moment: Moment, parts: Sequence[Part]) -> list[str]:
@@ -79,9 +79,3 @@ def _firing(laid: Laid, table: str, *, back: bool = False) -> list[str]:
 
 def rows(count: int) -> str:
     return f"{count} row{'s' * (count != 1)}"
-
-
-def left(standing: int) -> list[str]:
-    """So many other critical findings are beyond a plan that was asked for all of them."""
-    some = f"{standing} other critical finding{'s stand' if standing != 1 else ' stands'} on"
-    return [f"{some}: nothing is proposed for {'them' if standing != 1 else 'it'}."] * bool(standing)

@@ -7,8 +7,10 @@ from django.db.models import QuerySet
 from integrity.fixing import carrying_out, choosing, comparing, composing, keeping, parts, results, statements
 from integrity.fixing.actions import EVERY
 from integrity.models import Fix, Report
+from integrity.packs.cleaning import cleanup_of
 from integrity.reporting.standing import open_in
 from integrity.rules import in_force
+from integrity.rules.base import is_curable
 from opsconsole.kinds import Afterwards, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Plan
@@ -21,7 +23,11 @@ FINDING = Parameter(
     label="Findings",
     help="fingerprints with commas between them, or critical: all critical ones that come with a proposal",
 )
-NAMES = Parameter(name="names", label="Names of the health answer", help="names with commas, all, or cleanup")
+NAMES = Parameter(
+    name="names",
+    label="Names of the health answer",
+    help="names with commas, all that something is proposed for (all), or cleanup",
+)
 ACTION = Parameter(
     name="action",
     label="What is done",
@@ -68,9 +74,14 @@ class FixKind(Kind):
             every = (("critical", "all critical ones that come with a proposal"),)
             return (*every, *((row.fingerprint, row.sentence) for row in rows[:SUGGESTED]))
         if parameter == "names":
-            names = sorted({rule.health for rule in in_force.rules_of(database) if rule.health})
-            whole = (("all", "all of them"), ("cleanup", "the cleanup of the packs that are loaded"))
-            return (*whole, *((name, name) for name in names)) if names else ()
+            rules = in_force.rules_of(database)
+            names = sorted({rule.health for rule in rules if rule.health and is_curable(rule)})
+            packs = (("cleanup", "the cleanup of the packs that are loaded"),) if cleanup_of(rules) else ()
+            return (
+                (("all", "all that something is proposed for"), *packs, *((name, name) for name in names))
+                if names
+                else ()
+            )
         return ()
 
     def heading(self, database: Database) -> str:
@@ -81,7 +92,13 @@ class FixKind(Kind):
         return self.heading(database) if report is not None and (report.open_critical or report.open_warning) else ""
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
-        return (*_kept(operation), *_health(operation))
+        again = Afterwards(
+            sentence="Reports and the dashboard tell of it after the next check.",
+            kind="check",
+            label=f"Check {operation.database.name}" if operation.database else "Check",
+            icon="fact_check",
+        )
+        return (*_kept(operation), again, *_health(operation))
 
 
 def _kept(operation: Operation) -> tuple[Afterwards, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from integrity.fixing import foreseeing, keeping, parts, undoing
+from integrity.fixing import foreseeing, keeping, parts, risks, undoing
 from integrity.fixing.results import landed_of
 from integrity.models import Fix
 from opsconsole.clock import now
@@ -115,9 +115,10 @@ def _fired(engine: Engine, held: foreseeing.Held) -> list[str]:
 
 def _effect(table: str, held: foreseeing.Held) -> Effect:
     rows, more = held.rows[table], held.count(table, inserted=True)
+    note = f"{risks.rows(more)} come{'s' * (more == 1)} back" if more else ""
     return Effect(
         object=table, action="changed", rows_before=rows, rows_after=rows + more, lost=0,
-        changed=held.count(table, inserted=False), note=f"{more} rows come back" if more else "",
+        changed=held.count(table, inserted=False), note=note,
     )  # fmt: skip
 
 

@@ -7,8 +7,11 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from integrity.fixing.choosing import CLEANUP
 from integrity.health import keeping, series
-from opsconsole import kinds
+from integrity.packs.cleaning import cleanup_of
+from integrity.rules import in_force
+from integrity.rules.base import is_curable
 from opsconsole.clock import now
 from opsconsole.models import Database
 from opsconsole.pages.base import fragment, page, rights_of
@@ -32,7 +35,7 @@ def overview(request: HttpRequest, database: Database) -> Mapping[str, Any] | No
         "problem": row.told["problem"],
         "facts": list(facts(row.told["figures"])),
         "rules": rules,
-        "cleanup": _cleanup(request, database, [rule["name"] for rule in rules if rule["breaks"]]),
+        **_cleaning(request, database, {rule["name"] for rule in rules if rule["breaks"]}),
     }
 
 
@@ -67,10 +70,17 @@ def _role(role: str, figures: Mapping[str, Any]) -> str:
     return f"primary, feeds {fed} standby{'s' * (fed != 1)}" if fed else "primary"
 
 
-def _cleanup(request: HttpRequest, database: Database, names: list[str]) -> str:
-    """Where a cleanup of what breaks is asked for, by somebody who may; empty where there is nothing to do."""
-    known = any(kind.name == "fix" for kind in kinds.every()) and rights_of(request).can("request", database)
-    return f"{database.get_absolute_url()}request/fix/?names={','.join(sorted(set(names)))}" if names and known else ""
+def _cleaning(request: HttpRequest, database: Database, broken: set[str]) -> dict[str, Any]:
+    """Where a cleanup of what breaks is asked for, by somebody who may; `hopeless` where nothing is proposed for it."""
+    if not broken or not rights_of(request).can("request", database):
+        return {}
+    rules = in_force.rules_of(database)
+    curable = sorted({rule.health for rule in rules if rule.health in broken and is_curable(rule)})
+    names = CLEANUP if broken & set(cleanup_of(rules)) else ",".join(curable)
+    return {
+        "cleanup": f"{database.get_absolute_url()}request/fix/?names={names}" if names else "",
+        "hopeless": not names,
+    }
 
 
 @page("databases/<slug:name>/health/", name="database-health", permission="see", scope="database", background=True)

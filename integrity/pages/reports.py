@@ -17,10 +17,11 @@ from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
 from integrity.reporting.standing import open_in, reports_of
-from opsconsole.models import Account, Database
+from opsconsole.models import Account, Database, Operation
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
+from opsconsole.states import State
 
 REPORTS_A_PAGE = 30
 FINDINGS_A_GROUP = 25  # on the page of a whole report
@@ -30,6 +31,7 @@ CARRIED = 100  # listed; all are counted
 PRINTED = 500
 WORST = 5  # critical findings on the tab
 SOUND = 300  # listed; all are counted
+SETTING_RIGHT = ("fix", "unfix")  # kinds that change what was found
 REPORT = "report"  # the scope of a report's pages
 
 
@@ -75,6 +77,7 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
     may_check = rights_of(request).can("request", database)
     return {
         "last": last,
+        "set_right": _set_right_since(database, last) if last else None,
         "worst": worst,
         "worst_left": last.open_critical - len(worst) if last else 0,
         "all_critical": act_on_all(last) if last and may_check else None,
@@ -84,6 +87,12 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
         "may_check": may_check,
         "rules": Rule.objects.filter(database=database, replaced_by=None).count(),
     }
+
+
+def _set_right_since(database: Database, report: Report) -> Operation | None:
+    """The newest fix, or undo of one, that ended after the report looked: it tells of findings as they were before."""
+    ended = Operation.objects.filter(database=database, kind__in=SETTING_RIGHT, state=State.SUCCEEDED)
+    return ended.filter(finished_at__gt=report.finished_at).order_by("-finished_at").first()
 
 
 def _find(account: Account, arguments: dict[str, Any]) -> Report:

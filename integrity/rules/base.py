@@ -16,6 +16,8 @@ from integrity.checks.base import BUSINESS, RULE, Moment, Outcome, Proposal, Que
 from integrity.rules.members import Member, read_members
 from integrity.rules.unfit import Unfit as Unfit
 
+NO_FIX = "none"  # the action of a rule's fix that proposes nothing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
@@ -85,9 +87,19 @@ class RuleKind(ABC):
             for each in self.questions(rule, moment)
         ]
 
+    def proposes(self, rule: Spec) -> bool:
+        """Whether its own words say what sets right what breaks it."""
+        return rule.fix.get("action") != NO_FIX if rule.fix else bool(self.own_fixes)
+
     def fixes(self, rule: Spec, moment: Moment) -> tuple[Proposal, ...]:
         """What would set it right; `rule.fix` says which of them, when somebody said so. Raises Unfit."""
         return ()
+
+
+def is_curable(rule: Spec) -> bool:
+    """Whether something sets right what breaks a rule."""
+    kind = rule_kind(rule.kind)
+    return kind is not None and kind.proposes(rule)
 
 
 _REGISTRY: dict[str, RuleKind] = {}

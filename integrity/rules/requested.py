@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from integrity.checks.base import Severity
-from integrity.rules.base import RuleKind, Spec, rule_kind, rule_kinds
+from integrity.rules.base import NO_FIX, RuleKind, Spec, rule_kind, rule_kinds
 from integrity.rules.members import LARGEST
 from opsconsole.changes.values import number, slug, text
 from opsconsole.exceptions import Usage
@@ -17,7 +17,7 @@ from opsconsole.review.asked import why_no_expression, why_no_select
 FIELDS = (
     "name", "kind", "spec", "severity", "category", "threshold", "owner", "hint", "fix", "health", "pack",
 )  # fmt: skip
-NO_FIX, SET_NULL = "none", "set_null"
+SET_NULL = "set_null"
 ACTIONS = (NO_FIX, "delete_rows", SET_NULL, "set_value", "sql_update")  # of a configured fix
 LONGEST = {"name": 80, "category": 60, "owner": 120, "hint": 2000, "health": 60, "pack": 60}
 _HEALTH = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

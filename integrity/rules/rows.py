@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Proposal, Question
-from integrity.rules.base import RuleKind, Spec
+from integrity.rules.base import NO_FIX, RuleKind, Spec
 from integrity.rules.resolving import column_called, table_called
 
 LOOK_AT_THEM = "Look at the rows, set them right, and find out what wrote them."
@@ -62,7 +62,7 @@ class RowsKind(RuleKind):
             return usual
         action, column = str(rule.fix.get("action")), str(rule.fix.get("column") or "")
         value = str(rule.fix.get("value") or "")
-        if action == "none":
+        if action == NO_FIX:
             return ()
         known = next((each for each in usual if each.action == action and not value), None)
         if known is not None and not column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -34,11 +35,12 @@ class Command(ConsoleCommand):
 
 def said(facts: dict[str, Any]) -> str:
     """The answer for people."""
-    lines = [f"{facts['database']} is {facts['status']}, as of {facts['sampled_at'] or 'never'}."]
+    at = f"{datetime.fromisoformat(facts['sampled_at']):%Y-%m-%d %H:%M:%S} UTC" if facts["sampled_at"] else "never"
+    lines = [f"{facts['database']} is {facts['status']}, as of {at}."]
     if problem := facts["problem"]:
         lines.append(f"{problem['why'].rstrip('.')}. {problem['next']}".strip())
     figures = [(name, value) for name, value in facts["figures"].items() if name != "unknown"]
-    lines += ["", table(("figure", ""), figures)] if figures else []
+    lines += ["", table(("figure", "value"), figures)] if figures else []
     rules = [rule for name, told in facts["details"].items() if name != "summary" for rule in told["rules"]]
     if rules:
         names = [name for name, told in facts["details"].items() if name != "summary" for _ in told["rules"]]

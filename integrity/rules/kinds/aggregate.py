@@ -80,6 +80,9 @@ class Aggregate(RowsKind):
             show=(column,) if column else (),
         )
 
+    def proposes(self, rule: Spec) -> bool:
+        return super().proposes(rule) and bool(rule.fix or rule.spec.get("column"))
+
     def usual(self, rule: Spec, moment: Moment, asked: Asked) -> tuple[Proposal, ...]:
         if not asked.show:
             return ()

@@ -43,6 +43,9 @@ def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_th
     (told,) = done.result["findings"]
     assert (told["before"], told["after"]) == (3, 1)
     assert "1 of 1 findings still stand" in done.result["summary"]
+    tab = page(scene, f"/databases/{scene.database.name}/integrity/")
+    assert "A fix ran since then" in tab and done.get_absolute_url() in tab
+    assert f"Check {scene.database.name}" in page(scene, done.get_absolute_url())
     scene.do("unfix")
     scene.change("DELETE FROM members WHERE id = 5")
     assert scene.everything() == before

@@ -138,7 +138,7 @@ def test_the_overview_tells_it_in_words_and_draws_it(cast: Any, any_shop: Any, a
     keeping.take(row)
     page = client.get("/databases/shop/").content.decode()
     assert "It turned unhealthy: cheapOrders counts 3; gone could not be counted: There is no table nowhere" in page
-    assert 'href="/databases/shop/request/fix/?names=cheapOrders"' in page
+    assert "Nothing is proposed for what these rules count" in page and "request/fix/?names=" not in page
     assert "no row of orders has t.cents &lt; 0" in page and "Answers in" in page
     charts = client.get("/databases/shop/health/").content.decode()
     assert charts.count("<svg") == 2 and "Unhealthy in 1 of 48 half hours" in charts

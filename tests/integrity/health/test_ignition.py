@@ -48,6 +48,11 @@ def test_the_documented_answer_and_its_cleanup(console: Any, cast: Any, sqlite_s
     assert all(wrong.values())
     told = answer()
     assert (told["status"], told["checks"]) == ("unhealthy", wrong)
+    client = Client()
+    client.force_login(cast.ada, backend="opsconsole.permissions.RoleBackend")
+    assert "/databases/shop/request/fix/?names=cleanup" in client.get("/databases/shop/").content.decode()
+    everything = operations.draft("fix", row, {"names": "all"}, account=cast.ada)
+    assert everything.risk_reasons[-1] == "Nothing is proposed for what nullEmailUsers, nullNameUsers count."
     names = "expiredSessions,orphanedAccounts,orphanedSessions"
     asked = operations.request("fix", row, {"names": names}, account=cast.ada, confirm="shop")
     fixed = work(console, asked if asked.state == State.QUEUED else approve(cast.grace, asked))
@@ -55,8 +60,7 @@ def test_the_documented_answer_and_its_cleanup(console: Any, cast: Any, sqlite_s
     left = by_hand()
     assert [name for name, count in left.items() if count] == ["nullEmailUsers", "nullNameUsers"]
     assert answer()["checks"] == left
-    client = Client()
-    client.force_login(cast.ada, backend="opsconsole.permissions.RoleBackend")
+    assert "Nothing is proposed for what these rules count" in client.get("/databases/shop/").content.decode()
     assert 'href="/databases/shop/#health"' in client.get(f"/operations/{fixed.pk}/").content.decode()
     shop.change("UPDATE users SET email = coalesce(email, id || '@example.test'), name = coalesce(name, id)")
     shop.change("INSERT INTO sessions SELECT 'old' || id, 'old' || id, id, '2020-01-01T00:00:00Z' FROM users LIMIT 5")
