@@ -14,6 +14,7 @@ from typing import Any
 from integrity.checks import moments
 from integrity.checks.base import Moment, named
 from integrity.fixing import following, keeping
+from integrity.fixing.comparing import LEFT
 from integrity.fixing.keeping import Before
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, keys_and_values
@@ -117,8 +118,8 @@ def _still_so(moment: Moment, part: Part, aims: Sequence[Aim]) -> None:
     gone = sum(aim.key not in now for aim in aims)
     other = sum(now.get(aim.key, aim.values[0]) != aim.values[0] for aim in aims) if part.value else 0
     if gone or other:
-        said = f"{gone} of them are sound by now" if gone else f"{other} of them would get another value by now"
-        raise Stale([_moved(part, said)])
+        said = f"{gone} of them are gone or sound by now" if gone else f"{other} of them would get another value by now"
+        raise Stale([_moved(part, said)], LEFT)
 
 
 def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixing, part: Part) -> None:
@@ -137,7 +138,7 @@ def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixin
             found = fixing.ask(f"SELECT {listed} FROM {child} AS t WHERE {where}")
             count = sum(not own or tuple(map(str, key)) not in together for key in found)
             if count:
-                raise Stale([_moved(part, f"{count} rows of {reference.table} refer to them by now")])
+                raise Stale([_moved(part, f"{count} rows of {reference.table} refer to them by now")], LEFT)
 
 
 def _change(fixing: Fixing, wording: Wording, structure: Structure, part: Part, aims: Sequence[Aim]) -> list[Before]:
@@ -185,7 +186,7 @@ def _as_approved(
     changed = sum(aim.key in found and found[aim.key].digest != aim.digest for aim in aims)
     if gone or changed:
         parts = [f"{gone} of them are gone"] * bool(gone) + [f"{changed} of them have changed"] * bool(changed)
-        raise Stale([_moved(part, " and ".join(parts))])
+        raise Stale([_moved(part, " and ".join(parts))], LEFT)
     return found
 
 

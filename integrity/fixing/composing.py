@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from integrity.checks import moments
 from integrity.checks.base import Found, Moment, named
-from integrity.fixing import asking, choosing, following, hopeless, parts, risks, selecting
+from integrity.fixing import asking, choosing, comparing, following, hopeless, parts, risks, selecting
 from integrity.fixing.actions import CREATE_INDEX, DELETE, EVERY, ON_ROWS
 from integrity.fixing.laid import Choice, Laid
 from integrity.fixing.parts import Part
@@ -42,7 +43,7 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         told = asking.ask(moment, wanted, rules, Budget(seconds=SECONDS))
         one = len(wanted) == 1 and not request.parameters["names"]
         choices = [
-            _choice(each, request.parameters["action"], one)
+            replace(_choice(each, request.parameters["action"], one), rule=comparing.rule_digest(rules, each.check))
             for want in wanted
             for each in asking.told_of(told, want)
             if isinstance(each, Found)
@@ -165,6 +166,7 @@ def _findings(laid: Laid) -> list[dict[str, Any]]:
         {
             "check": choice.found.check, "subject": choice.found.subject, "sentence": choice.found.sentence,
             "count": choice.found.count, "action": choice.proposal.action, "words": choice.proposal.words,
+            "rule": choice.rule,
         }
         for choice in laid.choices
     ]  # fmt: skip

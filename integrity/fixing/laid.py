@@ -16,6 +16,7 @@ class Choice:
 
     found: Found
     proposal: Proposal
+    rule: str = ""  # the digest of the rule that found it
 
 
 @dataclass(frozen=True, kw_only=True)

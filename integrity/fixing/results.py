@@ -87,4 +87,6 @@ def _told(after: Sequence[int | None]) -> str:
     unknown = sum(1 for number in after if number is None)
     if unknown:
         return f"{unknown} of {len(after)} findings could not be asked again: check the database."
-    return f"{open_ones} of {len(after)} findings still stand." if open_ones else "The findings are gone."
+    if open_ones:
+        return f"{open_ones} of {len(after)} findings still stand: check the database, and ask again for what is left."
+    return "The findings are gone."

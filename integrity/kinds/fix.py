@@ -53,7 +53,9 @@ class FixKind(Kind):
     def run(self, run: Run) -> Result:
         run.arm()
         listed, then = parts.opened(run.plan), statements.statements_of(run.plan)
+        comparing.refuse_other_rules(run.plan, run.database())
         before = comparing.numbers(run.engine(), run.database(), run.plan)
+        comparing.refuse_vanished(run.plan, before)
         rows = carrying_out.change_rows(run, listed, steps=1 + len(then)) if listed else None
         if then:
             statements.run_all(run, then, 1 if listed else 0, rows)

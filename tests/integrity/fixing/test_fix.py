@@ -42,7 +42,7 @@ def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_th
     assert scene.rows("SELECT id, member_id FROM notes ORDER BY id") == [(1, 1), (2, None)]
     (told,) = done.result["findings"]
     assert (told["before"], told["after"]) == (3, 1)
-    assert "1 of 1 findings still stand" in done.result["summary"]
+    assert "1 of 1 findings still stand: check the database, and ask again" in done.result["summary"]
     tab = page(scene, f"/databases/{scene.database.name}/integrity/")
     assert "A fix ran since then" in tab and done.get_absolute_url() in tab
     assert f"Check {scene.database.name}" in page(scene, done.get_absolute_url())
@@ -85,8 +85,24 @@ def test_a_plan_that_does_not_fit_any_more_changes_nothing(scene: Scene, meanwhi
     before = scene.everything()
     done = work(scene.console, asked)
     assert done.state == State.STALE, (done.state, done.failure_why)
+    assert "if anything is left to be set right, ask again" in done.failure_next
     assert scene.everything() == before
     assert not Fix.objects.exists()
+
+
+@pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)
+def test_a_statement_whose_finding_is_not_there_any_more_is_not_run(scene: Scene) -> None:
+    scene.change(
+        "CREATE TABLE jobs (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO jobs VALUES (5);"
+        "UPDATE sqlite_sequence SET seq = 2 WHERE name = 'jobs'"
+    )
+    scene.report = scene.check()
+    asked = scene.ask(finding=f"{scene.finding('jobs.id', 'sequence_behind')},{scene.finding('members')}")
+    scene.change("UPDATE sqlite_sequence SET seq = 5 WHERE name = 'jobs'")
+    before = scene.everything()
+    done = work(scene.console, asked)
+    assert (done.state, "this is set right by now: sqlite_sequence" in done.failure_why) == (State.STALE, True)
+    assert scene.everything() == before
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,10 @@ def test_what_people_compute_is_listed_before_and_written_only_while_it_is_still
     scene.do("unfix")
     assert [*scene.everything(), scene.rows("SELECT * FROM groups")] == before
     scene.change("ALTER TABLE members ADD COLUMN password text; UPDATE members SET password = 'hunter2'")
+    asked = scene.ask(names="noWords")
     confirmed(cast, scene.database, {**WORDS, "fix": {**WORDS["fix"], "value": "t.password"}})
+    done = work(scene.console, asked)
+    assert (done.state, "rule:words was changed or removed since" in done.failure_why) == (State.STALE, True)
     (part,) = parts.opened(scene.ask(names="noWords").plan)
     assert (part.aims[0].values[0] is not None, part.shown[0][2]) == (True, MASK)
 
