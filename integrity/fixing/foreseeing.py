@@ -140,21 +140,23 @@ def _refuse_unfit(row: Fix, found: Sequence[_Back], name: str) -> None:
 
 
 def _shown(back: _Back) -> Part:
-    """The part of the plan: its rows as they are, with what they hold again; or as they come back."""
-    moving = list(back.moving)
-    titles = list(dict.fromkeys((*key_of(back.relation), *moving, *back.names)))[: max(SHOWN_COLUMNS, len(moving))]
-    places, again = [back.names.index(name) for name in titles], [back.names.index(name) for name in moving]
-    of = back.now if back.columns else back.then
-    seen_rows = [
-        (*(values[place] for place in places), *(then[place] for place in again if back.columns))
-        for values, then in zip(of, back.then, strict=True)
-    ]
+    """The part of the plan: its rows as they are, each value beside what it is again; or as they come back."""
+    moving = list(back.moving) if back.columns else []
+    names = list(dict.fromkeys((*key_of(back.relation), *moving, *back.names)))[: max(SHOWN_COLUMNS, len(moving))]
+    titles, places = list[str](), list[tuple[bool, int]]()  # whether it is of the row as it will be, and which value
+    for name in names:
+        titles += [name, f"{name}, again"] if name in moving else [name]
+        place = back.names.index(name)
+        places += [(False, place), (True, place)] if name in moving else [(not back.columns, place)]
     return Part(
         table=back.relation.full_name,
-        columns=tuple(moving or back.columns) if back.columns else (),
-        titles=(*titles, *(f"{name}, again" for name in moving if back.columns)),
+        columns=tuple(moving) or back.columns,
+        titles=tuple(titles),
         aims=tuple(back.aims),
-        shown=tuple(seen_rows),
+        shown=tuple(
+            tuple((then if later else now)[place] for later, place in places)
+            for now, then in zip(back.now, back.then, strict=True)
+        ),
     )
 
 
