@@ -37,8 +37,9 @@ def mint(
 ) -> tuple[Token, str]:
     """A new token and its text, which cannot be had again. The caller has just proved the account's password.
 
-    `scopes` and `databases` narrow it (see `Token`). Raises Usage for what is none, and Refused while the account's
-    password is still the one-time one, which somebody else knows.
+    `scopes` and `databases` narrow it (see `Token`). One for some databases only looks, for an operation on one of them
+    may read others. Raises Usage for what is none, and Refused while the account's password is still the one-time one,
+    which somebody else knows.
     """
     if not name.strip() or len(name) > 80:
         raise Usage(
@@ -49,6 +50,7 @@ def mint(
             "password_not_own", f"The password of {account.username} is a one-time one that somebody else has seen.",
             "Log in with the browser and set a password of your own first.",
         )  # fmt: skip
+    scopes = scopes or (LOOKING if databases else ())
     narrowed = {"scopes": sorted(set(scopes)), "databases": _known(account, databases)}
     if unknown := set(scopes) - set(ACTIONS) | set(scopes) & {"vote"}:
         raise Usage("bad_scope", f"A token cannot be for {', '.join(sorted(unknown))}.", "Use see.")

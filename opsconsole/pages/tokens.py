@@ -30,7 +30,9 @@ class TokenForm(AskingForm):
     account = forms.ModelChoiceField(Account.objects.none(), label="It acts as", empty_label=None)
     lifetime = forms.ChoiceField(choices=LIFETIMES, initial="90", required=False, label="It works for")
     scope = forms.ChoiceField(choices=SCOPES, required=False, label="It may")
-    databases = Names(label="Only these databases", help_text="Names with commas between them. Empty: all.")
+    databases = Names(
+        label="Only these databases", help_text="Names with commas between them; it looks only then. Empty: all."
+    )
     password = forms.CharField(
         label="Your password", strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "current-password"})
     )

@@ -91,7 +91,7 @@ def test_a_token_needs_a_name(team: Cast) -> None:
 def test_a_narrowed_token_is_for_what_it_names_and_for_no_command(team: Cast, console: Console) -> None:
     add_database("savings", "development")
     add_database("sandbox", "development")
-    token, text = tokens.mint(team.ada, "monitor", scopes=["see"], databases=["savings"])
+    token, text = tokens.mint(team.ada, "monitor", databases=["savings"])
     savings, sandbox = (Database.objects.get(name=name) for name in ("savings", "sandbox"))
     assert tokens.allows(token, "see", savings)
     assert not any((tokens.allows(token, "request", savings), tokens.allows(token, "see", sandbox)))

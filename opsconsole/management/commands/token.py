@@ -26,7 +26,9 @@ class Command(ConsoleCommand):
         making.add_argument("--name", required=True, help="where it is used")
         making.add_argument("--days", type=int, default=90, help="how long it is good for (default: 90)")
         making.add_argument("--look-only", action="store_true", help="for the HTTP API and `health`, to look only")
-        making.add_argument("--database", action="append", default=[], metavar="NAME", help="only for this database")
+        making.add_argument(
+            "--database", action="append", default=[], metavar="NAME", help="only for this database, to look only"
+        )
         making.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
         self.verb(verbs, "list", self.list, "tokens, without their secrets").add_argument(
             "person", nargs="?", default=""
