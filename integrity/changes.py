@@ -124,7 +124,7 @@ def _refuse_odd(database: Database, known: Mapping[str, Spec], wanted: list[Spec
 def _summary(database: Database, known: Mapping[str, Spec], wanted: list[Spec], gone: list[str]) -> str:
     parts = [
         ("asks", [rule.name for rule in wanted if rule.name not in known]),
-        ("asks in other words", [rule.name for rule in wanted if rule.name in known]),
+        ("asks otherwise", [rule.name for rule in wanted if rule.name in known]),
         ("no longer asks", gone),
     ]
     packs = {rule.pack for rule in wanted}

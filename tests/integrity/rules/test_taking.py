@@ -87,10 +87,11 @@ def test_the_shape_that_a_migration_folder_builds_tells_what_a_database_lacks(
     scene = Scene(console, cast, *any_shop)
     refused = say("shape", "set", "shop", "--migrations", "--reason", "as built", "--json", account=cast.ada)
     assert refused.json["refused"] == "no_head"
+    ada = Office(people=cast, savings=scene.row, sandbox=scene.row).at("ada")
+    assert "request/rehearse/?mode=fresh" in ada.get("/databases/shop/shape/").content.decode()
     scene.bring({"0001_notes.sql": NOTES})
     given = {"mode": "fresh", "tool": scene.tool}
     work(scene.console, operations.request("rehearse", scene.row, given, account=cast.ada))
-    ada = Office(people=cast, savings=scene.row, sandbox=scene.row).at("ada")
     shown = ada.get("/databases/shop/shape/", {"like": MIGRATIONS}).content.decode()
     assert f"The table {full}Notes is missing." in shown and "The index n is missing." in shown
     asked = say("shape", "set", "shop", "--migrations", "--reason", "as built", "--json", account=cast.ada)
