@@ -11,7 +11,7 @@ from integrity.models import Rule
 from integrity.packs.sections import SECTIONS
 from integrity.packs.specs import specs_of
 from integrity.rules.base import Spec
-from integrity.rules.compiling import compile_rules
+from integrity.rules.compiling import unfit
 from integrity.rules.in_force import ACTION, rules_of, spec_of
 from integrity.rules.requested import as_json
 from opsconsole.models import Database
@@ -47,7 +47,7 @@ class RulesLoader(Loader):
             removed=tuple(removed),
             kept=_sorted(kept),
             same=_sorted(alike),
-            unfit=_unfit(database, put),
+            unfit=unfit(database, put),
             changes=bool(put or removed),
         )
 
@@ -64,12 +64,6 @@ class RulesLoader(Loader):
             edited = _sorted(rule.name for rule in rules if _is_edited(rule, came[key]))
             found[key] += (Loaded(pack=name, version=version, things=len(rules), edited=edited),)
         return found
-
-
-def _unfit(database: Database, rules: Sequence[Spec]) -> tuple[tuple[str, str], ...]:
-    """Those that could not be asked of the database as it is: name and reason."""
-    compiled = compile_rules(database, rules) if rules else {}
-    return tuple(sorted((name, each.problem) for name, each in compiled.items() if each.problem))
 
 
 Came = dict[tuple[str, str], Spec]  # how a rule read when it came, by its name and the label of its pack

@@ -32,6 +32,7 @@ class RuleForm(AskingForm):
         self.kind = kind
         self.fields["name"] = forms.SlugField(
             max_length=LONGEST["name"], label="Name", widget=forms.TextInput(attrs=PLAIN),
+            error_messages={"invalid": "That is no name for a rule: use small letters, digits, - and _."},
             help_text="Small letters, digits, - and _; the name of a rule that is there replaces it.",
         )  # fmt: skip
         for member in kind.members:

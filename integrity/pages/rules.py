@@ -14,7 +14,7 @@ from integrity.pages.rule_forms import RuleForm, initial_of, words_of
 from integrity.reporting.standing import reports_of
 from integrity.rules import in_force
 from integrity.rules.base import RuleKind, Spec, rule_kind, rule_kinds
-from integrity.rules.exchanging import FORMATS, read, write
+from integrity.rules.exchanging import EXAMPLE, FORMATS, read, write
 from integrity.rules.requested import as_json, kind_called, rule_from
 from integrity.rules.trying import SECONDS, try_rule
 from opsconsole.exceptions import OpsError, Usage
@@ -52,6 +52,7 @@ def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
         kinds=kinds,
         offered={kind.name for kind in kinds},
         formats=tuple(FORMATS),
+        example=EXAMPLE,
         earlier=_earlier(database),
     )
 

@@ -34,6 +34,12 @@ def compile_rules(database: Database, rules: Sequence[Spec]) -> dict[str, Compil
         return {rule.name: Compiled(sql=_written(rule), problem=why) for rule in rules}
 
 
+def unfit(database: Database, rules: Sequence[Spec]) -> tuple[tuple[str, str], ...]:
+    """Those that could not be asked of the database as it is: name and reason."""
+    compiled = compile_rules(database, rules) if rules else {}
+    return tuple(sorted((name, each.problem) for name, each in compiled.items() if each.problem))
+
+
 def _compiled(rule: Spec, moment: Moment) -> Compiled:
     kind = rule_kind(rule.kind)
     if kind is None:

@@ -17,6 +17,14 @@ FORMATS = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 LARGEST = 1 << 20  # bytes of a file, as many as a form may bring
 MOST = 500  # rules in it
 SHOWN = 100  # refusals
+EXAMPLE = """[
+  {"name": "nothing-owed", "kind": "row", "severity": "critical", "hint": "Look for a payment that was booked twice.",
+   "spec": {"table": "wallets", "violates": "t.balance < 0"}},
+  {"name": "wallets-of-users", "kind": "orphan", "fix": {"action": "delete_rows"},
+   "spec": {"child": "wallets", "column": "user_id", "parent": "users", "key": "id"}}
+]
+"""
+LIKE_THIS = "Write it like the example on the page of rules and in docs/integrity.md."
 _STRUCTURED = ("spec", "fix")  # members that stand as JSON in their cell
 _FORMULA = ("=", "+", "-", "@", "'")  # a spreadsheet takes such a text for something else than a text
 
@@ -52,7 +60,7 @@ def read(source: Readable, dialect: Dialect) -> list[dict[str, Any]]:
         raise Usage("bad_file", "The file is no text in UTF-8.", "Save it as CSV in UTF-8, or as JSON.") from None
     given = list(_of_json(text) if text.lstrip()[:1] in ("[", "{") else _of_csv(text))
     if not given:
-        raise Usage("bad_file", "There is no rule in it.", "Write it like the example in docs/integrity.md.")
+        raise Usage("bad_file", "There is no rule in it.", LIKE_THIS)
     if len(given) > MOST:
         raise Usage("too_many", f"There are more than {MOST} rules in it.", "Bring them in parts.")
     return _checked(given, dialect)
@@ -84,17 +92,17 @@ def _of_json(text: str) -> Iterator[_Given]:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Usage("bad_file", f"The file is not readable as JSON: {error}.", "Correct it.") from None
+        raise Usage("bad_file", f"The file is not readable as JSON: {error}.", LIKE_THIS) from None
     rules = given.get("rules", [given]) if isinstance(given, dict) else given
     if not isinstance(rules, list):
-        raise Usage("bad_file", "rules is no list.", "Write it like the example in docs/integrity.md.")
+        raise Usage("bad_file", "rules is no list.", LIKE_THIS)
     for place, rule in enumerate(rules, 1):
         yield f"Rule {place}", lambda rule=rule: _object(rule)  # type: ignore[misc]
 
 
 def _object(rule: Any) -> Any:
     if not isinstance(rule, dict):
-        raise Usage("bad_value", "It is no object.", "Write it like the example in docs/integrity.md.")
+        raise Usage("bad_value", "It is no object.", LIKE_THIS)
     return rule
 
 
@@ -108,7 +116,9 @@ def _of_csv(text: str) -> Iterator[_Given]:
             if any(cell.strip() for cell in row):
                 yield f"Line {reader.line_num}", lambda row=row: _row(heading, row)  # type: ignore[misc]
     except csv.Error as error:
-        raise Usage("bad_file", f"Line {reader.line_num} is no CSV: {error}.", "Correct it.") from None
+        raise Usage(
+            "bad_file", f"Line {reader.line_num} is no CSV: {error}.", "Correct that line, and bring the file again."
+        ) from None
 
 
 def _row(heading: list[str], row: list[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ from django.core.management.base import CommandParser
 from integrity.checks.base import Severity
 from integrity.rules import in_force
 from integrity.rules.base import Spec, rule_kind, rule_kinds
+from integrity.rules.compiling import unfit
 from integrity.rules.exchanging import FORMATS, read, write
-from integrity.rules.requested import ACTIONS, as_json
+from integrity.rules.requested import ACTIONS, as_json, rule_from
 from opsconsole import operations
 from opsconsole.exceptions import Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
@@ -35,7 +37,8 @@ class Command(ConsoleCommand):
         known = [kind.name for kind in rule_kinds() if kind.offered]
         setting.add_argument("--kind", required=True, choices=known)
         setting.add_argument("--set", action="append", default=[], metavar="MEMBER=VALUE", dest="members",
-                             help="a member of the kind; see docs/integrity.md")  # fmt: skip
+                             help="a member of the kind; see below")  # fmt: skip
+        setting.epilog, setting.formatter_class = _members_of_kinds(), RawDescriptionHelpFormatter
         setting.add_argument("--severity", choices=list(Severity), default=Severity.WARNING.value)
         for name in ("category", "owner", "hint", "health"):
             setting.add_argument(f"--{name}", default="")
@@ -101,10 +104,19 @@ class Command(ConsoleCommand):
         self, database: Database, options: Options, *, rules: Sequence[Any] = (), remove: Sequence[str] = ()
     ) -> Exit:
         given = {"database": database.pk, "rules": [*rules], "remove": [*remove]}
-        operation = operations.request_change(
-            in_force.ACTION, given, account=self.account, reason=options["reason"]
-        )  # fmt: skip
-        return self.answer_operation(operation, database=database.name)
+        operation = operations.request_change(in_force.ACTION, given, account=self.account, reason=options["reason"])
+        asked = [rule_from(rule, Dialect(database.engine)) for rule in operation.plan.parameters["rules"]]
+        warnings = [f"{name} cannot be asked as it is: {why}" for name, why in unfit(database, asked)]
+        for warning in warnings:
+            self.warn(warning)
+        return self.answer_operation(operation, database=database.name, warnings=warnings)
+
+
+def _members_of_kinds() -> str:
+    """For `--help`."""
+    kinds = [kind for kind in rule_kinds() if kind.offered]
+    lines = [f"  {kind.name:10} {', '.join(member.name for member in kind.members)}" for kind in kinds]
+    return "\n".join(["members of each kind (docs/integrity.md explains them):", *lines])
 
 
 def _words(rule: Spec) -> str:

@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from integrity.models import Finding, Rule
 from integrity.rules import in_force
+from integrity.rules.exchanging import EXAMPLE
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from tests.integrity.pages.test_report_pages import read
@@ -91,6 +92,8 @@ def test_rules_go_to_a_file_and_come_back_and_a_bad_line_is_named(shop: Any) -> 
     bad = client.post(f"{rules}import/", {"file": SimpleUploadedFile("r.csv", "\n".join(lines).encode())})
     html = bad.content.decode()
     assert "9 of its 10 rules cannot be taken" in html and html.count("<br>Line ") == 9
+    example = client.post(f"{rules}import/", {"file": SimpleUploadedFile("r.json", EXAMPLE.encode()), "reason": "x"})
+    assert (example.status_code, "nothing-owed" in read(client, rules)) == (302, True)
 
 
 def test_an_auditor_reads_rules_and_neither_tries_nor_asks(shop: Any) -> None:

@@ -43,6 +43,9 @@ def test_a_rule_is_set_listed_taken_to_a_file_brought_and_removed(
     assert [each.name for each in in_force.rules_of(row)] == ["others"]
     asked("remove", row.name, "others")
     assert in_force.rules_of(row) == []
+    odd = say("rule", "set", row.name, "odd", "--kind", "row", "--set", "table=orders", "--set", "violates=t.no > 1",
+              account=cast.ada)  # fmt: skip
+    assert (odd.code, "odd cannot be asked as it is: no such column: t.no" in odd.err) == (3, True)
     path.write_text('[{"name": "a", "kind": "row"}, 5]')
     refused = say("rule", "import", row.name, str(path), "--json", account=cast.ada)
     assert (refused.code, "Rule 1: Rule a" in refused.json["why"], "Rule 2:" in refused.json["why"]) == (2, True, True)
