@@ -6,6 +6,7 @@ A pass that fails is taken apart until it is known which of its questions it fai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,9 @@ def count_together(moment: Moment, part: Part, questions: Mapping[int, Question]
     for start in range(0, max(len(numbers), 1), MOST_IN_A_PASS):
         some = {number: questions[number] for number in numbers[start : start + MOST_IN_A_PASS]}
         _count(moment, part, some, seconds, counts)
+    if counts.rows is None and _are_countable(counts):
+        with suppress(AskFailed):
+            _pass(moment, part, {}, seconds, counts)
     return counts
 
 
@@ -131,6 +135,15 @@ def _is_somebodys(moment: Moment, part: Part, seconds: float, counts: Counts, er
         except AskFailed:
             return False
     return not error.locked
+
+
+def _are_countable(counts: Counts) -> bool:
+    """Whether rows may be counted without the conditions that failed, all of them: others of the table ask by
+    themselves, and what they find is told of so many rows.
+    """
+    errors = [each for each in counts.by_question.values() if isinstance(each, AskFailed)]
+    was_tried = not errors or (len(errors) > 1 and all(error.timeout for error in errors))
+    return not was_tried and not any(error.locked for error in errors)
 
 
 def _halves(questions: Mapping[int, Question]) -> list[dict[int, Question]]:

@@ -201,6 +201,8 @@ def test_a_question_that_fails_is_a_finding_and_the_others_are_answered(family: 
         "young": 1, "old": 2, "orphans": 2,
     }  # fmt: skip
     assert found.rows == {children: 5}
+    alone = [asks("gone", "t.no_such_column > 0", table=children), asks("orphans", in_public(family, ORPHAN))]
+    assert (Asked(family, alone).counts()["orphans"], Asked(family, alone).rows) == (2, {children: 5})
     assert [each.subject.partition(" could")[0] for each in found.outcomes] == [
         "young", "gone", "breaks", "steals", "ends", "open", "aggregates", "old", "orphans",
     ]  # fmt: skip
