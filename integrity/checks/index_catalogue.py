@@ -27,7 +27,9 @@ SELECT m.nspname, t.relname, n.nspname, c.relname, c.relkind = 'I', c.relisparti
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace m ON m.oid = t.relnamespace JOIN pg_am a ON a.oid = c.relam
 LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = c.oid
-WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' ORDER BY 1, 2, 3, 4
+WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND m.nspname || '.' || t.relname
+  IN (SELECT json_array_elements_text(?::json))
+ORDER BY 1, 2, 3, 4
 """
 _SQLITE = """
 SELECT t.value, l.name, l."unique", l.origin, x.cid, x.name, x."desc", x.coll, s.sql, l.partial
@@ -93,9 +95,8 @@ def _present(column: str) -> str:
 
 
 def indexes(moment: Moment) -> list[Index]:
-    """Those of user tables, by table and name."""
-    asked = _on_postgresql(moment) if moment.vendor == "postgresql" else _on_sqlite(moment)
-    return [index for index in asked if index.table in moment.structure.relations]
+    """Those of the tables in the moment's structure, by table and name. Raises AskFailed, also for a lock on one."""
+    return list(_on_postgresql(moment) if moment.vendor == "postgresql" else _on_sqlite(moment))
 
 
 def by_table(found: list[Index]) -> defaultdict[str, list[Index]]:
@@ -107,7 +108,7 @@ def by_table(found: list[Index]) -> defaultdict[str, list[Index]]:
 
 
 def _on_postgresql(moment: Moment) -> Iterator[Index]:
-    for row in moment.inquiry.ask(_POSTGRESQL):
+    for row in moment.inquiry.ask(_POSTGRESQL, [json.dumps(list(moment.structure.relations))]):
         schema, table, own, name, partitioned, attached, method, unique, primary, valid, constrained, *more = row
         columns, count, operators, collations, options, nulls, expressions, predicate, size, scans, immediate = more
         yield Index(

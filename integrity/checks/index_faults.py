@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, SCHEMA, Moment, Outcome, Proposal, Severity
 from integrity.checks.index_catalogue import Index, by_table, indexes
+from integrity.checks.locks import Unlocked
 from integrity.checks.standbys import is_standby, uncounted
-from integrity.checks.telling import Telling
 from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import size
 
@@ -19,7 +19,7 @@ FROM pg_stat_database WHERE datname = current_database()
 """
 
 
-class InvalidIndex(Telling):
+class InvalidIndex(Unlocked):
     """What a CREATE INDEX CONCURRENTLY leaves behind when it fails."""
 
     name: ClassVar[str] = "invalid_index"
@@ -28,7 +28,7 @@ class InvalidIndex(Telling):
     category: ClassVar[str] = SCHEMA
     engines: ClassVar[frozenset[str]] = frozenset({"postgresql"})
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         found = indexes(moment)
         if any(not index.valid for index in found) and moment.inquiry.ask(_BUILT_NOW)[0][0]:
             yield self.unseen("Invalid indexes", "an index is being built just now", "Check again when that has ended.")
@@ -72,13 +72,13 @@ class InvalidIndex(Telling):
         )
 
 
-class DuplicateIndex(Telling):
+class DuplicateIndex(Unlocked):
     name: ClassVar[str] = "duplicate_index"
     label: ClassVar[str] = "Indexes that are there twice"
     severity: ClassVar[Severity] = Severity.WARNING
     category: ClassVar[str] = PERFORMANCE
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         for found in by_table([index for index in indexes(moment) if index.valid]).values():
             copies = {index: keeper for index in found if (keeper := _replaced_by(index, found, _serves))}
             for words in dict.fromkeys(index.words for index in found):
@@ -99,13 +99,13 @@ class DuplicateIndex(Telling):
                 )
 
 
-class PrefixIndex(Telling):
+class PrefixIndex(Unlocked):
     name: ClassVar[str] = "prefix_index"
     label: ClassVar[str] = "Indexes that a longer one could serve for"
     severity: ClassVar[Severity] = Severity.INFO
     category: ClassVar[str] = PERFORMANCE
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         for table, found in by_table([index for index in indexes(moment) if index.valid]).items():
             shorter = [(index, keeper) for index in found if (keeper := _replaced_by(index, found, _begins_with))]
             if not shorter:
@@ -173,7 +173,7 @@ def _sizes(found: list[Index]) -> str:
     return f", and {size(total)} of disk" if total else ""
 
 
-class UnusedIndex(Telling):
+class UnusedIndex(Unlocked):
     """`days` is how long the server must have counted before an index is judged, `least` the bytes that matter."""
 
     name: ClassVar[str] = "unused_index"
@@ -185,7 +185,7 @@ class UnusedIndex(Telling):
     def __init__(self, *, days: int = 7, least: int = 1 << 20) -> None:
         self.days, self.least = days, least
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         every = indexes(moment)
         judged = [index for index in every if self._may_go(index)]
         if is_standby(moment):

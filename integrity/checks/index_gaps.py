@@ -7,24 +7,24 @@ from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, Moment, Outcome, Proposal, Severity, named, quoted
 from integrity.checks.index_catalogue import Index, by_table, indexes
+from integrity.checks.locks import BYTES, Unlocked
 from integrity.checks.numbering import is_whole
-from integrity.checks.telling import Telling
 from opsconsole.engines.structure import ForeignKey
 from opsconsole.review.lexing import Dialect
 
 LARGE_ROWS = 10_000
 LONGEST_NAME = 63  # bytes of a name in PostgreSQL
 USUAL = ("user_id", "created_at", "status", "email")  # of AV-Daily's integrity checker
-_ESTIMATES = """
+_ESTIMATES = f"""
 SELECT n.nspname || '.' || c.relname, CASE WHEN c.relkind = 'p' THEN (
     SELECT coalesce(sum(greatest(p.reltuples, 0)), 0) FROM pg_partition_tree(c.oid) f JOIN pg_class p ON p.oid = f.relid
     WHERE f.isleaf)
-  WHEN c.reltuples >= 0 THEN c.reltuples ELSE pg_relation_size(c.oid) / 100.0 END
+  WHEN c.reltuples >= 0 THEN c.reltuples ELSE {BYTES} / 100.0 END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')
 """
 
 
-class UnindexedReference(Telling):
+class UnindexedReference(Unlocked):
     """A database makes an index for the parent's key, and none for the child's column."""
 
     name: ClassVar[str] = "foreign_key_without_index"
@@ -32,7 +32,7 @@ class UnindexedReference(Telling):
     severity: ClassVar[Severity] = Severity.WARNING
     category: ClassVar[str] = PERFORMANCE
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         every = indexes(moment)
         found, large = by_table(every), _large(moment)
         for key in moment.structure.foreign_keys:
@@ -60,7 +60,7 @@ class UnindexedReference(Telling):
         )
 
 
-class UnindexedUsual(Telling):
+class UnindexedUsual(Unlocked):
     """Columns that programs usually look rows up by; the check of AV-Daily's `Performance`, on exact names.
 
     A reference without an index is told once: by UnindexedReference.
@@ -71,7 +71,7 @@ class UnindexedUsual(Telling):
     severity: ClassVar[Severity] = Severity.INFO
     category: ClassVar[str] = PERFORMANCE
 
-    def look(self, moment: Moment) -> Iterator[Outcome]:
+    def judge(self, moment: Moment) -> Iterator[Outcome]:
         every = indexes(moment)
         found = by_table(every)
         dialect = Dialect(moment.vendor)

@@ -21,6 +21,7 @@ from integrity.checks.base import (
 from integrity.checks.duplicates import shared
 from integrity.checks.gaps import JUDGED
 from integrity.checks.index_catalogue import Index, by_table, indexes
+from integrity.checks.locks import locked, waits, without
 from integrity.checks.names import is_table_of_people, is_text
 from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden
@@ -64,7 +65,12 @@ class LikelyDuplicates(Telling):
     severity: ClassVar[Severity] = Severity.WARNING
     category: ClassVar[str] = CONSISTENCY
 
+    def look(self, moment: Moment) -> Iterator[Outcome]:
+        for table in locked(moment):
+            yield waits(self, f"{self.label} ({table})")
+
     def questions(self, moment: Moment) -> Iterator[Question]:
+        moment = without(moment, locked(moment))
         kept = by_table([index for index in indexes(moment) if index.unique and index.valid])
         for table, relation in moment.structure.relations.items():
             if relation.whole != table or "SELECT" not in relation.rights or hidden(moment, (table,)):

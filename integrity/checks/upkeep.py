@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import PERFORMANCE, STORAGE, Moment, Outcome, Proposal, Severity, named
+from integrity.checks.locks import BYTES
 from integrity.checks.standbys import is_standby, uncounted
 from integrity.checks.telling import Telling
 from integrity.checks.wording import listed, many
 from opsconsole.templatetags.console import count, size
 
 # The times of the last ANALYZE are forgotten when the server's counters are reset; what it found is not.
-_STATISTICS = """
+_STATISTICS = f"""
 SELECT s.schemaname || '.' || s.relname, s.n_live_tup, s.n_dead_tup, s.n_tup_ins + s.n_tup_upd + s.n_tup_del,
-  s.n_mod_since_analyze, pg_relation_size(s.relid),
+  s.n_mod_since_analyze, {BYTES},
   s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AND CASE
     WHEN has_table_privilege(c.oid, 'SELECT') AND NOT row_security_active(c.oid) THEN NOT EXISTS (
       SELECT FROM pg_stats p WHERE p.schemaname = s.schemaname AND p.tablename = s.relname)

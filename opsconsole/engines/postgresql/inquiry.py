@@ -214,6 +214,8 @@ def _failed(error: psycopg.Error, seconds: float, took: float, discreet: bool) -
     if error.sqlstate == _TOO_LONG and 0 < seconds <= took + 0.5:
         return AskFailed(f"it took longer than {seconds:g} seconds", code=_TOO_LONG, timeout=True)
     told = " ".join((error.diag.message_primary or str(error)).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        told = f"another session holds a lock for too long ({told})"
     if discreet or is_of_data(error):
         told = without_values(mask_text(told))
     return AskFailed(
