@@ -17,10 +17,11 @@ from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
 from integrity.reporting.standing import open_in, reports_of
-from opsconsole.models import Account, Database, Operation
+from opsconsole.models import Account, Database, Operation, Schedule
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
+from opsconsole.scheduling import standing as scheduling
 from opsconsole.states import State
 
 REPORTS_A_PAGE = 30
@@ -31,6 +32,7 @@ CARRIED = 100  # listed; all are counted
 PRINTED = 500
 WORST = 5  # critical findings on the tab
 SOUND = 300  # listed; all are counted
+CHECK = "check"
 SETTING_RIGHT = ("fix", "unfix")  # kinds that change what was found
 REPORT = "report"  # the scope of a report's pages
 
@@ -85,8 +87,16 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
         "reports": found[:REPORTS_A_PAGE],
         "older": found[REPORTS_A_PAGE - 1].pk if len(found) > REPORTS_A_PAGE else None,
         "may_check": may_check,
+        "scheduled": _scheduled(database),
         "rules": Rule.objects.filter(database=database, replaced_by=None).count(),
     }
+
+
+def _scheduled(database: Database) -> list[tuple[Schedule, str]]:
+    """What checks it by itself, in words."""
+    among = Database.objects.filter(pk=database.pk)
+    rows = [row for row in scheduling.current() if row.kind == CHECK and scheduling.databases_of(row, among)]
+    return [(row, scheduling.sentence(row)) for row in rows]
 
 
 def _set_right_since(database: Database, report: Report) -> Operation | None:

@@ -67,9 +67,11 @@ class Proposal:
     meaning: Callable[[HttpRequest, Plan], Mapping[str, Any]]  # what its preview shows beside the plan
 
     def page(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a new one, or with `?NOUN=` for a new version of one."""
+        """Ask for a new one, which begins with `?FIELD=`, or with `?NOUN=` for a new version of one."""
         known = request.GET.get(self.noun, "")
         form = self.form(request.POST if request.method == "POST" else None, known)
+        if request.method != "POST" and not known:
+            form.initial = {name: str(value) for name, value in request.GET.items() if name in form.fields}
         if request.method == "POST" and form.is_valid():
             try:
                 return ask(request, self.action, form.wanted(), reason=form.cleaned_data["reason"])

@@ -49,7 +49,7 @@ class ScheduleForm(ProposalForm):
     kind = forms.ChoiceField(label="What it does")
     parameters = forms.CharField(
         required=False, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}), label="Settings of it",
-        help_text="One a line, like format=native; what is not named stays as usual.",
+        help_text="One a line, like format=native or, of a check, mode=quick; what is not named stays as usual.",
     )  # fmt: skip
     databases = Names(help_text="Names of databases. Empty: every one that the rest fits.")
     environments = forms.MultipleChoiceField(

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from openpyxl import load_workbook
 from integrity.checks.base import Proposal, Sample
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.verify_audit import canonical_json
+from tests.opsconsole.approvals.scenes import approve
 from tests.opsconsole.pages.conftest import Office
 from tests.opsconsole.pages.test_schedules_pages import ASKED
 from tests.support.reports import found, held, list_report
@@ -199,9 +201,18 @@ def test_the_dashboard_lists_what_stands_with_the_worst_first(office: Office) ->
     assert "2 critical findings of its checks stand, 1 of them new." in html
 
 
-def test_a_nightly_check_is_scheduled_in_the_browser(office: Office) -> None:
+def test_a_nightly_check_is_scheduled_in_the_browser(office: Office, settings: Any) -> None:
+    settings.SCHEDULES = True
+    tab = "/databases/savings/integrity/"
+    begin = re.search(r'href="(/schedule-form/\?[^"]+)"', read(office.at("ada"), tab))
+    assert begin is not None
+    form = read(office.at("ada"), begin[1].replace("&amp;", "&"))
+    assert 'value="check-savings"' in form and 'value="savings"' in form and '<option value="check" selected>' in form
     asked = {**ASKED, "name": "nightly-check", "title": "Nightly check", "kind": "check", "parameters": "mode=quick"}
     assert office.at("ada").post("/schedule-form/", asked).status_code == 302
-    assert Operation.objects.get(kind="change").plan.parameters["parameters"] == {"mode": "quick"}
+    (asked_for,) = Operation.objects.filter(kind="change")
+    assert asked_for.plan.parameters["parameters"] == {"mode": "quick"}
     wrong = office.at("ada").post("/schedule-form/", {**asked, "parameters": "mode=lazy"})
     assert wrong.status_code == 200 and Operation.objects.filter(kind="change").count() == 1
+    approve(office.grace, asked_for)
+    assert "By itself:" in read(office.at("ada"), tab) and "/schedules/nightly-check/" in read(office.at("ada"), tab)
