@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from django.db.models import Max
 
 from integrity.models import Report
-from integrity.reporting.standing import newest_of
+from integrity.reporting.standing import ended_fixes, newest_of
 from opsconsole.clock import now
-from opsconsole.models import Database, Operation
+from opsconsole.models import Database
 from opsconsole.posture import Level, Line
-from opsconsole.states import State
 
 TRUSTED = timedelta(days=30)  # how long a check that found nothing critical is news
 
@@ -30,8 +29,7 @@ def tab_of(database: Database) -> str:
 
 def _fixed(databases: Sequence[Database]) -> dict[int, datetime]:
     """When the last fix, or the last that took one back, ended in each database."""
-    ended = Operation.objects.filter(kind__in=("fix", "unfix"), state=State.SUCCEEDED, database__in=databases)
-    return dict(ended.order_by().values_list("database").annotate(last=Max("finished_at")))
+    return dict(ended_fixes(databases).order_by().values_list("database").annotate(last=Max("finished_at")))
 
 
 def _line(database: Database, report: Report | None, fixed: datetime | None) -> Line:

@@ -19,10 +19,16 @@ def open_findings(request: HttpRequest, databases: Sequence[Database]) -> dict[s
     """The databases with the most critical findings first; None while none was ever checked."""
     newest = newest_of(databases)
     checked = [(database, newest[database.pk], tab_of(database)) for database in databases if database.pk in newest]
+    never = [(database, tab_of(database)) for database in databases if database.pk not in newest]
     if not checked:
         return None
     checked.sort(key=lambda row: (-row[1].open_critical, -row[1].open_warning, -row[1].open_info, row[0].name))
-    return {"rows": checked[:SHOWN], "left": len(checked) - SHOWN, "never": len(databases) - len(checked)}
+    return {
+        "rows": checked[:SHOWN],
+        "left": len(checked) - SHOWN,
+        "never": never[:SHOWN],
+        "never_left": len(never) - SHOWN,
+    }
 
 
 PANEL = Panel(

@@ -16,13 +16,12 @@ from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
-from integrity.reporting.standing import open_in, reports_of
+from integrity.reporting.standing import ended_fixes, open_in, reports_of
 from opsconsole.models import Account, Database, Operation, Schedule
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
 from opsconsole.permissions import visible_databases
 from opsconsole.scheduling import standing as scheduling
-from opsconsole.states import State
 
 REPORTS_A_PAGE = 30
 FINDINGS_A_GROUP = 25  # on the page of a whole report
@@ -33,7 +32,6 @@ PRINTED = 500
 WORST = 5  # critical findings on the tab
 SOUND = 300  # listed; all are counted
 CHECK = "check"
-SETTING_RIGHT = ("fix", "unfix")  # kinds that change what was found
 REPORT = "report"  # the scope of a report's pages
 
 
@@ -100,9 +98,8 @@ def _scheduled(database: Database) -> list[tuple[Schedule, str]]:
 
 
 def _set_right_since(database: Database, report: Report) -> Operation | None:
-    """The newest fix, or undo of one, that ended after the report looked: it tells of findings as they were before."""
-    ended = Operation.objects.filter(database=database, kind__in=SETTING_RIGHT, state=State.SUCCEEDED)
-    return ended.filter(finished_at__gt=report.finished_at).order_by("-finished_at").first()
+    """The newest fix, or undo of one, that ended after the report looked."""
+    return ended_fixes([database]).filter(finished_at__gt=report.finished_at).order_by("-finished_at").first()
 
 
 def _find(account: Account, arguments: dict[str, Any]) -> Report:

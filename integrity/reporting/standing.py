@@ -9,7 +9,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from integrity.checks.base import Severity
 from integrity.models import Finding, Report
 from integrity.reporting.composing import Before
-from opsconsole.models import Database
+from opsconsole.models import Database, Operation
+from opsconsole.states import State
 
 AT_ONCE = 500  # ids in one query
 HEAVY = ("held", "fixed", "gone", "carried", "tables", "facts")  # what lists of reports do not read
@@ -46,6 +47,11 @@ def newest_of(databases: Sequence[Database]) -> dict[int, Report]:
 def reports_of(database: Database) -> QuerySet[Report]:
     """Its reports, newest first, without what only a report's own page shows."""
     return Report.objects.filter(database=database).defer(*HEAVY)
+
+
+def ended_fixes(databases: Sequence[Database]) -> QuerySet[Operation]:
+    """The fixes, and undos of fixes, that went well: a report from before them tells of what was found until then."""
+    return Operation.objects.filter(kind__in=("fix", "unfix"), state=State.SUCCEEDED, database__in=databases)
 
 
 def rows_before(database: Database) -> dict[str, int]:

@@ -194,6 +194,7 @@ def test_a_report_of_thousands_makes_a_page_like_any_other_and_none_is_out_of_re
 def test_the_dashboard_lists_what_stands_with_the_worst_first(office: Office) -> None:
     assert "Open findings" not in read(office.at("ada"), "/")
     list_report(office.sandbox, office.ada, [found("w", severity="warning")])
+    assert 'Never checked: <a href="/databases/savings/integrity/">savings</a>.' in read(office.at("ada"), "/")
     reported(office)
     html = read(office.at("ada"), "/")
     panel = html[html.index("Open findings") :]
