@@ -18,6 +18,7 @@ from opsconsole.databases.finding import database_of, require_engineer
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.plans import Effect, Plan
+from opsconsole.review import Dialect
 
 WHOEVER = "Whoever asks"
 
@@ -113,7 +114,8 @@ class SetSmokeStatement(Change):
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         database = database_of(number(parameters, "database", default=0, least=0, most=2**53))
         name, given = text(parameters, "name"), str(parameters.get("statement") or "").strip()
-        before, statement = smoke.current(database, name), smoke.one_select(given) if given else ""
+        dialect = Dialect(database.engine)
+        before, statement = smoke.current(database, name), smoke.one_select(given, dialect) if given else ""
         smoke.refuse_odd(database, name, before, statement)
         action = "replaced" if before and statement else "created" if statement else "removed"
         verb = "asks" if statement else "no longer asks"

@@ -5,7 +5,6 @@ What runs is what another person confirmed: the words of a row count only while 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
@@ -14,17 +13,13 @@ from opsconsole.clock import now
 from opsconsole.engines.base import Answer
 from opsconsole.exceptions import OperationFailed, Usage
 from opsconsole.models import Database, Operation
+from opsconsole.review.lexing import Dialect, Kind, tokens
 from opsconsole.states import State
 
 ACTION = "smoke.set"  # the change that sets, replaces or removes one
 SECONDS = 60  # that one statement may take
 MOST = 20  # statements of one database
 LONGEST, LONGEST_NAME = 4000, 60
-_TOKENS = re.compile(
-    r"""(?P<quiet>--[^\n]*|/\*.*?\*/|\s+)|(?P<text>[eE]?'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]"""
-    r"""|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)|(?P<end>;)|(?P<word>\w+)|(?P<sign>.)""",
-    re.DOTALL,
-)
 
 
 def in_force(database: Database) -> list[SmokeStatement]:
@@ -62,16 +57,19 @@ def put(database: Database, name: str, statement: str, operation: Operation) -> 
         )
 
 
-def one_select(text: str) -> str:
+def one_select(text: str, dialect: Dialect) -> str:
     """The statement without the blanks around it. Raises Usage unless it reads as one SELECT.
 
-    This is for the eye: what holds a statement back is how it is run (`Format.ask`).
+    This is for the eye: what holds a statement back is how it is run (`Format.ask`), so it may call functions of the
+    database's own.
     """
     statement = text.strip().rstrip(";").rstrip()
-    loud = [found for found in _TOKENS.finditer(statement) if found["quiet"] is None]
-    if not loud or (loud[0]["word"] or "").lower() not in ("select", "with"):
+    found = list(tokens(statement, dialect))
+    if not found or found[0].word not in ("SELECT", "WITH"):
         raise Usage("not_a_select", "A smoke statement is one SELECT.", "Begin it with SELECT, or WITH ... SELECT.")
-    if any(found["end"] for found in loud):
+    if odd := [token.text for token in found if token.kind in (Kind.BROKEN, Kind.META)]:
+        raise Usage("not_a_select", f"That is no SELECT: it holds {odd[0]}.", "Correct the statement.")
+    if any(token.text == ";" and token.kind is Kind.SIGN for token in found):
         raise Usage("not_a_select", "That is more than one statement.", "Leave one SELECT, without a semicolon.")
     if len(statement) > LONGEST:
         raise Usage("too_long", f"A smoke statement has at most {LONGEST} characters.", "Ask for less at once.")

@@ -12,6 +12,7 @@ from opsconsole import operations
 from opsconsole.engines.base import Answer
 from opsconsole.exceptions import OperationFailed, Usage
 from opsconsole.models import Operation
+from opsconsole.review import Dialect
 from opsconsole.states import State
 from tests.lifecycle.test_verify import backed_up, verify
 from tests.opsconsole.approvals.scenes import approve
@@ -77,16 +78,25 @@ def test_words_that_nobody_confirmed_are_not_run(cast, sqlite_shop):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "DELETE FROM orders", "SELECT 1; SELECT 2", "/* SELECT */ DROP TABLE x", "SELECT ';' ; DROP TABLE x"]
+    "text",
+    [
+        "",
+        "DELETE FROM orders",
+        "SELECT 1; SELECT 2",
+        "/* SELECT */ DROP TABLE x",
+        "SELECT ';' ; DROP TABLE x",
+        "SELECT 'x",
+    ],
 )
-def test_what_does_not_read_as_one_select_is_refused(text):
+@pytest.mark.parametrize("dialect", [Dialect.POSTGRESQL, Dialect.SQLITE])
+def test_what_does_not_read_as_one_select_is_refused(text, dialect):
     with pytest.raises(Usage, match="SELECT"):
-        smoke.one_select(text)
+        smoke.one_select(text, dialect)
 
 
 def test_semicolons_in_texts_names_and_comments_are_no_second_statement():
     for text in ("SELECT ';' -- ; \n", 'WITH a AS (SELECT 1) SELECT ";" FROM a /* ; */;', "select $x$;$x$"):
-        assert smoke.one_select(text).rstrip(";") == text.strip().rstrip(";").strip()
+        assert smoke.one_select(text, Dialect.POSTGRESQL).rstrip(";") == text.strip().rstrip(";").strip()
 
 
 @pytest.mark.parametrize(

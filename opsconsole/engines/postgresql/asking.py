@@ -12,8 +12,11 @@ import psycopg
 from psycopg import sql
 
 from opsconsole.engines.base import Answer
+from opsconsole.engines.inquiry import without_values
+from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection
 from opsconsole.exceptions import Refused
+from opsconsole.masking import mask_text
 
 READER = "pg_read_all_data"
 POWERS = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
@@ -56,7 +59,8 @@ def ask(session: Connection, statement: str, *, seconds: int) -> Answer:
     except psycopg.errors.QueryCanceled:
         return Answer(error=f"it took longer than {seconds} seconds")
     except psycopg.Error as error:
-        return Answer(error=" ".join((error.diag.message_primary or type(error).__name__).split()))
+        said = " ".join((error.diag.message_primary or type(error).__name__).split())
+        return Answer(error=without_values(mask_text(said)) if is_of_data(error) else said)
     return Answer(rows=int(row[0]), first=row[1]) if row else Answer()
 
 

@@ -57,6 +57,11 @@ def test_what_does_more_than_read_is_refused(ask, postgres, database, statement)
     assert postgres.rows("SELECT count(*) FROM orders", database) == [(5,)]
 
 
+def test_what_is_wrong_with_a_statement_is_told_without_the_values_it_met(ask):
+    assert ask("SELECT 'canary-7'::text::int") == Answer(error="invalid input syntax for type integer: …")
+    assert "nothing" in ask("SELECT * FROM nothing").error
+
+
 def test_a_statement_without_an_end_is_stopped(ask):
     assert ask("SELECT pg_sleep(30)::text", seconds=1).error == "it took longer than 1 seconds"
 
