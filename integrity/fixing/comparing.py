@@ -14,6 +14,7 @@ from integrity.rules.base import Spec
 from integrity.rules.requested import as_json
 from integrity.scanning.answering import Budget
 from opsconsole.engines.base import Engine
+from opsconsole.engines.inquiry import AskFailed
 from opsconsole.exceptions import Moved, Stale
 from opsconsole.models import Database
 from opsconsole.plans import Plan, canonical_json, digest_of
@@ -25,8 +26,11 @@ LEFT = "Check the database; if anything is left to be set right, ask again."
 def numbers(engine: Engine, database: Database, plan: Plan) -> list[int | None]:
     """How many rows each finding of a plan has now; None where nobody could look."""
     wanted = [Wanted(check=each["check"], subject=each["subject"]) for each in plan.parameters["findings"]]
-    with moments.opened(engine, database.name, seconds=SECONDS) as moment:
-        told = asking.ask(moment, wanted, in_force.rules_of(database), Budget(seconds=SECONDS))
+    try:
+        with moments.opened(engine, database.name, seconds=SECONDS) as moment:
+            told = asking.ask(moment, wanted, in_force.rules_of(database), Budget(seconds=SECONDS))
+    except AskFailed:
+        return [None] * len(wanted)
     return [asking.number(next(iter(asking.told_of(told, want)), None)) for want in wanted]
 
 

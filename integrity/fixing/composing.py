@@ -13,7 +13,7 @@ from integrity.fixing import asking, choosing, comparing, following, hopeless, p
 from integrity.fixing.actions import CREATE_INDEX, DELETE, EVERY, ON_ROWS
 from integrity.fixing.laid import Choice, Laid
 from integrity.fixing.parts import Part
-from integrity.fixing.selecting import Room
+from integrity.fixing.selecting import Room, readable
 from integrity.fixing.statements import Statement
 from integrity.rules import in_force
 from integrity.scanning.answering import Budget
@@ -32,7 +32,8 @@ def plan_of(kind: str, request: Request) -> Plan:
     """Raises Refused, Usage or TargetProblem."""
     database, engine = request.database, engine_for(request.database)
     identity = engine.identity()
-    laid = _lay_out(database, engine, request)
+    with readable(database.name):
+        laid = _lay_out(database, engine, request)
     return _composed(kind, request, engine, identity, laid)
 
 

@@ -13,7 +13,7 @@ from integrity.checks.wording import listed, many, rows, verb
 from integrity.fixing import parts, undoing
 from integrity.fixing.keeping import Before
 from integrity.fixing.parts import Part
-from integrity.fixing.selecting import SHOWN_COLUMNS, images, seen, suitable
+from integrity.fixing.selecting import SHOWN_COLUMNS, images, readable, seen, suitable
 from integrity.fixing.undoing import BY_HAND, SECONDS
 from integrity.models import Fix
 from opsconsole.engines.base import Engine
@@ -69,7 +69,7 @@ def look(engine: Engine, row: Fix, database: Database) -> Held:
     """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
     found: dict[int, _Back] = {}
     total, unmet = hashlib.sha256(), set[tuple[str, str]]()
-    with moments.opened(engine, database.name, seconds=SECONDS) as moment:
+    with readable(database.name), moments.opened(engine, database.name, seconds=SECONDS) as moment:
         structure = moment.structure
         for number, some in undoing.kept(moment.inquiry, engine, structure, row):
             if number not in found:
@@ -99,7 +99,7 @@ def _add(moment: Moment, back: _Back, some: Sequence[Before], masked_columns: Se
     """Add rows of one part, and what has become of them."""
     wording, relation = moment.engine.wording, back.relation
     keys = [row.image.key for row in some]
-    there = {image.key: image for image, _ in images(moment, relation, keys, (), all_there=False)}
+    there = {image.key: image for image in images(moment, relation, keys, all_there=False)}
     now, then = list[Sequence[Any]](), list[Sequence[Any]]()
     for row in some:
         held = wording.held(relation, row.image.content)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from integrity.checks.base import Moment, Proposal, Sample, named, quoted
+from integrity.checks.base import Moment, Proposal, Sample, named
 from integrity.fixing.actions import DELETE, SET_NULL
 from integrity.fixing.parts import Part
 from integrity.reporting.composing import masked
@@ -23,6 +24,7 @@ MOST_BYTES = 64 << 20  # that these rows may hold
 SHOWN_COLUMNS = 8
 LONGEST = 120  # characters of a value that is shown
 CHUNK = 500
+UNFIT_ENCODINGS = ("UTF-16le", "UTF-16be", "SQL_ASCII")
 UNREADABLE = "Ask when the database is less busy, or look at the rule."
 
 
@@ -74,6 +76,12 @@ def suitable(moment: Moment, table: str, deletes: bool) -> Relation:
     relation = moment.structure.relations.get(table)
     if relation is None:
         raise Refused("unknown_table", f"There is no table {table} in {moment.name}.", "Check it again.")
+    if moment.structure.encoding in UNFIT_ENCODINGS:
+        raise Refused(
+            "encoding",
+            f"{moment.name} keeps its texts as {moment.structure.encoding}, so that a row cannot be compared exactly.",
+            "Write a migration that sets the rows right.",
+        )
     if not key_of(relation):
         raise Refused(
             "no_primary_key",
@@ -129,50 +137,48 @@ def keys_and_values(
     return found
 
 
-def images(
-    moment: Moment, relation: Relation, keys: Sequence[Key], show: Sequence[str], *, all_there: bool = True
-) -> Iterator[tuple[Image, Any]]:
-    """Rows by their keys, as (image, values of the shown columns). Raises Refused when one is not there that must."""
+def images(moment: Moment, relation: Relation, keys: Sequence[Key], *, all_there: bool = True) -> Iterator[Image]:
+    """Rows by their keys. Raises Refused when one is not there that must be."""
     wording = moment.engine.wording
     listing = [wording.column(name, "t") for name in key_of(relation)]
     width, iterator = len(listing), iter(keys)
-    asked = ", ".join([*listing, wording.content(relation), *(f"t.{quoted(name)}" for name in show)])
+    asked = ", ".join([*listing, wording.content(relation)])
     source = f"{named(moment.structure, relation.full_name)} AS t"
     while some := list(islice(iterator, CHUNK)):
         sql = f"SELECT {asked} FROM {source} WHERE {wording.any_of(relation, some, 't')}"
-        found = {
-            _key(relation, row[:width]): (row[width], row[width + 1 :]) for row in _asked(moment, sql, False, CHUNK + 1)
-        }
+        found = {_key(relation, row[:width]): row[width] for row in _asked(moment, sql, False, CHUNK + 1)}
         for key in some:
-            if key not in found and not all_there:
-                continue
-            if key not in found:
-                raise Refused("row_gone", f"A row of {relation.full_name} cannot be found by its key.", UNREADABLE)
-            content, shown = found[key]
-            yield Image(key=key, content=wording.content_of(content)), shown
+            if key in found:
+                yield Image(key=key, content=wording.content_of(found[key]))
+            elif all_there:
+                raise Refused(
+                    "row_gone", f"A row of {relation.full_name} cannot be found by its key.", "Set it right by hand."
+                )
 
 
 def listed(moment: Moment, part: Part, values: Mapping[Key, tuple[str | None, ...]], room: Room) -> Part:
     """The part with its rows. Raises Refused."""
-    relation = moment.structure.relations[part.table]
-    show = _shown_columns(relation, part)
+    relation, wording = moment.structure.relations[part.table], moment.engine.wording
+    show: list[str] = []
     aims, shown = [], []
-    rows = images(moment, relation, list(values), show)
+    rows = images(moment, relation, list(values))
     while some := list(islice(rows, CHUNK)):
-        room.take(part.table, [image for image, _ in some])
-        for image, told in some:
+        room.take(part.table, some)
+        for image in some:
             _refuse_unreadable(relation, image)
+            held = wording.held(relation, image.content)
+            show = show or _shown_columns(relation, part, held)
             aims.append(Aim(key=image.key, digest=image.digest, values=values[image.key]))
-            shown.append(tuple(told))
-    gets = [moment.engine.wording.shown(aim.values[0]) for aim in aims] if part.value else []
+            shown.append(tuple(held[name] for name in show))
+    gets = [wording.shown(aim.values[0]) for aim in aims] if part.value else []
     if part.people and reads_masked(part.value, moment.structure, room.masked_columns):
         gets = [mask(value) for value in gets]
     titles, masked_rows = _masked(part, show, shown, gets, room)
     return replace(part, titles=titles, aims=tuple(aims), shown=tuple(masked_rows))
 
 
-def _shown_columns(relation: Relation, part: Part) -> list[str]:
-    names = dict.fromkeys((*key_of(relation), *part.columns, *(field.name for field in relation.fields)))
+def _shown_columns(relation: Relation, part: Part, held: Mapping[str, Any]) -> list[str]:
+    names = dict.fromkeys((*key_of(relation), *part.columns, *held))
     return list(names)[:SHOWN_COLUMNS]
 
 
@@ -213,14 +219,21 @@ def _refuse_unreadable(relation: Relation, image: Image) -> None:
         ) from None
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Raise Refused when something cannot be read, with the reason."""
+    try:
+        yield
+    except AskFailed as error:
+        raise Refused("not_read", f"{what} could not be read: {error.why}.", UNREADABLE) from error
+
+
 def _asked(moment: Moment, sql: str, people: bool, limit: int) -> list[tuple[Any, ...]]:
     sql = f"{sql} LIMIT {limit}"
-    try:
+    with readable("The rows"):
         if people:
             return [tuple(row.values()) for row in moment.inquiry.ask_people(sql, most=limit)]
         return moment.inquiry.ask(sql)
-    except AskFailed as error:
-        raise Refused("not_read", f"The rows could not be read: {error.why}.", UNREADABLE) from error
 
 
 def _key(relation: Relation, values: Sequence[Any]) -> Key:

@@ -49,10 +49,13 @@ class PostgresWording(Wording):
         return f"CAST(({expression}) AS {field.bare})::text"
 
     def any_of(self, relation: Relation, keys: Sequence[Key], alias: str) -> str:
-        columns = ", ".join(f"{alias}.{_quoted(name)}" for name in key_of(relation))
-        if len(key_of(relation)) == 1:
-            return f"{columns} IN ({', '.join(_literal(key[0]) for key in keys)})"
-        return f"({columns}) IN ({', '.join('(' + ', '.join(map(_literal, key)) + ')' for key in keys)})"
+        names = key_of(relation)
+        columns = ", ".join(f"{alias}.{_quoted(name)}" for name in names)
+        types = [relation.field(name).bare for name in names]
+        rows = [", ".join(f"{_literal(text)}::{kind}" for text, kind in zip(key, types, strict=True)) for key in keys]
+        if len(names) == 1:
+            return f"{columns} IN ({', '.join(rows)})"
+        return f"({columns}) IN ({', '.join(f'({row})' for row in rows)})"
 
     def statement(self, relation: Relation, columns: Sequence[str], *, delete: bool) -> str:
         return _statement(relation, columns, delete).replace(_GIVEN, "?")

@@ -24,7 +24,16 @@ from opsconsole.exceptions import OperationFailed
 
 NOTHING = "Nothing was changed."
 _DIGEST = "opsconsole_digest"
-_LITERAL = re.compile(r"NULL|-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|'(?:[^']|'')*'|X'[0-9A-F]*'", re.IGNORECASE)
+_LITERAL = re.compile(
+    r"NULL|-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|'(?:[^']|'')*'|X'[0-9A-F]*'|CAST\(X'[0-9A-F]*' AS TEXT\)", re.IGNORECASE
+)
+# quote() ends at a NUL and knows no infinity; and what is no UTF-8 would arrive here as another text
+_LITERAL_OF = (
+    "CASE WHEN typeof({0}) = 'text' AND ({0} GLOB '*[^ -~]*' OR instr({0}, char(0)) > 0)"
+    " THEN 'CAST(X''' || hex({0}) || ''' AS TEXT)'"
+    " WHEN typeof({0}) = 'real' AND abs({0}) = 9e999 THEN CASE WHEN {0} > 0 THEN '9e999' ELSE '-9e999' END"
+    " ELSE quote({0}) END"
+)
 _TRIGGERS = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower({}) ORDER BY rowid"
 
 
@@ -33,13 +42,13 @@ class SqliteWording(Wording):
 
     def column(self, name: str, alias: str) -> str:
         quoted = f"{alias}.{probe.quoted(name)}"
-        return f"CASE WHEN {quoted} IS NOT NULL THEN quote({quoted}) END"
+        return f"CASE WHEN {quoted} IS NOT NULL THEN {_LITERAL_OF.format(quoted)} END"
 
     def content(self, relation: Relation) -> str:
         return "CAST(" + "||'|'||".join(map(probe.cell, _stored(relation))) + " AS BLOB)"
 
     def value(self, expression: str, field: Field) -> str:
-        return f"quote(({expression}))"
+        return f"(SELECT {_LITERAL_OF.format('v')} FROM (SELECT ({expression}) AS v))"
 
     def any_of(self, relation: Relation, keys: Sequence[Key], alias: str) -> str:
         columns = ", ".join(f"{alias}.{probe.quoted(name)}" for name in key_of(relation))
@@ -71,7 +80,13 @@ class SqliteWording(Wording):
         return _value(value)
 
     def is_sound(self, value: str | None) -> bool:
-        return value is not None and _LITERAL.fullmatch(value) is not None
+        if value is None or not _LITERAL.fullmatch(value):
+            return False
+        try:
+            _value(value)
+        except UnicodeDecodeError:
+            return False
+        return True
 
 
 class SqliteFixing(Fixing):
@@ -219,6 +234,8 @@ def _value(literal: str | None) -> Any:
     """What a literal stands for."""
     if literal is None or literal == "NULL":
         return None
+    if literal[:5] == "CAST(":
+        return bytes.fromhex(literal[7:-10]).decode()
     if literal[:1] == "'":
         return literal[1:-1].replace("''", "'")
     if literal[:2] in ("X'", "x'"):

@@ -43,7 +43,7 @@ def test_what_configured_sql_computes_is_written_into_the_listed_rows_only_and_c
     asked = scene.ask(names="tooManyHours")
     (part,) = parts.opened(asked.plan)
     place = part.titles.index("hours, then")
-    assert [(row[0], str(row[place])) for row in part.shown] == [(3, "3.1"), (4, "4.1")]
+    assert [(str(row[0]), str(row[place])) for row in part.shown] == [("3", "3.1"), ("4", "4.1")]
     scene.change("INSERT INTO members VALUES (5, 1, NULL, 7)")  # at fault as well, and approved by nobody
     done = work(scene.console, asked)
     assert done.state == State.SUCCEEDED, done.failure_why

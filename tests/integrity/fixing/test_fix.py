@@ -32,7 +32,7 @@ def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_th
     }  # fmt: skip
     assert plan.confirmation is not None and plan.confirmation.number == 5
     listed = {part.table.rpartition(".")[2]: part for part in parts.opened(plan)}
-    assert [row[0] for row in listed["members"].shown] == [3, 4]
+    assert [str(row[0]) for row in listed["members"].shown] == ["3", "4"]
     assert any("ON DELETE CASCADE" in reason for reason in plan.risk_reasons)
     scene.change("INSERT INTO members VALUES (5, 9, 'a new one', 0)")  # not approved, so not touched
     done = work(scene.console, asked)
