@@ -25,13 +25,8 @@ from opsconsole.engines.structure import ForeignKey, Relation
 
 LOST = "A row that refers to nothing is lost to every join, and breaks the code that follows the reference."
 _KEYS = """
-SELECT n.nspname || '.' || c.relname, k.conname, k.confmatchtype::text = 'f', k.convalidated,
-  coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false), array(
-    SELECT CASE WHEN p.attcollation <> a.attcollation THEN (SELECT format('%I.%I', m.nspname, l.collname)
-      FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace WHERE l.oid = p.attcollation) END
-    FROM unnest(k.conkey, k.confkey) WITH ORDINALITY u (own, theirs, place)
-    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own
-    JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.theirs ORDER BY u.place),
+SELECT n.nspname || '.' || c.relname, k.conname, k.convalidated,
+  coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false),
   c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f'
@@ -164,21 +159,21 @@ def _unguarded(moment: Moment, declared: _Declared) -> str:
 
 def _declared(moment: Moment) -> list[_Declared]:
     """Every foreign key that can be followed, each once; the others are told by `dangling_references`."""
-    told: dict[tuple[str, str], tuple[bool, bool, bool, list[str | None], bool]] = {}
+    told: dict[tuple[str, str], tuple[bool, bool, bool]] = {}
     if moment.vendor == "postgresql":
         told = {(table, name): (*facts,) for table, name, *facts in moment.inquiry.ask(_KEYS)}
     found: dict[str, _Declared] = {}
     for key in moment.structure.foreign_keys:
         if not followable(moment, key):
             continue
-        full, valid, period, collations, inherited = told.get((key.table, key.name), (False, True, False, [], False))
+        valid, period, inherited = told.get((key.table, key.name), (True, False, False))
         reference = Reference(
             table=key.table,
             columns=key.columns,
             parent=key.parent,
             parent_columns=key.parent_columns,
-            full=full,
-            collations=tuple(each or "" for each in collations),
+            full=key.full,
+            collations=key.collations,
         )
         declared = _Declared(key=key, reference=reference, validated=valid, period=period, inherited=inherited)
         found.setdefault(reference.subject, declared)

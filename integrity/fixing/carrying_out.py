@@ -133,8 +133,7 @@ def _nothing_else_goes_along(engine: Engine, structure: Structure, fixing: Fixin
         own = reference.table == part.table  # rows of one table go together
         child, listed = named(structure, reference.table), listing if own else "1"
         for some in following.chunks(keys):
-            any_of = engine.wording.any_of(relation, some, "p")
-            where = following.still_referring(structure, reference, some, any_of)
+            where = following.still_referring(structure, engine.wording, reference, part.table, some)
             found = fixing.ask(f"SELECT {listed} FROM {child} AS t WHERE {where}")
             count = sum(not own or tuple(map(str, key)) not in together for key in found)
             if count:

@@ -77,11 +77,26 @@ def _share_rows(structure: Structure, one: str, other: str) -> bool:
     return one == other or (not apart and structure.whole(one) == structure.whole(other))
 
 
-def still_referring(structure: Structure, reference: ForeignKey, keys: Sequence[Key], any_of: str) -> str:
-    """A condition, over t, that a row refers to one of the rows for which `any_of` says so of p."""
-    pairs = zip(reference.columns, reference.parent_columns, strict=True)
-    same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)
-    return f"EXISTS (SELECT 1 FROM {named(structure, reference.parent)} AS p WHERE {same} AND {any_of})"
+def still_referring(
+    structure: Structure, wording: Wording, reference: ForeignKey, table: str, keys: Sequence[Key]
+) -> str:
+    """A condition, over t, that a row refers along a foreign key to one of the rows with these keys of a table, which
+    is its parent, a part of that, or its whole."""
+    any_of = wording.any_of(structure.relations[table], keys, "p")
+    return f"EXISTS (SELECT 1 FROM {_parents(structure, wording, reference)} AND {any_of})"
+
+
+def _parents(structure: Structure, wording: Wording, reference: ForeignKey) -> str:
+    """The row of the parent that one of t refers to, as FROM has it; compared as `integrity.checks.references` does."""
+    on_sqlite = wording.vendor == "sqlite"
+    parent = structure.relations[reference.parent]
+    same = []
+    for place, (own, theirs) in enumerate(zip(reference.columns, reference.parent_columns, strict=True)):
+        collation = reference.collations[place] if reference.collations else ""
+        mine = f"{'+' * on_sqlite}t.{quoted(own)}{f' COLLATE {collation}' if collation else ''}"
+        same.append(f"p.{quoted(theirs)} = {mine}")
+    only = "" if on_sqlite or parent.partitioned else "ONLY "
+    return f"{only}{named(structure, reference.parent)} AS p WHERE {' AND '.join(same)}"
 
 
 def own_references(structure: Structure, table: str) -> list[ForeignKey]:
@@ -100,14 +115,15 @@ def unmet(
     relation, found = structure.relations[table], dict[Key, tuple[str, ...]]()
     listing = ", ".join(wording.column(name, "t") for name in key_of(relation))
     for reference in own_references(structure, table):
-        pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
-        full = " AND ".join(f"t.{quoted(own)} IS NOT NULL" for own, _ in pairs)
-        same = " AND ".join(f"p.{quoted(theirs)} = t.{quoted(own)}" for own, theirs in pairs)
+        absent = f"NOT EXISTS (SELECT 1 FROM {_parents(structure, wording, reference)})"
+        own = [f"t.{quoted(name)}" for name in reference.columns]
+        broken = " AND ".join([*(f"{name} IS NOT NULL" for name in own), absent])
+        if reference.full and len(own) > 1:
+            some_held, gap = (" OR ".join(f"{name} IS {what}" for name in own) for what in ("NOT NULL", "NULL"))
+            broken = f"({some_held}) AND ({gap} OR {absent})"
         for some in chunks(keys):
-            rows = ask(
-                f"SELECT {listing} FROM {named(structure, table)} AS t WHERE {full} AND NOT EXISTS (SELECT 1 FROM"
-                f" {named(structure, reference.parent)} AS p WHERE {same}) AND {wording.any_of(relation, some, 't')}"
-            )
+            any_of = wording.any_of(relation, some, "t")
+            rows = ask(f"SELECT {listing} FROM {named(structure, table)} AS t WHERE ({broken}) AND {any_of}")
             found.update({tuple(row): (*found.get(tuple(row), ()), reference.name) for row in rows})
     return found
 
@@ -120,7 +136,7 @@ def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
 def _along(moment: Moment, reference: ForeignKey, part: Part, room: Room) -> Part:
     cascades = reference.on_delete == CASCADE
     relation = suitable(moment, reference.table, cascades)
-    columns = () if cascades else reference.columns
+    columns = () if cascades else reference.cleared or reference.columns
     refuse_column(moment, relation, columns)
     keys = [key for key in _referring(moment, reference, part) if key not in room.taken.get(reference.table, ())]
     words = f"they refer to rows of {part.table} that are deleted (ON DELETE {reference.on_delete})"
@@ -131,11 +147,9 @@ def _along(moment: Moment, reference: ForeignKey, part: Part, room: Room) -> Par
 def _referring(moment: Moment, reference: ForeignKey, part: Part) -> list[Key]:
     """The rows of the referring table that refer to rows of a part."""
     relation = moment.structure.relations[reference.table]
-    parent = moment.structure.relations[part.table]
     found: dict[Key, None] = {}
     for some in chunks([aim.key for aim in part.aims]):
-        any_of = moment.engine.wording.any_of(parent, some, "p")
-        where = still_referring(moment.structure, reference, some, any_of)
+        where = still_referring(moment.structure, moment.engine.wording, reference, part.table, some)
         action = DELETE if reference.on_delete == CASCADE else SET_NULL
         asked = Proposal(action=action, words="", table=reference.table, where=where)
         found.update(dict.fromkeys(keys_and_values(moment, relation, asked, "", limit=MOST_ROWS + 1)))

@@ -35,7 +35,12 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignKey:
-    """`table` refers to `parent`. `on_delete` is what the database does to rows whose parent goes, in SQL's words."""
+    """`table` refers to `parent`. `on_delete` is what the database does to rows whose parent goes, in SQL's words;
+    with SET NULL, `cleared` are the columns that become NULL, all of them when none is named.
+
+    `full` is whether either all or none of its columns may be NULL (MATCH FULL); `collations` are those by which
+    columns are compared that have another one than the parent's, in SQL, empty for the others.
+    """
 
     name: str
     table: str
@@ -44,6 +49,9 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     deferrable: bool = False
     on_delete: str = "NO ACTION"
+    cleared: tuple[str, ...] = ()
+    full: bool = False
+    collations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

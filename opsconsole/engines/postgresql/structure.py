@@ -18,6 +18,18 @@ _FAMILIES = {
     "timestamptz": "timestamptz", "date": "date", "json": "json", "jsonb": "json",
 }  # fmt: skip
 _EVENTS = {4: "INSERT", 8: "DELETE", 16: "UPDATE", 32: "TRUNCATE"}  # the bits of pg_trigger.tgtype
+_CLEARED = (  # since PostgreSQL 15, SET NULL may name some of the columns
+    "array(SELECT a.attname::text FROM jsonb_array_elements_text(CASE jsonb_typeof(to_jsonb(k) -> 'confdelsetcols')"
+    " WHEN 'array' THEN to_jsonb(k) -> 'confdelsetcols' ELSE '[]' END) AS u(number)"
+    " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number::int ORDER BY a.attnum)"
+)
+_COLLATIONS = (
+    "array(SELECT CASE WHEN p.attcollation <> a.attcollation THEN (SELECT format('%I.%I', m.nspname, l.collname)"
+    " FROM pg_collation l JOIN pg_namespace m ON m.oid = l.collnamespace WHERE l.oid = p.attcollation) END"
+    " FROM unnest(k.conkey, k.confkey) WITH ORDINALITY u (own, theirs, place)"
+    " JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.own"
+    " JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.theirs ORDER BY u.place)"
+)
 _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
 
@@ -202,8 +214,8 @@ def _foreign_keys(session: Connection, names: dict[int, str]) -> tuple[ForeignKe
 
     rows: list[tuple[Any, ...]] = session.execute(
         "SELECT k.conname, k.conrelid::bigint, k.confrelid::bigint, k.condeferrable, k.confdeltype::text,"
-        f" {columns('conrelid', 'conkey')}, {columns('confrelid', 'confkey')} FROM pg_constraint k"
-        " WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 2, 1".encode()
+        f" {columns('conrelid', 'conkey')}, {columns('confrelid', 'confkey')}, {_CLEARED}, k.confmatchtype::text = 'f',"
+        f" {_COLLATIONS} FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0 ORDER BY 2, 1".encode()
     ).fetchall()
     return tuple(
         ForeignKey(
@@ -214,7 +226,10 @@ def _foreign_keys(session: Connection, names: dict[int, str]) -> tuple[ForeignKe
             parent_columns=tuple(theirs),
             deferrable=deferrable,
             on_delete=_ON_DELETE[on_delete],
+            cleared=tuple(cleared),
+            full=full,
+            collations=tuple(each or "" for each in collations),
         )
-        for name, table, parent, deferrable, on_delete, own, theirs in rows
+        for name, table, parent, deferrable, on_delete, own, theirs, cleared, full, collations in rows
         if table in names and parent in names
     )
