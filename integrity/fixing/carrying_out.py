@@ -7,7 +7,7 @@ before the transaction commits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,8 +88,13 @@ def involved(structure: Structure, parts: Sequence[Part]) -> list[Relation]:
     names |= {key.table for name in list(names) for key in following.references_to(structure, name)}
     said = " ".join(f"{part.where} {part.joins} {part.value}" for part in parts).lower()
     names |= {name for name, relation in structure.relations.items() if relation.name.lower() in said}
-    lockable = {"UPDATE", "DELETE", "TRUNCATE"}
-    return [structure.relations[name] for name in sorted(names) if structure.relations[name].rights & lockable]
+    return lockable(structure, names)
+
+
+def lockable(structure: Structure, names: Iterable[str]) -> list[Relation]:
+    """Those of the tables that the console's role may close to other writers."""
+    rights = {"UPDATE", "DELETE", "TRUNCATE"}
+    return [structure.relations[name] for name in sorted(names) if structure.relations[name].rights & rights]
 
 
 def _at_once(structure: Structure, part: Part) -> int:

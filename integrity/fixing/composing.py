@@ -58,6 +58,7 @@ def _lay_out(database: Database, engine: Engine, request: Request) -> Laid:
         touched = dict.fromkeys(part.table for part in found)
         structure, ask = moment.structure, moment.inquiry.ask
         rows = {table: int(ask(f"SELECT count(*) FROM {named(structure, table)}")[0][0]) for table in touched}
+        hopeless.refuse_homeless(moment, found)
         stuck, unknown = risks.stuck(moment, found), hopeless.refuse_hopeless(moment, choices, SECONDS)
     return Laid(
         structure=structure,

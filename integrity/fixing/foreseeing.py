@@ -16,10 +16,12 @@ from integrity.fixing.parts import Part
 from integrity.fixing.selecting import SHOWN_COLUMNS, images, readable, seen, suitable
 from integrity.fixing.undoing import BY_HAND, SECONDS
 from integrity.models import Fix
+from integrity.reporting.origins import reads_masked
 from opsconsole.engines.base import Engine
 from opsconsole.engines.fixing import Aim, Image, Wording, key_of
 from opsconsole.engines.structure import Relation, Structure
 from opsconsole.exceptions import Refused
+from opsconsole.masking import mask
 from opsconsole.models import Database
 
 
@@ -44,6 +46,7 @@ class _Back:
 
     relation: Relation
     columns: tuple[str, ...]  # that the fix changed, none where it deleted the rows
+    secret: bool  # whether what it wrote may tell what a masked column holds
     names: list[str] = field(default_factory=list)
     aims: list[Aim] = field(default_factory=list)
     now: list[tuple[Any, ...]] = field(default_factory=list)
@@ -73,7 +76,7 @@ def look(engine: Engine, row: Fix, database: Database) -> Held:
         structure = moment.structure
         for number, some in undoing.kept(moment.inquiry, engine, structure, row):
             if number not in found:
-                found[number] = _begun(moment, row, number, some[0])
+                found[number] = _begun(moment, row, number, some[0], database.masked_columns)
             _add(moment, found[number], some, database.masked_columns)
             unmet |= {(before.table, name) for before in some for name in before.unmet}
             undoing.add(total, some)
@@ -89,10 +92,12 @@ def look(engine: Engine, row: Fix, database: Database) -> Held:
     )  # fmt: skip
 
 
-def _begun(moment: Moment, row: Fix, number: int, first: Before) -> _Back:
+def _begun(moment: Moment, row: Fix, number: int, first: Before, masked_columns: Sequence[str]) -> _Back:
     relation = undoing.same_table(moment.structure, first)
     suitable(moment, relation.full_name, deletes=False)
-    return _Back(relation=relation, columns=parts.outline(row.operation.plan)[number].columns)
+    part = parts.outline(row.operation.plan)[number]
+    secret = part.people and reads_masked(part.value, moment.structure, masked_columns)
+    return _Back(relation=relation, columns=part.columns, secret=secret)
 
 
 def _add(moment: Moment, back: _Back, some: Sequence[Before], masked_columns: Sequence[str]) -> None:
@@ -125,7 +130,7 @@ def _compared(
     if row.after and row.after != there.digest:
         back.others += 1
         back.differing |= {name: None for name in moving if name not in back.columns}
-    return list(values.values())
+    return [mask(value) if back.secret and name in back.columns else value for name, value in values.items()]
 
 
 def _refuse_unfit(row: Fix, found: Sequence[_Back], name: str) -> None:

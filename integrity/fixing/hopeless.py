@@ -17,6 +17,7 @@ from integrity.fixing import asking
 from integrity.fixing.actions import ON_ROWS
 from integrity.fixing.asking import Wanted
 from integrity.fixing.laid import Choice
+from integrity.fixing.parts import Part
 from integrity.scanning.answering import Budget
 from opsconsole.engines.inquiry import AskFailed
 from opsconsole.exceptions import Refused
@@ -61,6 +62,22 @@ def refuse_hopeless(moment: Moment, choices: Sequence[Choice], seconds: float) -
         except AskFailed as error:
             unknown.append(f"{choice.proposal.words}: whether rows are in the way could not be counted ({error.why}).")
     return unknown
+
+
+def refuse_homeless(moment: Moment, parts: Sequence[Part]) -> None:
+    """Raise Refused when the console's role may not keep there what the rows of a fix held."""
+    if not parts or moment.vendor != "postgresql":
+        return
+    home = moment.structure.relations[parts[0].table].schema
+    kept = moment.engine.wording.kept_in(home)
+    asked = "SELECT has_schema_privilege(n.oid, 'CREATE') OR to_regclass(?) IS NOT NULL FROM pg_namespace n"
+    ((may,),) = moment.inquiry.ask(f"{asked} WHERE n.nspname = ?", (kept, home))
+    if not may:
+        raise Refused(
+            "permission",
+            f"The console's role may not make a table in the schema {home}, where what the rows held is kept.",
+            f"GRANT CREATE ON SCHEMA {home} to it, or let the console use the schema's owner.",
+        )
 
 
 def _refuse_without_right(moment: Moment, choice: Choice) -> None:

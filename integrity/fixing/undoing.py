@@ -8,7 +8,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 
 from integrity.fixing import following, keeping
-from integrity.fixing.carrying_out import shape_of
+from integrity.fixing.carrying_out import lockable, shape_of
 from integrity.fixing.keeping import Before
 from integrity.models import Fix
 from opsconsole.clock import now
@@ -47,6 +47,8 @@ def put_back(run: Run, row: Fix) -> None:
     tables = [structure.relations[name] for name in run.plan.parameters["tables"]]
     asked = [tuple(each) for each in run.plan.parameters["unmet"]]
     loose = [key for key in structure.foreign_keys if (key.table, key.name) in asked]
+    parents = {key.parent for each in tables for key in following.own_references(structure, each.full_name)}
+    tables += lockable(structure, parents - {each.full_name for each in tables}) if loose else []
     with engine.fixing(tables, home=row.home, loose=loose) as fixing:
         run.recheck()
         with engine.inquiry(seconds=SECONDS) as inquiry:

@@ -46,7 +46,9 @@ class PostgresWording(Wording):
         return _CONTENT
 
     def value(self, expression: str, field: Field) -> str:
-        return f"CAST(({expression}) AS {field.bare})::text"
+        # a cast to a length would cut texts and bits, which are refused when they are written; numbers are rounded then
+        kind = field.bare if field.family in ("text", "array", "other") else field.type
+        return f"CAST(({expression}) AS {kind})::text"
 
     def any_of(self, relation: Relation, keys: Sequence[Key], alias: str) -> str:
         names = key_of(relation)

@@ -86,3 +86,21 @@ def test_a_new_row_below_one_that_goes_is_not_taken_along(scene: Scene, cast: An
     done = work(scene.console, scene.ask(names="bad"))
     assert (done.state, "are there again" in done.failure_why) == (State.FAILED, True)
     assert scene.rows("SELECT id FROM nodes ORDER BY id") == [(1,), (2,), (3,), (4,)]
+
+
+@pytest.mark.nightly
+def test_more_rows_than_one_statement_reads_come_back_although_they_refer_to_each_other(
+    scene: Scene, cast: Any
+) -> None:
+    schema = "public." if scene.shop.engine == "postgresql" else ""
+    some = "WITH RECURSIVE k(n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM k WHERE n < 700)"
+    scene.shop.change(
+        f"CREATE TABLE nodes (id integer PRIMARY KEY, up integer REFERENCES nodes(id), word text);"
+        f"INSERT INTO nodes VALUES (900, NULL, 'bad'); {some} INSERT INTO nodes SELECT n, 900, 'bad' FROM k"
+    )
+    confirmed(cast, scene.database, bad(f"{schema}nodes"))
+    before = scene.rows("SELECT * FROM nodes ORDER BY id")
+    scene.do(names="bad")
+    assert scene.rows("SELECT count(*) FROM nodes") == [(0,)]
+    scene.do("unfix")
+    assert scene.rows("SELECT * FROM nodes ORDER BY id") == before

@@ -10,6 +10,7 @@ import pytest
 from integrity.checks.index_faults import InvalidIndex
 from integrity.fixing import hopeless
 from integrity.fixing.laid import Choice
+from integrity.fixing.parts import Part
 from opsconsole.engines.postgresql import PostgresEngine
 from opsconsole.exceptions import Refused
 from tests.integrity.conftest import Ground
@@ -71,3 +72,5 @@ def test_who_does_not_own_a_table_is_told_so_beforehand(on_postgres: Ground, pos
                 continue
             with pytest.raises(Refused, match="Only the owner of"):
                 hopeless.refuse_hopeless(moment, [choice], 60)
+            with pytest.raises(Refused, match="may not make a table in the schema public"):
+                hopeless.refuse_homeless(moment, [Part(table="public.words")])

@@ -56,6 +56,9 @@ def test_what_people_compute_is_listed_before_and_written_only_while_it_is_still
     assert (done.state, "rule:words was changed or removed since" in done.failure_why) == (State.STALE, True)
     (part,) = parts.opened(scene.ask(names="noWords").plan)
     assert (part.aims[0].values[0] is not None, part.shown[0][2]) == (True, MASK)
+    scene.do(names="noWords")
+    (part,) = parts.opened(scene.ask("unfix").plan)
+    assert "hunter2" not in str(part.shown)
 
 
 @pytest.mark.parametrize("any_shop", ["sqlite"], indirect=True)

@@ -53,6 +53,25 @@ def test_values_that_only_the_server_knows_are_listed_as_it_writes_them(on_postg
     ]  # fmt: skip
 
 
+def test_what_a_column_gets_is_listed_as_it_will_be_stored(on_postgres: Ground) -> None:
+    on_postgres.change("CREATE TABLE sums (id int PRIMARY KEY, sum numeric(9, 2), word varchar(3))")
+    on_postgres.change("INSERT INTO sums VALUES (1, 0, 'a')")
+    given = {"action": "set_value", "column": "sum"}
+    assert listed(on_postgres, "public.sums", "true", value="t.id + 0.005", **given).aims[0].values == ("1.01",)
+    given["column"] = "word"  # too long: it is not cut, and the run is refused
+    assert listed(on_postgres, "public.sums", "true", value="'abcd'", **given).aims[0].values == ("abcd",)
+    given["column"] = "sum"
+    with pytest.raises(Refused, match="overflow"):
+        listed(on_postgres, "public.sums", "true", value="1e9", **given)
+
+
+def test_more_rows_than_a_plan_holds_are_refused(on_sqlite: Ground) -> None:
+    on_sqlite.change("CREATE TABLE many (id INTEGER PRIMARY KEY); INSERT INTO many VALUES (1), (2), (3)")
+    proposal = Proposal(action="delete_rows", words="", table="many", where="true")
+    with on_sqlite.moment() as moment, pytest.raises(Refused, match="One fix holds at most"):
+        selecting.part_of(moment, proposal, "check", "subject", Room(masked_columns=(), taken={}, rows=2))
+
+
 def test_a_file_whose_texts_are_no_utf_8_is_refused(on_sqlite: Ground, tmp_path: Path) -> None:
     (tmp_path / "ground.sqlite").unlink()
     on_sqlite.change("PRAGMA encoding = 'UTF-16le'; CREATE TABLE names (name TEXT PRIMARY KEY)")
