@@ -12,6 +12,7 @@ from django.db.models import Count, Min, Q
 from django.http import Http404, HttpRequest, HttpResponse
 
 from integrity.checks.base import Severity
+from integrity.checks.known import check_named
 from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
@@ -204,7 +205,10 @@ def _frame(request: HttpRequest, report: Report) -> dict[str, Any]:
 def _told(report: Report) -> dict[str, Any]:
     """What the report says beside its findings."""
     sound = sorted(report.held, key=lambda each: str(each["check"]))[:SOUND]
-    by_check = [(check, list(some)) for check, some in groupby(sound, key=lambda each: str(each["check"]))]
+    by_check = [
+        (check, known.label if (known := check_named(check)) else "", list(some))
+        for check, some in groupby(sound, key=lambda each: str(each["check"]))
+    ]
     return {
         "before": reports_of(report.database).filter(pk__lt=report.pk).first(),
         "carried": _carried(report),

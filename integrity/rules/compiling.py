@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from integrity.checks import moments
-from integrity.checks.base import Moment
+from integrity.checks.base import Moment, Proposal, named
 from integrity.rules.base import Spec, Unfit, rule_kind
 from opsconsole.databases import engine_for
 from opsconsole.engines.inquiry import AskFailed
@@ -46,19 +46,36 @@ def _compiled(rule: Spec, moment: Moment) -> Compiled:
         return Compiled(problem=f"This console knows no rules of kind {rule.kind}.")
     try:
         statements = kind.statements(kind.filled(rule), moment)
+        values = _values(kind.fixes(rule, moment), moment)
     except Unfit as error:
         return Compiled(sql=_written(rule), problem=error.why)
-    return Compiled(sql=";\n\n".join(statements), problem=_refusal(moment, statements) if _by_people(rule) else "")
+    asked = statements if _by_people(rule) or kind.fixable else []
+    return Compiled(
+        sql=";\n\n".join(statements),
+        problem=_refusal(moment, asked, people=bool(_by_people(rule))) or _refusal(moment, values, people=True),
+    )
 
 
-def _refusal(moment: Moment, statements: Sequence[str]) -> str:
+def _refusal(moment: Moment, statements: Sequence[str], *, people: bool) -> str:
     """What the database has against these words, when it is asked for none of their rows."""
     try:
         for statement in statements:
-            moment.inquiry.ask_people(statement, most=0)
+            if people:
+                moment.inquiry.ask_people(statement, most=0)
+            else:
+                moment.inquiry.ask(f"SELECT 1 FROM (\n{statement}\n) AS asked LIMIT 0")
     except AskFailed as error:
         return error.why
     return ""
+
+
+def _values(fixes: Sequence[Proposal], moment: Moment) -> list[str]:
+    """SELECTs of the values that people's words give to columns."""
+    return [
+        f"SELECT {each.value} AS value FROM {named(moment.structure, each.table)} AS t {each.joins} WHERE {each.where}"
+        for each in fixes
+        if each.people and each.value
+    ]
 
 
 def _written(rule: Spec) -> str:

@@ -78,6 +78,13 @@ def _list(member: Member, value: Any) -> list[str]:
     return names({member.name: value}, member.name)
 
 
+def _json(member: Member, value: Any) -> Any:
+    try:
+        return structure({member.name: value}, member.name, default=None)
+    except Usage as error:
+        raise Usage(error.code, error.why, f"Write {member.help}.") from error
+
+
 def _bad(member: Member, value: Any, next_step: str) -> Usage:
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:60] + "…"
     return Usage("bad_value", f"{shown} is no value of {member.name}.", next_step)
@@ -92,5 +99,5 @@ _READERS: dict[str, Callable[[Member, Any], Any]] = {
     "list": _list,
     "number": lambda member, value: number({member.name: value or 0}, member.name, default=0, least=0, most=LARGEST),
     "flag": lambda member, value: flag({member.name: value or False}, member.name),
-    "json": lambda member, value: structure({member.name: value}, member.name, default=None),
+    "json": _json,
 }

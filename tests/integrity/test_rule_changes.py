@@ -154,6 +154,9 @@ def test_sql_that_the_database_refuses_is_told_before_anybody_confirms_it(cast, 
     assert "nowhere" in several.plan.risk_reasons[-1] and several.plan.risk_reasons[-1].startswith("wrong: ")
     sound, broken = several.plan.steps
     assert "Cannot be asked" not in sound.detail and "Cannot be asked as it is: " in broken.detail
+    mended = {"action": "set_value", "column": "cents", "value": "t.elsewhere"}
+    (cure,) = asked(cast, row, {**OWED, "fix": mended}).plan.steps
+    assert "Cannot be asked as it is: " in cure.detail and "elsewhere" in cure.detail
 
 
 def test_whoever_confirms_a_change_reads_what_is_given_up(cast, sqlite_shop):

@@ -118,6 +118,12 @@ def test_what_makes_no_sense_is_refused(kind: str, spec: dict[str, Any]):
         rule(kind, **spec)
 
 
+def test_what_is_no_list_is_refused_with_what_one_looks_like():
+    with pytest.raises(Usage, match="readable as JSON") as refused:
+        rule("shape", tables="users, orders")
+    assert refused.value.next_step.startswith("Write a list of names, or of")
+
+
 @pytest.mark.parametrize(
     ("wanted", "there", "same"),
     [
