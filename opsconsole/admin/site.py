@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.functional import SimpleLazyObject
 from unfold.sites import UnfoldAdminSite
 
 # What every URL of the admin asks, by the end of its name: (methods that may do something, permission, scope).
@@ -40,6 +41,10 @@ class ConsoleSite(UnfoldAdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Whoever is signed in; what they see follows from their roles (`is_staff` means nothing here)."""
         return bool(request.user.is_active)
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
+        """Made when a template looks at it: most pages have a navigation of our own, and every page asks for it."""
+        return SimpleLazyObject(lambda: super(ConsoleSite, self).get_app_list(request, app_label))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return redirect(f"/login/?{request.GET.urlencode()}")
