@@ -8,9 +8,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from integrity.checks.base import Severity
 from integrity.models import Finding, Report
-from integrity.reporting.standing import open_in
+from integrity.reporting.standing import curable_in
 from opsconsole import kinds
 from opsconsole.models import Database
 
@@ -38,12 +37,11 @@ def acts_of(finding: Finding, database: Database) -> Sequence[Act]:
 
 def act_on_all(report: Report) -> Act | None:
     """One plan for all critical findings that stand and come with a proposal; None when there are fewer than two."""
-    critical = open_in(report, severity=Severity.CRITICAL)
-    curable = [row for row in critical if row.proposals and not row.failed]
     form = _form(report.database)
-    if not form or len(curable) < 2:
+    curable = curable_in(report) if form and report.open_critical else 0
+    if curable < 2:
         return None
-    which = "every critical finding" if len(curable) == len(critical) else f"{len(curable)} critical findings"
+    which = "every critical finding" if curable == report.open_critical else f"{curable} critical findings"
     return Act(f"Set {which} right", f"{form}?{urlencode({'report': report.pk, 'finding': 'critical'})}")
 
 

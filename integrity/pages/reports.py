@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -17,7 +18,7 @@ from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
-from integrity.reporting.standing import ended_fixes, open_in, reports_of
+from integrity.reporting.standing import ended_fixes, reports_of, worst_in
 from opsconsole.models import Account, Database, Operation, Schedule
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, header, register_tab
@@ -74,7 +75,7 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
     if before.isdecimal() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
     found = list(rows[: REPORTS_A_PAGE + 1])
-    worst = open_in(last, severity=Severity.CRITICAL)[:WORST] if last and last.open_critical else []
+    worst = worst_in(last, WORST) if last and last.open_critical else []
     may_check = rights_of(request).can("request", database)
     return {
         "last": last,
@@ -140,7 +141,7 @@ def report_page(request: HttpRequest, report: Report) -> HttpResponse:
         unseen=_shown(request, report, unseen),
         unseen_count=report.findings.filter(failed=True).count(),
         unseen_first=report.findings.filter(failed=True, severity=Severity.CRITICAL).exists(),
-        groups=_groups(request, report, FINDINGS_A_PAGE, FINDINGS_A_GROUP),
+        groups=_groups(report, partial(_shown, request, report), FINDINGS_A_PAGE, FINDINGS_A_GROUP),
         all_critical=act_on_all(report) if rights_of(request).can("request", report.database) else None,
         formats=tuple(TYPES),
     )
@@ -149,15 +150,15 @@ def report_page(request: HttpRequest, report: Report) -> HttpResponse:
 @page("integrity/<int:pk>/print/", name="report-print", permission="see", scope=REPORT)
 def print_page(request: HttpRequest, report: Report) -> HttpResponse:
     """The report on paper, or as a PDF: everything open, nothing to press."""
-    unseen = report.findings.filter(failed=True)[:PRINTED]
+    unseen = [Shown(row=row, acts=()) for row in report.findings.filter(failed=True)[:PRINTED]]
     return show(
         request,
         "integrity/print.html",
-        **_frame(request, report),
+        **_about(request, report),
         **_told(report),
-        unseen=_shown(request, report, unseen),
+        unseen=unseen,
         unseen_count=len(unseen),
-        groups=_groups(request, report, PRINTED, PRINTED),
+        groups=_groups(report, lambda rows: [Shown(row=row, acts=()) for row in rows], PRINTED, PRINTED),
         printed=True,
     )
 
@@ -183,22 +184,30 @@ def finding_page(request: HttpRequest, report: Report, finding: str) -> HttpResp
     )
 
 
-def _frame(request: HttpRequest, report: Report) -> dict[str, Any]:
-    database, above = report.database, header(request, report.database)
+def _about(request: HttpRequest, report: Report) -> dict[str, Any]:
+    """What the report is about, and what somebody may do with it."""
     rights = rights_of(request)
     return {
-        "database": database,
-        "frame": above["frame"],
-        "title": f"Report {report.pk} of {database.name}",
+        "database": report.database,
+        "title": f"Report {report.pk} of {report.database.name}",
+        "report": report,
+        "may_check": rights.can("request", report.database),
+        "may_see_rows": rights.can("see_data", report.database),
+    }
+
+
+def _frame(request: HttpRequest, report: Report) -> dict[str, Any]:
+    """The same within the frame of the database's pages."""
+    database = report.database
+    return {
+        **_about(request, report),
+        "frame": header(request, database)["frame"],
         "crumb": f"Report {report.pk}",
         "crumbs": [
             ("Databases", "/databases/"),
             (database.name, database.get_absolute_url()),
             ("Integrity", f"/databases/{database.name}/integrity/"),
         ],
-        "report": report,
-        "may_check": rights.can("request", database),
-        "may_see_rows": rights.can("see_data", database),
     }
 
 
@@ -225,14 +234,16 @@ def _carried(report: Report) -> list[Finding]:
     return [found[pk] for pk in wanted if pk in found]
 
 
-def _groups(request: HttpRequest, report: Report, most: int, most_of_one: int) -> list[Group]:
+def _groups(
+    report: Report, shown_of: Callable[[Iterable[Finding]], list[Shown]], most: int, most_of_one: int
+) -> list[Group]:
     """Every category, the one with the worst finding first; of each so many findings as there is room for."""
     rows = report.findings.filter(failed=False)
     counted = rows.order_by().values("category").annotate(first=Min("pk"), n=Count("pk"), critical=_CRITICAL)
     groups, room = [], most
     for place, each in enumerate(sorted(counted, key=lambda item: item["first"])):
         some = rows.filter(category=each["category"])[: min(room, most_of_one)]
-        shown = _shown(request, report, some) if room and place < GROUPS else []
+        shown = shown_of(some) if room and place < GROUPS else []
         room -= len(shown)
         groups.append(Group(category=each["category"], of=each["n"], critical=each["critical"], shown=shown))
     return groups

@@ -36,6 +36,27 @@ def open_in(report: Report, **which: object) -> list[Finding]:
     return sorted(found, key=lambda row: (Severity(row.severity).rank, row.pk))
 
 
+def worst_in(report: Report, most: int) -> list[Finding]:
+    """The first of the critical findings that stood after a report, without rows, the oldest first."""
+    rows, ids = Finding.objects.defer("sample").order_by("pk"), _critical_before(report)[:most]
+    found = list(rows.filter(pk__in=ids, report__database=report.database_id))
+    return found + list(rows.filter(report=report, severity=Severity.CRITICAL)[: most - len(found)])
+
+
+def curable_in(report: Report) -> int:
+    """How many critical findings stood after a report that were looked at and come with a proposal."""
+    rows = Finding.objects.filter(failed=False).exclude(proposals=[])
+    count, ids = rows.filter(report=report, severity=Severity.CRITICAL).count(), _critical_before(report)
+    for start in range(0, len(ids), AT_ONCE):
+        count += rows.filter(pk__in=ids[start : start + AT_ONCE], report__database=report.database_id).count()
+    return count
+
+
+def _critical_before(report: Report) -> list[int]:
+    """The ids of what it carried on that is critical: these come first there."""
+    return list(report.carried[: max(0, report.open_critical - report.critical)])
+
+
 def newest_of(databases: Sequence[Database]) -> dict[int, Report]:
     """The newest report of each database by the database's id, in one query."""
     last = Report.objects.filter(database=OuterRef("pk")).values("pk")[:1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,7 @@ from django import template
 from django.forms import BoundField
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from opsconsole import kinds
 from opsconsole.models import Environment
@@ -22,6 +22,7 @@ register = template.Library()
 THIN = "\N{NARROW NO-BREAK SPACE}"
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 _COUNTED = re.compile(r"(?<![\w.:-])\d{5,18}(?= (?:rows|tables|events|bytes))")
+NULL = mark_safe('<span class="oc-subtle">NULL</span>')
 COLOURS = frozenset({"amber", "blue", "green", "red", "grey", "violet", "orange", "teal", "pink"})
 
 
@@ -31,6 +32,12 @@ def badge(word: str, colour: str = "grey", icon: str = "") -> SafeString:
     """A pill: a word, a colour of console.css and the name of a Material symbol."""
     sign = format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', icon) if icon else ""
     return format_html('<span class="oc-badge oc-{}">{}{}</span>', _colour(colour), sign, word)
+
+
+@register.filter
+def cells(values: Sequence[Any]) -> SafeString:
+    """Values of one row as cells of a table, in which NULL is told from the text NULL."""
+    return format_html("<td>{}</td>" * len(values), *(NULL if value is None else value for value in values))
 
 
 @register.filter

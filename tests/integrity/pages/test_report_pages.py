@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.test import Client
 from openpyxl import load_workbook
 
 from integrity.checks.base import Proposal, Sample
+from integrity.reporting.exporting import export
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.verify_audit import canonical_json
 from tests.opsconsole.approvals.scenes import approve
@@ -189,6 +191,16 @@ def test_a_report_of_thousands_makes_a_page_like_any_other_and_none_is_out_of_re
         path = f"{report.get_absolute_url()}?category=Category+1&after={after}" if after else ""
     assert seen == 300
     assert read(ada, f"{report.get_absolute_url()}print/").count("oc-finding") == 500
+    small = list_report(office.sandbox, office.ada, many[:4])
+    for path in ("", "print/"):  # statements do not grow with what was found
+        few, lots = (queries(ada, f"{each.get_absolute_url()}{path}") for each in (small, report))
+        assert lots <= few + 2, path  # the report before it, and its trend
+    tracemalloc.start()
+    try:
+        assert sum(map(len, export(report, "csv", samples=True))) > 400_000
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20  # made piece by piece
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_dashboard_lists_what_stands_with_the_worst_first(office: Office) -> None:
