@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from integrity.checks.base import SCHEMA, Moment, Outcome, Severity
-from integrity.checks.numbering import TOPS, is_whole, largest, unreadable
+from integrity.checks.numbering import TOPS, is_whole, largest, sequences, unreadable
 from integrity.checks.sequences import full_to
 from integrity.checks.telling import Telling
 from opsconsole.engines.inquiry import AskFailed
@@ -28,6 +28,7 @@ class KeyExhaustion(Telling):
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
         relations = moment.structure.relations
+        numbered = {each for sequence in sequences(moment) for each in sequence.columns}
         single = {(key.table, key.columns[0]): key for key in moment.structure.foreign_keys if len(key.columns) == 1}
         for table, relation in relations.items():
             if not is_whole(relation):
@@ -35,7 +36,7 @@ class KeyExhaustion(Telling):
             leading = dict.fromkeys(key.columns[0] for key in relation.keys)  # an index tells their largest at once
             for field in relation.fields:
                 reference = single.get((table, field.name))
-                if field.bare not in NARROW or field.name in relation.sequences:
+                if field.bare not in NARROW or (table, field.name) in numbered:
                     continue
                 if reference is not None:
                     yield from self._reference(moment, reference, field.bare)

@@ -57,8 +57,11 @@ class UnusualNulls(Telling):
 
     def _question(self, relation: Relation, field: Field) -> Question:
         table, subject = relation.full_name, f"{relation.full_name}.{field.name}"
+        in_key = any(key.primary and field.name in key.columns for key in relation.keys)
 
         def told(answer: Answer) -> Outcome:
+            if answer.count and in_key:
+                return self._nameless(relation, field, answer)
             if answer.of >= LEAST_ROWS and 0 < answer.count <= answer.of * FEW:
                 return self._found(relation, field, answer)
             return self.held(subject, _sound(subject, answer), JUDGED if answer.count else "")
@@ -92,6 +95,23 @@ class UnusualNulls(Telling):
             "lack one.",
         )
 
+    def _nameless(self, relation: Relation, field: Field, answer: Answer) -> Found:
+        """Of SQLite, whose primary keys take NULL unless they are integers or their table has no rowid."""
+        table = relation.full_name
+        return self.found(
+            f"{table}.{field.name}",
+            f"{rows(answer.count, table, answer.margin)} {verb(answer.count, 'have', 'has')} no {field.name}, which is "
+            "of the primary key.",
+            count=answer.count,
+            of=answer.of,
+            margin=answer.margin,
+            table=table,
+            sample=answer.sample,
+            query=answer.query,
+            why="SQLite takes each NULL for another value: the key lets such rows in again and again, and names none.",
+            next_step=f"Fill {field.name} in or remove the rows, and declare it NOT NULL in a migration.",
+        )
+
 
 def _sound(subject: str, answer: Answer) -> str:
     if not answer.count:
@@ -104,6 +124,8 @@ def _sound(subject: str, answer: Answer) -> str:
 def _may_lack(moment: Moment, relation: Relation, field: Field) -> bool:
     """Whether NULL has a meaning of its own: the root of a tree, or what did not happen yet."""
     words = words_of(field.name)
+    if any(key.primary and field.name in key.columns for key in relation.keys):
+        return False
     if words[:1] == ["parent"]:
         return True
     if words and words[-1] in _WAITED_FOR and not _OF_THE_MAKING.intersection(words):

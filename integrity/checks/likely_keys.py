@@ -131,7 +131,7 @@ def _likely(moment: Moment, relation: Relation, field: Field, kept: list[Index])
     """A column with a telling name, unless a reference or a unique index (those that are kept) says what it is."""
     name = "_".join(words_of(field.name))
     folded = name in _TYPED and is_text(moment.vendor, field)
-    if not folded and name not in _MADE:
+    if not folded and not (name in _MADE and _is_compared(field)):
         return None
     if any(field.name in key.columns for key in moment.structure.foreign_keys if key.table == relation.full_name):
         return None
@@ -141,3 +141,8 @@ def _likely(moment: Moment, relation: Relation, field: Field, kept: list[Index])
     if over and (not folded or field.bare == "citext"):
         return None  # nothing else can be in it
     return _Likely(relation=relation, field=field, folded=folded)
+
+
+def _is_compared(field: Field) -> bool:
+    """Whether its values are of a type that says whether two are the same (of PostgreSQL's, json and points do not)."""
+    return field.family in ("stored", "text", "bytes", "integer", "numeric") or field.bare == "uuid"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from integrity.checks.base import Moment, named, quoted
 from opsconsole.engines.structure import Relation
 
-# The sequence belongs to the column (serial, identity), or the column's default names it.
+# The sequence belongs to the column (serial, identity), or the column's default is its next value and nothing else:
+# nextval (1574), perhaps in a cast to integer or smallint (480, 714). The text of a default is not asked for, which
+# would mean to wait for whoever locks the table.
 _SEQUENCES = """
 SELECT n.nspname, s.relname, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle,
   has_schema_privilege(n.oid, 'USAGE') AND has_sequence_privilege(s.oid, 'SELECT'), m.nspname, t.relname, a.attname
@@ -19,6 +21,7 @@ LEFT JOIN (
     AND refobjsubid > 0
   UNION SELECT d.refobjid, f.adrelid, f.adnum FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid
   WHERE d.classid = 'pg_attrdef'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND f.adbin::text ~ '^{FUNCEXPR :funcid (1574|(480|714) [^{}]*{FUNCEXPR :funcid 1574) '
 ) used ON used.sequence = s.oid
 LEFT JOIN pg_attribute a ON a.attrelid = used.relation AND a.attnum = used.place AND a.atttypid IN (20, 21, 23)
 LEFT JOIN pg_class t ON t.oid = a.attrelid LEFT JOIN pg_namespace m ON m.oid = t.relnamespace

@@ -43,6 +43,8 @@ def test_a_sequence_is_behind_when_it_will_give_a_number_that_is_taken(on_postgr
         CREATE SEQUENCE in_round MAXVALUE 100 CYCLE; SELECT setval('in_round', 5);
         CREATE TABLE turns (id int PRIMARY KEY DEFAULT nextval('in_round')); INSERT INTO turns VALUES (7), (100);
         CREATE TABLE stuck (id int PRIMARY KEY DEFAULT nextval('in_round')); INSERT INTO stuck VALUES (6);
+        CREATE SEQUENCE of_tens; CREATE TABLE tens (id int PRIMARY KEY DEFAULT nextval('of_tens') * 10);
+        INSERT INTO tens DEFAULT VALUES; INSERT INTO tens DEFAULT VALUES;
         CREATE SEQUENCE of_few MAXVALUE 1000;
         CREATE TABLE apart (id int PRIMARY KEY DEFAULT nextval('of_few')); INSERT INTO apart VALUES (5000);
         CREATE TABLE mixed (id int PRIMARY KEY DEFAULT nextval('of_few')); INSERT INTO mixed VALUES (8), (5000)
@@ -118,12 +120,14 @@ def test_a_narrow_key_is_judged_by_its_largest_number_and_a_reference_by_its_par
         CREATE TABLE wide (id bigint PRIMARY KEY); INSERT INTO wide VALUES (1800000000);
         CREATE TABLE refers (id bigint PRIMARY KEY, wide_id integer REFERENCES wide, code smallint REFERENCES codes);
         CREATE TABLE numbered (id serial PRIMARY KEY); INSERT INTO numbered VALUES (2140000000);
+        CREATE SEQUENCE of_tens; CREATE TABLE tens (id int PRIMARY KEY DEFAULT nextval('of_tens') * 10);
+        INSERT INTO tens VALUES (1900000000);
         CREATE TABLE fine (id integer PRIMARY KEY); INSERT INTO fine VALUES (1700000000)
         """
     )
     found = on_postgres.found(KeyExhaustion())
     assert {subject: each.severity for subject, each in found.items()} == {
-        "public.by_hand.id": CRITICAL, "public.refers.wide_id": WARNING
+        "public.by_hand.id": CRITICAL, "public.refers.wide_id": WARNING, "public.tens.id": WARNING
     }  # fmt: skip
     assert "public.wide.id, which it refers to, has come to 1800000000: 83 %" in found["public.refers.wide_id"].sentence
 
