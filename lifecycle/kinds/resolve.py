@@ -49,7 +49,7 @@ _SUMMARY = {
 
 class ResolveKind(MigrateKind):
     name = "resolve"
-    label = "Set right"
+    label = "Resolve a migration"
     noun = "resolution of a migration"
     parameters: ClassVar[tuple[Parameter, ...]] = (
         DO, MIGRATION, AT, asking.FOLDER, asking.BROUGHT, asking.ROOT, asking.PATH, asking.TOOL, *asking.COMMON,

@@ -86,7 +86,9 @@ class Change(ABC):
                 "seat": seat.as_json(),
                 "demands": draft.demands.as_json(),
                 "databases": list(draft.databases),
-                **({"asked_by": NOBODY} if account is None and not bootstrap.is_open() else {}),
+                **(
+                    {"asked_by": NOBODY} if account is None and not (self.free_at_first and bootstrap.is_open()) else {}
+                ),
             },
             way_back=draft.way_back or "Ask for the opposite change; it is confirmed in the same way.",
         )

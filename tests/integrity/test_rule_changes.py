@@ -170,6 +170,15 @@ def test_whoever_confirms_a_change_reads_what_is_given_up(cast, sqlite_shop):
     assert [each.action for each in asked_anew.plan.effects] == ["replaced", "removed"]
 
 
+def test_asked_for_on_a_shell_while_the_console_is_set_up_two_agree_as_the_history_demands(cast, sqlite_shop):
+    _, row = sqlite_shop
+    given = {"database": row.id, "rules": [OWED]}
+    waiting = operations.request_change(in_force.ACTION, given, account=None, reason="It must hold.")
+    assert approve(cast.grace, waiting).state == State.PENDING_APPROVAL  # who asked may be grace
+    assert approve(cast.linus, Operation.objects.get(pk=waiting.pk)).state == State.SUCCEEDED
+    assert {each.code for each in audit.verify(approvals=True).findings} == {"database"}
+
+
 def test_who_may_not_ask_for_checks_may_not_set_rules(cast, sqlite_shop):
     _, row = sqlite_shop
     given = {"database": row.id, "rules": [OWED]}
