@@ -10,7 +10,7 @@ from typing import Any
 from integrity.checks import moments
 from integrity.checks.base import Moment, named
 from integrity.checks.wording import listed, many, rows, verb
-from integrity.fixing import parts, undoing
+from integrity.fixing import following, parts, undoing
 from integrity.fixing.keeping import Before
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import SHOWN_COLUMNS, images, readable, seen, suitable
@@ -19,7 +19,7 @@ from integrity.models import Fix
 from integrity.reporting.origins import reads_masked
 from opsconsole.engines.base import Engine
 from opsconsole.engines.fixing import Aim, Image, Wording, key_of
-from opsconsole.engines.structure import Relation, Structure
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import Refused
 from opsconsole.masking import mask
 from opsconsole.models import Database
@@ -30,7 +30,7 @@ class Held:
     """What is kept of a fix, as the database is now: parts whose rows would be put in again, or changed back."""
 
     parts: tuple[Part, ...]
-    unmet: frozenset[tuple[str, str]]  # foreign keys along which rows refer to nothing again, as (table, name)
+    unmet: frozenset[ForeignKey]  # along which rows refer to nothing again
     digest: str  # over every row, its content before and after
     rows: dict[str, int]  # that the tables have now
     triggers: dict[Relation, tuple[str, ...]]  # that fire on the way back
@@ -71,19 +71,27 @@ class _Back:
 def look(engine: Engine, row: Fix, database: Database) -> Held:
     """What would be put back. Raises Refused when rows have changed since, or nothing is kept any more."""
     found: dict[int, _Back] = {}
-    total, unmet = hashlib.sha256(), set[tuple[str, str]]()
+    total, unmet = hashlib.sha256(), set[ForeignKey]()
     with readable(database.name), moments.opened(engine, database.name, seconds=SECONDS) as moment:
         structure = moment.structure
         for number, some in undoing.kept(moment.inquiry, engine, structure, row):
             if number not in found:
                 found[number] = _begun(moment, row, number, some[0], database.masked_columns)
             _add(moment, found[number], some, database.masked_columns)
-            unmet |= {(before.table, name) for before in some for name in before.unmet}
+            broken = {name for before in some for name in before.unmet}
+            unmet |= {key for key in following.own_references(structure, some[0].table) if key.name in broken}
             undoing.add(total, some)
         tables = sorted({back.relation.full_name for back in found.values()})
         counts = {table: f"SELECT count(*) FROM {named(structure, table)}" for table in tables}
         standing = {table: int(moment.inquiry.ask(counts[table])[0][0]) for table in tables}
     _refuse_unfit(row, list(found.values()), database.name)
+    if held := engine.enforces(sorted(unmet, key=lambda key: (key.table, key.name))):
+        listed_keys = ", ".join(f"{key.name} of {key.table}" for key in held)
+        raise Refused(
+            "key_forbids",
+            f"The rows would refer to nothing again, which an enforced foreign key forbids ({listed_keys}).",
+            f"Let the console use a role that may set session_replication_role. {BY_HAND}",
+        )
     shown = tuple(map(_shown, found.values()))
     firing = {structure.relations[table]: _firing(structure, table, shown) for table in tables}
     return Held(

@@ -104,3 +104,22 @@ def test_more_rows_than_one_statement_reads_come_back_although_they_refer_to_eac
     assert scene.rows("SELECT count(*) FROM nodes") == [(0,)]
     scene.do("unfix")
     assert scene.rows("SELECT * FROM nodes ORDER BY id") == before
+
+
+PARTED = """
+CREATE TABLE visits (id integer PRIMARY KEY, group_id integer CONSTRAINT held REFERENCES groups, word text)
+ PARTITION BY RANGE (id);
+CREATE TABLE visits_a PARTITION OF visits FOR VALUES FROM (0) TO (100); INSERT INTO visits VALUES (1, 77, 'bad');
+"""
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("any_shop", ["postgresql"], indirect=True)
+def test_a_row_of_a_part_comes_back_although_it_breaks_a_foreign_key_of_the_whole(scene: Scene, cast: Any) -> None:
+    scene.change(PARTED)
+    confirmed(cast, scene.database, bad("public.visits_a"))
+    scene.do(names="bad")
+    assert scene.rows("SELECT count(*) FROM visits") == [(0,)]
+    assert scene.ask("unfix").plan.parameters["unmet"] == [["public.visits", "held"]]
+    scene.do("unfix")
+    assert scene.rows("SELECT * FROM visits") == [(1, 77, "bad")]
