@@ -10,6 +10,7 @@ from integrity.fixing import parts
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.states import State
 from tests.integrity.fixing.conftest import Scene
+from tests.integrity.fixing.test_fix import ON_POSTGRES_BY_DAY
 from tests.integrity.test_rule_changes import confirmed
 from tests.support.cases import work
 
@@ -30,6 +31,7 @@ def rule(value: str, *, table: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@ON_POSTGRES_BY_DAY
 def test_what_configured_sql_computes_is_written_into_the_listed_rows_only_and_comes_back(
     scene: Scene, cast: Any
 ) -> None:
