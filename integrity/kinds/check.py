@@ -76,7 +76,7 @@ class CheckKind(Kind):
             parameters={**given, "seconds": str(int(budget.seconds)), "sessions": str(budget.sessions)},
             steps=(
                 Step(
-                    title=f"Ask {len(chosen.checks)} checks and {len(chosen.rules)} rules",
+                    title=f"Ask {_asked(chosen)}",
                     detail="In one read-only transaction on one moment of the database.",
                 ),
                 Step(title="Keep what was found as a report", commit_point=True),
@@ -124,6 +124,11 @@ class CheckKind(Kind):
         if row is None:
             return ()
         return (Afterwards(sentence="What was found:", link=row.get_absolute_url(), link_text="read the report"),)
+
+
+def _asked(chosen: Selection) -> str:
+    counts = (len(chosen.checks), "check"), (len(chosen.rules), "rule")
+    return " and ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count) or "nothing"
 
 
 def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:

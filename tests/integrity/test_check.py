@@ -68,6 +68,8 @@ def test_its_plan_says_what_a_check_costs_and_does_not_see(console, cast, sqlite
         "The file is not in WAL mode: programs that write to it wait until the check has ended.",
         "Of tables of over a million rows 5 % are looked at: faults may be missed.",
     ]
+    one = operations.draft("check", row, {"rule": "orphans"}, account=cast.ada)
+    assert one.steps[0].title == "Ask 1 check"
     for given in ({"sessions": "9"}, {"seconds": "0"}, {"sample": "-1"}):
         with pytest.raises(Usage, match=next(iter(given))):
             operations.request("check", row, given, account=cast.ada)
