@@ -439,7 +439,7 @@ class KeyRing:
             self._until[old] = note.seq
 
 
-Filed = Optional[tuple[int, str, datetime]]  # where a table files a note: seq, key id, time
+Filed = Optional[tuple[Optional[int], str, Optional[datetime]]]  # where a table files a note: seq, key id, time
 SLACK = timedelta(seconds=5)  # by how much clocks may disagree
 NEVER = 2**64
 ABSENT, WRONG, GENUINE = 0, 1, 2  # what a source has of one link
@@ -529,7 +529,7 @@ class Anchors:
             self._compare_filed(note, self._filed)
         return verdict == "genuine"
 
-    def _compare_filed(self, note: Checkpoint, filed: tuple[int, str, datetime]) -> None:
+    def _compare_filed(self, note: Checkpoint, filed: tuple[int | None, str, datetime | None]) -> None:
         seq, key_id, at = filed
         if seq != note.seq:
             self._tell("forged", note, f"It is filed under link {seq}.")
@@ -582,9 +582,11 @@ class Clock:
     def __init__(self, report: Report) -> None:
         self.latest = BEGINNING  # of all events seen
         self.newest = 0
+        self.ascending = True  # each number was larger than those before it, so no event was met twice
         self._report = report
 
     def see(self, number: int | None, at: datetime, where: str) -> None:
+        self.ascending = self.ascending and number is not None and number > self.newest
         if number is not None and number >= self.newest:
             if at < self.latest - SLACK:
                 why = f"Event {number} is {self.latest - at} older than one that was written before it."
@@ -628,6 +630,11 @@ class Walk:
         return Reached(self._expected - 1, self._previous, self._clock.newest, self._clock.latest)
 
     @property
+    def met_each_event_once(self) -> bool:
+        """Whether that is certain from the events' numbers alone: each was larger than those before it."""
+        return self._clock.ascending
+
+    @property
     def next_checkpoint(self) -> int:
         """The first link after `reached` that a checkpoint names."""
         return self._soonest
@@ -645,6 +652,8 @@ class Walk:
         where = f"seq {seq}"
         if seq != self._expected:
             self._tell_gap(seq, previous)
+        if number is not None and number < 1:
+            self._report.add("order", where, f"Its event has the number {number}, and they begin at 1.")
         following = link(self._previous, seq, leaf_of(payload))
         if previous != self._previous:
             self._report.add("order", where, "It does not follow the link before it.")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opsconsole.models import AuditCheckpoint, AuditSeal
-from opsconsole.verify_audit import Anchors, Filed, KeyRing, Report, split
+from opsconsole.audit import storage
+from opsconsole.verify_audit import Anchors, KeyRing, Report, split
 
 
 @contextmanager
@@ -21,21 +21,10 @@ def from_file(path: Path, ring: KeyRing, report: Report) -> Iterator[Anchors]:
         yield anchors
         return
     with lines:
-        yield Anchors(path.name, ((None, note) for note in split(lines)), ring, report, _stored)
+        yield Anchors(path.name, ((None, note) for note in split(lines)), ring, report, storage.link_at)
 
 
 @contextmanager
 def from_table(ring: KeyRing, report: Report) -> Iterator[Anchors]:
     """The checkpoints that the database holds."""
-    yield Anchors("the table", _rows(), ring, report, _stored)
-
-
-def _rows() -> Iterator[tuple[Filed, str]]:
-    rows = AuditCheckpoint.objects.order_by("seq").values_list("seq", "key_id", "at", "note")
-    for seq, key_id, at, note in rows.iterator(chunk_size=500):
-        yield (seq, key_id, at), note
-
-
-def _stored(seq: int) -> bytes:
-    found = AuditSeal.objects.filter(seq=seq).values_list("hash", flat=True).first()
-    return bytes(found) if found is not None else b""
+    yield Anchors("the table", storage.checkpoints(), ring, report, storage.link_at)

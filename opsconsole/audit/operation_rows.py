@@ -10,8 +10,7 @@ from django.db.models import Exists, OuterRef, Subquery
 
 from opsconsole import kinds
 from opsconsole.audit import catalogue
-from opsconsole.audit.sentences import told_by
-from opsconsole.audit.told import UNTOLD, as_told, data_of
+from opsconsole.audit.told import UNTOLD, as_told, data_of, event_of
 from opsconsole.models import AuditEvent, Operation, OperationTarget, ScheduleSlot
 from opsconsole.plans import Plan, canonical_json, digest_of
 from opsconsole.states import ACTIVE, State
@@ -64,7 +63,7 @@ def _operations(report: Report) -> None:
 
 
 def _compare_sealed(report: Report, where: str, row: Mapping[str, Any]) -> None:
-    planned, subject = data_of(row["first"]), told_by(bytes(row["first"])).get("subject") or {}
+    planned, subject = data_of(row["first"]), event_of(row["first"]).get("subject") or {}
     if planned.get("digest") != row["digest"] or digest_of(row["plan_text"].encode()) != row["digest"]:
         report.add("operation", where, "Its plan has another digest than the one that it was planned with.")
     told = {column: planned.get(field, UNTOLD) for column, field in SEALED.items()}

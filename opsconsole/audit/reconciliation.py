@@ -118,6 +118,7 @@ def _witnessed(report: Report, rule: Witnessed) -> None:
     rows = model._default_manager.order_by("operation_id", "pk").values("operation_id", *columns)
     events = (
         AuditEvent.objects.filter(type__in=(rule.type, *rule.also))
+        .exclude(operation_id=None)  # of which the walk has told already
         .order_by("operation_id", "id")
         .values("operation_id", "payload")
     )
@@ -151,7 +152,7 @@ def _side_by_side(
         yield key, has, says
 
 
-def _told(payload: bytes | memoryview, names: tuple[str, ...], later: frozenset[str] = frozenset()) -> Told:
+def _told(payload: Any, names: tuple[str, ...], later: frozenset[str] = frozenset()) -> Told:
     data = data_of(payload)
     return tuple(data.get(name, UNTOLD if name in later else None) for name in names)
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 from django.conf import settings
 
 from opsconsole import inheritance, process
-from opsconsole.audit import stretches
+from opsconsole.audit import storage, stretches
 from opsconsole.models import AuditCheckpoint
 from opsconsole.verify_audit import BEGINNING, NEVER, Reached
 
@@ -91,7 +91,7 @@ def sent_ahead(first: int, last: int) -> Iterator[Steps]:
 
 def scout(first: int, last: int) -> Iterator[tuple[Reached, Reached]]:
     """Every stretch between two links that is plainly well, cut where the walk cuts: at chunks and checkpoints."""
-    here = Reached(first - 1, stretches.link_before(first), 0, BEGINNING)
+    here = Reached(first - 1, storage.link_before(first), 0, BEGINNING)
     notes = AuditCheckpoint.objects.filter(seq__gte=first).order_by("seq").values_list("seq", flat=True)
     coming = notes.iterator(chunk_size=CHUNK)
     note = next(coming, NEVER)
@@ -101,7 +101,7 @@ def scout(first: int, last: int) -> Iterator[tuple[Reached, Reached]]:
             if passed:
                 yield here, end
             close, rows = rows[passed : passed + CLOSELY], rows[passed + CLOSELY :]
-            here = Reached(close[-1][0], bytes(close[-1][3]), 0, BEGINNING) if close else end
+            here = Reached(close[-1][0], storage.link_at(close[-1][0]), 0, BEGINNING) if close else end
             while note <= here.seq:
                 note = next(coming, NEVER)
 

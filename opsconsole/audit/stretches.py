@@ -16,13 +16,14 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from opsconsole.models import AuditSeal
-from opsconsole.verify_audit import ROTATED, START, Reached, moment_of
+from opsconsole.audit import storage
+from opsconsole.verify_audit import ROTATED, Reached, moment_of
 
 # A choice that repeats stands in (?>...): Python 3.11.2 loses its place in one that is possessive itself.
 TOKENS = {
     "<t>": r'"[ !#-\[\]-\U0010ffff]*+"',  # a text without escapes
     "<T>": r'"([ !#-\[\]-\U0010ffff]*+)"',  # one that the index holds
+    **{f"<T{most}>": rf'"([ !#-\[\]-\U0010ffff]{{0,{most}}}+)"' for most in (20, 40, 60, 63, 120, 150)},  # not cut
     "<n>": r"(?:null|[1-9][0-9]{0,14}+)",
     "<N>": r"(null|[1-9][0-9]{0,14}+)",
     "<day>": r"([0-9]{4}-[0-9]{2}-[0-9]{2})",
@@ -31,11 +32,11 @@ TOKENS = {
     r'(?:,(?=")|(?=\})))*)\})',
 }
 SHAPE = (
-    '{"actor":{"account":<n>,"auth":<t>,"key":<T>,"kind":<t>,"name":<T>,"person":<n>,"session":<t>},"after":<t>,'
-    '"at":"<day>T<time>Z","before":<t>,"data":<data>,"id":<T>,"outcome":<T>,"reason":<t>,'
+    '{"actor":{"account":<n>,"auth":<t>,"key":<T120>,"kind":<t>,"name":<T150>,"person":<n>,"session":<t>},"after":<t>,'
+    '"at":"<day>T<time>Z","before":<t>,"data":<data>,"id":<T>,"outcome":<T20>,"reason":<t>,'
     '"source":{"host":<t>,"ip":<t>,"request":<t>,"user_agent":<t>},'
-    '"subject":{"database":<N>,"environment":<t>,"kind":<T>,"name":<T>,"object":<t>,"operation":<N>,"title":<t>},'
-    f'"type":(?!"{re.escape(ROTATED)}")<T>,"v":1}}'
+    '"subject":{"database":<N>,"environment":<t>,"kind":<T40>,"name":<T63>,"object":<t>,"operation":<N>,"title":<t>},'
+    f'"type":(?!"{re.escape(ROTATED)}")<T60>,"v":1}}'
 )
 DATE, DATA = 3, 5  # groups of it
 TOLD = r'\["\3 \4","\1","\2","\6","\7",\8,"\9","\10",\11,"\12"]'  # by the index, of the groups before
@@ -46,7 +47,7 @@ NAMES = re.compile(r'[{,]"([a-z_]+)":')  # of flat data; a text in it holds no q
 INDEX = {  # the columns that `columns` derives from a payload, as a JSON list without spaces
     "sqlite": "json_array(e.at, e.actor, e.actor_name, e.uid, e.outcome, e.database_id, e.kind, e.database_name,"
     " e.operation_id, e.type)",
-    "postgresql": """'["' || to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') || '","' || e.actor || '","'
+    "postgresql": f"""'["' || {storage.TIME.format("e.at")} || '","' || e.actor || '","'
     || e.actor_name || '","' || e.uid || '","' || e.outcome || '",' || coalesce(e.database_id::text, 'null') || ',"'
     || e.kind || '","' || e.database_name || '",' || coalesce(e.operation_id::text, 'null') || ',"'
     || e.type || '"]'""",
@@ -56,9 +57,11 @@ SEALS = (
 )
 EVENTS = "SELECT e.id, e.payload, INDEX FROM opsconsole_auditevent e WHERE e.id >= %s AND e.id <= %s ORDER BY e.id"
 LINKS = (
-    "SELECT s.seq, s.event_id, s.previous, s.hash, e.payload, INDEX FROM opsconsole_auditseal s"
-    " JOIN opsconsole_auditevent e ON e.id = s.event_id WHERE s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT %s"
+    "SELECT s.seq, s.event_id, VALUES FROM opsconsole_auditseal s JOIN opsconsole_auditevent e ON e.id = s.event_id"
+    " WHERE s.seq > %s AND s.seq <= %s ORDER BY s.seq LIMIT %s"
 )
+VALUES = "s.previous, s.hash, e.payload, INDEX"
+ONLY_WHOLE = ("WHERE", "WHERE typeof(s.seq) = 'integer' AND")  # SQLite keeps what is no number, too
 
 
 # seq, event's number, previous link, link, payload, what the event's other columns say (plain tuples: there are many)
@@ -66,45 +69,37 @@ Row = tuple[int, int, bytes, bytes, bytes, str]
 
 
 def read(after: int, last: int, most: int) -> list[Row]:
-    """The next links after `after` with their events, at most `most` and none beyond `last`."""
+    """The next links after `after` with their events, at most `most` and none beyond `last`.
+
+    One more where it bears the same number as the one before it: nothing is read again before a number that was read.
+    """
+    index = INDEX[connection.vendor]
+    if connection.vendor == "postgresql":
+        links = LINKS.replace("VALUES", VALUES).replace("INDEX", index)
+        return _side_by_side(index, after, last, most) or _whole(storage.fetch(links, after, last, most + 1), most)
+    links = LINKS.replace(*ONLY_WHOLE)
     try:
-        index = INDEX[connection.vendor]
-        rows = _side_by_side(index, after, last, most) if connection.vendor == "postgresql" else []
-        return rows or _fetch(LINKS.replace("INDEX", index), after, last, most)
-    except DatabaseError:  # SQLite holds values of any type in any column, and JSON does not take all
-        if connection.vendor != "sqlite":
-            raise
-    return _fetch(LINKS.replace("INDEX", "''"), after, last, most)
+        rows = storage.fetch(links.replace("VALUES", VALUES).replace("INDEX", index), after, last, most + 1)
+    except DatabaseError:  # SQLite holds values of any type in any column; JSON and texts of Python do not take all
+        rows = storage.fetch(links.replace("VALUES", "x'', x'', x'', ''"), after, last, most + 1)
+    return _whole(rows, most)
 
 
 def _side_by_side(index: str, after: int, last: int, most: int) -> list[Row]:
     """The same where events follow each other as their links do, else nothing: two ranges cost less than a join."""
-    seals = _fetch(SEALS, after, last, most)
+    seals = _whole(storage.fetch(SEALS, after, last, most + 1), most)
     numbers = [seal[1] for seal in seals]
-    if not numbers or not 0 <= numbers[-1] - numbers[0] < 2 * most:
+    if not numbers or None in numbers or not 0 <= numbers[-1] - numbers[0] < 2 * most:
         return []
-    events = _fetch(EVENTS.replace("INDEX", index), numbers[0], numbers[-1])
+    events = storage.fetch(EVENTS.replace("INDEX", index), numbers[0], numbers[-1])
     if [event[0] for event in events] != numbers:
         return []
     return [(*seal, payload, told) for seal, (_, payload, told) in zip(seals, events, strict=True)]
 
 
-def _fetch(query: str, *given: int) -> list[Any]:
-    if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(query, given)
-            return cursor.fetchall()
-    from psycopg import Cursor  # consoles on SQLite never need it
-
-    connection.ensure_connection()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
-        return cursor.execute(query, given, binary=True).fetchall()  # bytes as they are, not spelled in hexadecimal
-
-
-def link_before(seq: int) -> bytes:
-    """The stored link before `seq`; what the first one follows where there is none."""
-    found = AuditSeal.objects.filter(seq=seq - 1).values_list("hash", flat=True).first()
-    return bytes(found) if found is not None else START
+def _whole(rows: list[Any], most: int) -> list[Any]:
+    """The first `most` of rows that begin with a number, and the one after them if it has the last one's number."""
+    return rows if len(rows) <= most or rows[most][0] == rows[most - 1][0] else rows[:most]
 
 
 def pass_over(rows: list[Row], start: Reached, *, before: int) -> tuple[int, Reached]:

@@ -11,9 +11,14 @@ from opsconsole.audit.sentences import told_by
 UNTOLD = object()  # what an event of an older console does not say
 
 
-def data_of(payload: bytes | memoryview) -> dict[str, Any]:
-    """The data of a payload; empty when its bytes are no event (the walk says so)."""
-    found = told_by(bytes(payload)).get("data")
+def event_of(payload: Any) -> dict[str, Any]:
+    """What a stored payload says; empty when it is no event, or no bytes (the walk says so)."""
+    return told_by(bytes(payload)) if isinstance(payload, bytes | memoryview) else {}
+
+
+def data_of(payload: Any) -> dict[str, Any]:
+    """The data of a payload, likewise."""
+    found = event_of(payload).get("data")
     return found if isinstance(found, dict) else {}
 
 
