@@ -64,10 +64,12 @@ class SequenceBehind(Telling):
 
     def _judged(self, moment: Moment, sequence: Sequence, relation: Relation, column: str) -> Outcome:
         table, following = relation.full_name, sequence.following(moment)
+        unique = any(key.columns == (column,) for key in relation.keys)
+        if sequence.cycles and not unique:
+            return self.held(f"{table}.{column}", f"The numbers of {sequence.name} are meant to come again.")
         top = _taken(moment, sequence, following, table, column)
         if top is None:
             return self.held(f"{table}.{column}", f"The sequence {sequence.name} is ahead of {table}.{column}.")
-        unique = any(key.columns == (column,) for key in relation.keys)
         then = "INSERTs fail as duplicates" if unique else "the same numbers are given twice, for nothing is unique"
         beyond = f"beyond {column} {top}"
         way = Proposal(

@@ -42,6 +42,8 @@ def test_a_sequence_is_behind_when_it_will_give_a_number_that_is_taken(on_postgr
         INSERT INTO fallen VALUES (5), (DEFAULT);
         CREATE SEQUENCE in_round MAXVALUE 100 CYCLE; SELECT setval('in_round', 5);
         CREATE TABLE turns (id int PRIMARY KEY DEFAULT nextval('in_round')); INSERT INTO turns VALUES (7), (100);
+        CREATE TABLE daily (day date, no int DEFAULT nextval('in_round'), PRIMARY KEY (day, no));
+        INSERT INTO daily VALUES ('2026-05-05', 6);
         CREATE TABLE stuck (id int PRIMARY KEY DEFAULT nextval('in_round')); INSERT INTO stuck VALUES (6);
         CREATE SEQUENCE of_tens; CREATE TABLE tens (id int PRIMARY KEY DEFAULT nextval('of_tens') * 10);
         INSERT INTO tens DEFAULT VALUES; INSERT INTO tens DEFAULT VALUES;
@@ -63,7 +65,7 @@ def test_a_sequence_is_behind_when_it_will_give_a_number_that_is_taken(on_postgr
     held = {each.subject for each in on_postgres.look(SequenceBehind()) if isinstance(each, Held)}
     assert held == {
         "public.shared.id", "public.sound.id", "public.empty.id", "public.parted.id", "public.fallen.id",
-        "public.turns.id",  # the numbers of its last round are meant to be there
+        "public.turns.id", "public.daily.no",  # the numbers of its last round are meant to be there
         "public.apart.id",  # the sequence never comes to such numbers
     }  # fmt: skip
     assert found["public.Imported.id"].sentence == (
