@@ -169,7 +169,7 @@ def _as_they_stand(fixing: Fixing, relation: Relation, held: _Held) -> list[Befo
     Raises OperationFailed when that is not what was approved.
     """
     part, aims = held.part, held.aims
-    after = {image.key: image.digest for image in fixing.images(relation, [aim.key for aim in aims])}
+    after = following.standing(fixing, relation, [aim.key for aim in aims])
     other = len(after) if part.deletes else fixing.unlike(relation, part.columns, aims)
     if other:
         became = "are there again" if part.deletes else f"do not hold what {', '.join(part.columns)} was to get"
@@ -178,14 +178,14 @@ def _as_they_stand(fixing: Fixing, relation: Relation, held: _Held) -> list[Befo
             f"{other} of the {len(aims)} rows of {part.table} {became}: a trigger of the table changed them.",
             f"{NOTHING} Look at the triggers of the table, then ask again.",
         )
-    return held.rows if part.deletes else [replace(row, after=after[row.image.key]) for row in held.rows]
+    return held.rows if part.deletes else [replace(row, after=after[row.image.key].digest) for row in held.rows]
 
 
 def _as_approved(
     fixing: Fixing, relation: Relation, part: Part, aims: Sequence[Aim]
 ) -> Mapping[tuple[str, ...], Image]:
     """The rows as they are. Raises Stale when one is not what was approved."""
-    found = {image.key: image for image in fixing.images(relation, [aim.key for aim in aims])}
+    found = following.standing(fixing, relation, [aim.key for aim in aims])
     gone = sum(aim.key not in found for aim in aims)
     changed = sum(aim.key in found and found[aim.key].digest != aim.digest for aim in aims)
     if gone or changed:

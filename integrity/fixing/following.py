@@ -14,8 +14,8 @@ from integrity.checks.wording import rows, verb
 from integrity.fixing.actions import DELETE, SET_NULL
 from integrity.fixing.parts import Part
 from integrity.fixing.selecting import CHUNK, MOST_ROWS, Room, keys_and_values, listed, refuse_column, suitable
-from opsconsole.engines.fixing import Key, Wording, key_of
-from opsconsole.engines.structure import ForeignKey, Structure
+from opsconsole.engines.fixing import Fixing, Image, Key, Wording, key_of
+from opsconsole.engines.structure import ForeignKey, Relation, Structure
 from opsconsole.exceptions import Refused
 
 CASCADE, NULL = "CASCADE", "SET NULL"
@@ -126,6 +126,11 @@ def unmet(
             rows = ask(f"SELECT {listing} FROM {named(structure, table)} AS t WHERE ({broken}) AND {any_of}")
             found.update({tuple(row): (*found.get(tuple(row), ()), reference.name) for row in rows})
     return found
+
+
+def standing(fixing: Fixing, relation: Relation, keys: Sequence[Key]) -> dict[Key, Image]:
+    """The rows with these keys that are there, as they are now."""
+    return {image.key: image for some in chunks(keys) for image in fixing.images(relation, some)}
 
 
 def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:

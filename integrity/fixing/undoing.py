@@ -132,12 +132,18 @@ def _restore(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None
 
 def _refuse_moved(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
     """Raise Stale when rows are not as the fix left them; the plan saw that they were."""
-    found = {image.key: image.digest for image in fixing.images(relation, [row.image.key for row in rows])}
+    found = _digests(fixing, relation, rows)
     moved = sum(found.get(row.image.key, "") != row.after for row in rows)
     if moved:
         table = relation.full_name
         said = f"{moved} of {len(rows)} rows of {table} are not as the fix left them any more"
         raise Stale([Moved(f"rows of {table}", str(len(rows)), said, said=said)], ASK_AGAIN)
+
+
+def _digests(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> dict[Key, str]:
+    """Of the rows that are there, by their keys."""
+    there = following.standing(fixing, relation, [row.image.key for row in rows])
+    return {key: image.digest for key, image in there.items()}
 
 
 def _set_exactly(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> None:
@@ -152,7 +158,7 @@ def _set_exactly(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> 
 
 def _unlike(fixing: Fixing, relation: Relation, rows: Sequence[Before]) -> list[tuple[Aim, Before]]:
     """Those that do not hold what they held, as they are. Raises OperationFailed when one is not there."""
-    found = {image.key: image.digest for image in fixing.images(relation, [row.image.key for row in rows])}
+    found = _digests(fixing, relation, rows)
     if len(found) != len(rows):
         raise _not_exact(relation)
     pairs = ((Aim(key=row.image.key, digest=found[row.image.key]), row) for row in rows)

@@ -20,6 +20,7 @@ from opsconsole.engines.postgresql import (
     in_place,
     inquiry,
     lock,
+    loosening,
     quieting,
     rows,
     script,
@@ -134,7 +135,7 @@ class PostgresEngine(Engine):
 
     def enforces(self, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
         with self.connector.session() as session:
-            return fixing.enforced(session, keys)
+            return loosening.enforced(session, keys)
 
     def unquiet(self, relations: Sequence[Relation]) -> list[Relation]:
         with self.connector.session() as session:

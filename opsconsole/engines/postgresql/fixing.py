@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import psycopg
 
 from opsconsole.engines.fixing import FIXED, Aim, Fixing, Image, Kept, Key, Wording, key_of
-from opsconsole.engines.postgresql import in_place, quieting
+from opsconsole.engines.postgresql import in_place, loosening, quieting
 from opsconsole.engines.postgresql.connect import Connection, Connector
 from opsconsole.engines.structure import Field, ForeignKey, Relation
 from opsconsole.exceptions import OperationFailed
@@ -82,7 +82,7 @@ class PostgresFixing(Fixing):
     def __init__(self, session: Connection, home: str, loose: Sequence[ForeignKey]) -> None:
         self._session, self._table = session, _quoted(home, FIXED)
         self._wording = PostgresWording()
-        self._again = _loosened(session, loose) if loose else []
+        self._again = loosening.loosened(session, loose) if loose else []
 
     def images(self, relation: Relation, keys: Sequence[Key]) -> list[Image]:
         listed = ", ".join(self._wording.column(name, "t") for name in key_of(relation))
@@ -202,55 +202,6 @@ def _statement(relation: Relation, columns: Sequence[str], delete: bool) -> str:
     names = (*_keys(relation), "digest", *_values(columns))
     approved = f"WITH approved AS (SELECT * FROM unnest({_arrays(len(names))}) AS k({', '.join(names)}))"
     return f"{approved}\n{_body(relation, columns, delete)}"
-
-
-def _loosened(session: Connection, loose: Sequence[ForeignKey]) -> list[str]:
-    """Have foreign keys not enforced in this transaction; gives back what makes them hold again at its end.
-
-    Whoever may, writes as a replica does. Others can take a key away and add it again as it was where it is NOT VALID:
-    the rows that are there are not looked at then, as they were not before.
-    """
-    if _may_write_as_a_replica(session):
-        session.execute("SET LOCAL session_replication_role = replica")
-        return ["SET LOCAL session_replication_role = origin"]
-    again = []
-    for key in loose:
-        found = _unproven(session, key)
-        if found is None:
-            raise OperationFailed(
-                "key_forbids",
-                f"The foreign key {key.name} of {key.table} forbids the rows that would be put back.",
-                f"{NOTHING} A role that may set session_replication_role can put them back.",
-            )
-        table, definition = found
-        again.append(f"ALTER TABLE {table} ADD CONSTRAINT {_quoted(key.name)} {definition}")
-        session.execute(f"ALTER TABLE {table} DROP CONSTRAINT {_quoted(key.name)}".encode())
-    return again
-
-
-def enforced(session: Connection, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
-    """Those of the foreign keys that `_loosened` would refuse."""
-    if _may_write_as_a_replica(session):
-        return []
-    return [key for key in keys if _unproven(session, key) is None]
-
-
-def _may_write_as_a_replica(session: Connection) -> bool:
-    granted = "has_parameter_privilege('session_replication_role', 'SET')"
-    may = granted if session.info.server_version >= 150000 else "current_setting('is_superuser')::boolean"
-    row = session.execute(f"SELECT {may}".encode()).fetchone()
-    return bool(row and row[0])
-
-
-def _unproven(session: Connection, key: ForeignKey) -> tuple[str, str] | None:
-    """The table and the definition of a foreign key that is NOT VALID and has no comment that would be lost."""
-    found = session.execute(
-        "SELECT c.oid::regclass::text, pg_get_constraintdef(k.oid), k.convalidated, obj_description(k.oid)"
-        " FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE k.contype = 'f' AND k.conname = %s AND n.nspname || '.' || c.relname = %s",
-        (key.name, key.table),
-    ).fetchone()
-    return None if found is None or found[2] or found[3] else (found[0], found[1])
 
 
 def _refuse_foreign(session: Connection, table: str) -> None:
