@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from integrity.fixing import parts
+from opsconsole.exceptions import Refused
 from opsconsole.states import State
-from tests.integrity.fixing.conftest import Scene
+from tests.integrity.fixing.conftest import MEMBERS, Scene
+from tests.integrity.fixing.test_along import bad
+from tests.integrity.test_rule_changes import confirmed
 from tests.support.cases import work
+from tests.support.console import Console
+from tests.support.registering import register
+from tests.support.shops import PostgresShop
 
 pytestmark = pytest.mark.serial
 # Who wrote a row last, when; and, at the very end of a transaction, how often. A journal tells each change.
@@ -72,3 +80,37 @@ def test_rows_that_a_trigger_stamps_come_back_as_they_were_and_it_stamps_the_nex
     assert scene.rows(STATES[scene.shop.engine]) == triggers
     scene.shop.change("UPDATE members SET word = 'new' WHERE id = 1")
     assert scene.rows("SELECT updated_at FROM members WHERE id = 1") > [("2026",)]
+
+
+FEW = "CREATE TABLE few (id int PRIMARY KEY, word text, updated_at text); INSERT INTO few VALUES (1, 'bad', 'long ago')"
+OWN = """
+DO $$ DECLARE t text; BEGIN FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+ EXECUTE format('ALTER TABLE public.%I OWNER TO {0}', t); END LOOP; END $$;
+GRANT CREATE ON SCHEMA public TO {0};
+CREATE TRIGGER stamp BEFORE UPDATE ON few FOR EACH ROW EXECUTE FUNCTION stamp();
+"""
+
+
+@pytest.mark.nightly
+def test_an_owner_who_is_no_superuser_takes_back_what_the_plan_promised(
+    console: Console, cast: Any, postgres: Any
+) -> None:
+    shop, role = PostgresShop.make(postgres), postgres.create_role()
+    scene = Scene.__new__(Scene)
+    scene.console, scene.cast, scene.shop = console, cast, shop
+    for script in (MEMBERS, STAMPED, FEW):
+        scene.change(script)
+    shop.change(TRIGGERS["postgresql"] + OWN.format(role.name))
+    scene.database = register("shop", str(postgres.url(shop.name, role=role)), environment="development")
+    scene.report = scene.check()
+    before = scene.rows("SELECT * FROM few")
+    good = {"action": "set_value", "column": "word", "value": "'good'"}
+    confirmed(cast, scene.database, {**bad("public.few"), "fix": good})
+    scene.do(names="bad")
+    assert scene.rows("SELECT updated_at > '2026' FROM few") == [(True,)]
+    scene.do("unfix")
+    assert scene.rows("SELECT * FROM few") == before
+    fix = scene.do(finding=scene.finding("members.group_id"), action="set_null")
+    assert "could not put back rows that refer to nothing" in fix.plan.way_back
+    with pytest.raises(Refused, match="which an enforced foreign key forbids"):
+        scene.ask("unfix")
