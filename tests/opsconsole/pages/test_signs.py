@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from opsconsole.states import FACES, State
@@ -78,3 +80,13 @@ def test_an_unknown_colour_is_grey_and_nothing_else() -> None:
 
 def test_words_in_a_badge_are_escaped() -> None:
     assert "<b>" not in tags.badge("<b>bold</b>")
+
+
+def test_whatever_scrolls_sideways_can_be_scrolled_by_keyboard_and_says_what_it_is():
+    texts = {path: path.read_text() for path in (settings.BASE_DIR / "templates").rglob("*.html")}
+    scrolled = [
+        (path.name, tag) for path, text in texts.items() for tag in re.findall(r'<div class="oc-scroll[^>]*>', text)
+    ]
+    assert len(scrolled) > 10
+    needed = ('tabindex="0"', 'role="region"', 'aria-label="')
+    assert [each for each in scrolled if not all(word in each[1] for word in needed)] == []
