@@ -18,6 +18,7 @@ from integrity.checks.base import (
     named,
     quoted,
 )
+from integrity.checks.locks import locked, waits, without
 from integrity.checks.names import PEOPLE, is_table_of, same_type
 from integrity.checks.orphans import LOST, lost
 from integrity.checks.references import Reference, unmet
@@ -45,7 +46,12 @@ class InferredOrphans(Telling):
     severity: ClassVar[Severity] = Severity.INFO
     category: ClassVar[str] = ORPHANS
 
+    def look(self, moment: Moment) -> Iterator[Outcome]:
+        for table in locked(moment):
+            yield waits(self, f"{self.label} ({table})")
+
     def questions(self, moment: Moment) -> Iterator[Question]:
+        moment = without(moment, locked(moment))
         for guess in _guesses(moment):
             reference = guess.reference
             if hidden(moment, (reference.table, reference.parent)) or not _readable(moment, reference):

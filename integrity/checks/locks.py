@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 
-from integrity.checks.base import Found, Moment, Outcome
+from integrity.checks.base import Found, Moment, Outcome, Severity
 from integrity.checks.telling import Telling
 
 # Who waits for such a lock is in line before us, and keeps us out as well.
@@ -32,10 +32,11 @@ def locked(moment: Moment) -> list[str]:
     return sorted(name for (name,) in moment.inquiry.ask(_TABLES) if name in moment.structure.relations)
 
 
-def waits(check: Telling, what: str) -> Found:
+def waits(check: Telling, what: str, *, severity: Severity = Severity.INFO) -> Found:
     """That it was not waited for."""
     because = "another session holds a lock on the table that keeps everybody out, or waits for one"
-    return check.unseen(what, because, "See who holds the table, end it or let it finish, then check again.")
+    step = "See who holds the table, end it or let it finish, then check again."
+    return check.unseen(what, because, step, severity=severity)
 
 
 class Unlocked(Telling):

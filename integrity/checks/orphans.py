@@ -17,6 +17,7 @@ from integrity.checks.base import (
     Question,
     Severity,
 )
+from integrity.checks.locks import locked, waits
 from integrity.checks.references import Reference, unmet
 from integrity.checks.telling import Telling
 from integrity.checks.unseen import hidden, hidden_rows
@@ -54,16 +55,20 @@ class Orphans(Telling):
     category: ClassVar[str] = ORPHANS
 
     def questions(self, moment: Moment) -> Iterator[Question]:
+        kept = {*locked(moment)}
         for declared in _declared(moment):
             reference = declared.reference
-            if declared.period or hidden(moment, (reference.table, reference.parent)):
+            if declared.period or kept & reference.tables or hidden(moment, (reference.table, reference.parent)):
                 continue
             yield self._question(moment, declared)
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
+        kept = {*locked(moment)}
         for declared in _declared(moment):
             title = f"Orphans of {declared.reference.subject}"
-            if table := hidden(moment, (declared.reference.table, declared.reference.parent)):
+            if kept & declared.reference.tables:
+                yield waits(self, title, severity=self.severity)
+            elif table := hidden(moment, (declared.reference.table, declared.reference.parent)):
                 yield hidden_rows(self, title, table)
             elif declared.period:
                 yield self.unseen(

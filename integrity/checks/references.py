@@ -23,6 +23,11 @@ class Reference:
     collations: tuple[str, ...] = ()
 
     @property
+    def tables(self) -> frozenset[str]:
+        """Both ends."""
+        return frozenset((self.table, self.parent))
+
+    @property
     def subject(self) -> str:
         """`accounts.user_id -> users.id`."""
         return f"{side(self.table, self.columns)} -> {side(self.parent, self.parent_columns)}"

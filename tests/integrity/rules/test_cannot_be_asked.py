@@ -10,7 +10,9 @@ import pytest
 
 from integrity.checks.base import Found, Severity
 from integrity.checks.index_faults import DuplicateIndex
+from integrity.checks.inferred import InferredOrphans
 from integrity.checks.known import CHECKS
+from integrity.checks.orphans import Orphans
 from integrity.rules.base import Spec
 from integrity.scanning.answering import Budget
 from opsconsole.engines.postgresql import inquiry
@@ -127,6 +129,10 @@ def test_a_table_that_the_application_keeps_for_itself_hides_no_other(
         assert {subject: each.failed for subject, each in indexes.items()} == {
             "Indexes that are there twice (public.busy) could not be looked at": True,
             "public.others (note_id)": False,
+        }
+        orphans = on_postgres.found(Orphans(), InferredOrphans())
+        assert {subject: each.count for subject, each in orphans.items() if not each.failed} == {
+            "public.others.note_id -> public.notes.id": 1
         }
         every: Any = on_postgres.look(*(check for check in CHECKS if "postgresql" in check.engines))
         silent = {each.check for each in every if getattr(each, "failed", False) and "busy" not in each.subject}
