@@ -20,7 +20,8 @@ from tests.bench.races import say
 from tests.support.servers import PostgresServer
 
 TABLES = {  # what is written together into docs/performance.md, by the name of its place there
-    "bench": ("native", "json", "history", "lists", "overhead"),
+    "bench": ("native", "json", "overhead"),
+    "bench of the console": ("history", "lists"),
     "bench of integrity": ("integrity",),
 }
 PARTS = tuple(part for parts in TABLES.values() for part in parts)
