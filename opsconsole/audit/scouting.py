@@ -98,7 +98,8 @@ def scout(first: int, last: int) -> Iterator[tuple[Reached, Reached]]:
     while rows := stretches.read(here.seq, last, CHUNK):
         while rows:
             passed, end = stretches.pass_over(rows, here, before=note)
-            if passed:
+            again = passed < len(rows) and rows[passed][0] == end.seq  # whoever steps there would step over it
+            if passed and not again:
                 yield here, end
             close, rows = rows[passed : passed + CLOSELY], rows[passed + CLOSELY :]
             here = Reached(close[-1][0], storage.link_at(close[-1][0]), 0, BEGINNING) if close else end

@@ -6,7 +6,7 @@ end, and in SQLite a value of any type in any column. Here each reads as itself 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,18 +81,30 @@ def closely(first: int, last: int) -> list[Row]:
     return fetch(query, first, last)
 
 
-def holds(stored: str | None, value: Any) -> bool:
-    """Whether a column, as `closely` tells it, holds exactly this value, as the console writes it."""
-    sqlite = connection.vendor == "sqlite"
-    if value is None:
-        return stored == ("null:" if sqlite else None)
+def differing(held: Sequence[str | None], values: Mapping[str, Any]) -> list[str]:
+    """Which of COLUMNS, as `closely` tells them, do not hold exactly these values, as the console writes them."""
+    stored = _STORED[connection.vendor]
+    return sorted(name for name, told in zip(COLUMNS, held, strict=True) if told != stored(values[name]))
+
+
+def _in_postgresql(value: Any) -> Any:
+    """What `closely` tells of a column that holds this value; what no column holds stays, and equals nothing."""
     if isinstance(value, datetime):
-        text, type_ = value.replace(tzinfo=None).isoformat(" ", "auto" if sqlite else "microseconds"), "text"
-    elif isinstance(value, str) or type(value) is int:
-        text, type_ = str(value), "text" if isinstance(value, str) else "integer"
-    else:
-        return False
-    return stored == (f"{type_}:{text.encode().hex().upper()}" if sqlite else text)
+        return value.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return str(value) if type(value) is int else value
+
+
+def _in_sqlite(value: Any) -> Any:
+    if isinstance(value, datetime):
+        value = value.replace(tzinfo=None).isoformat(" ")
+    if isinstance(value, str):
+        return f"text:{value.encode().hex().upper()}"
+    if value is None:
+        return "null:"
+    return f"integer:{str(value).encode().hex().upper()}" if type(value) is int else value
+
+
+_STORED: dict[str, Callable[[Any], Any]] = {"sqlite": _in_sqlite, "postgresql": _in_postgresql}
 
 
 def checkpoints() -> Iterator[tuple[Filed, str]]:
@@ -119,7 +131,7 @@ def _moment(stored: str | None) -> datetime | None:
         moment = datetime.fromisoformat(_text(stored)).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return moment if holds(stored, moment) else None
+    return moment if stored == _STORED[connection.vendor](moment) else None
 
 
 def _as_told(column: str) -> str:

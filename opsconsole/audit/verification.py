@@ -92,10 +92,7 @@ def _look_closely(report: Report, walk: Walk, first: int, last: int) -> None:
     """See each link, and compare each event's index columns with its payload."""
     for seq, number, previous, stored, payload, *held in storage.closely(first, last):
         read = walk.see(seq, number, previous, stored, payload)
-        if read is None:
-            continue
-        told = dict(zip(storage.COLUMNS, held, strict=True))
-        wrong = sorted(name for name, value in read[1].items() if not storage.holds(told[name], value))
+        wrong = storage.differing(held, read[1]) if read is not None else []
         if wrong:
             report.add("index", f"seq {seq}", f"Columns of event {number} differ from its payload: {', '.join(wrong)}.")
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from opsconsole import audit
-from opsconsole.audit import verification
+from opsconsole.audit import scouting, verification
 from opsconsole.models import AuditEvent, AuditPending, AuditSeal
 from opsconsole.verify_audit import Report, leaf_of, link
 from tests.opsconsole.audit.test_memory import grow_to
@@ -170,3 +170,5 @@ def test_no_event_hides_behind_rows_that_the_constraints_would_refuse(chain: Non
         with undone():
             hide()
             assert place in places(audit.verify()), hide
+            scouted = {end.seq for _, end in scouting.scout(1, LINKS)}
+            assert (2 * CHUNK in scouted) <= (place[1] != f"seq {2 * CHUNK}"), hide
