@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.engines import inquiry as engine_inquiry
 from opsconsole.engines.inquiry import AskFailed, Inquiry
 from opsconsole.engines.sqlite import SqliteEngine
 from opsconsole.exceptions import TargetProblem
@@ -72,8 +73,9 @@ def test_functions_in_which_nothing_can_be_interrupted_are_given_little(inquiry:
     assert inquiry.ask(f"SELECT {same}") == [tuple(expected.values())]
 
 
-def test_a_count_and_a_check_of_pages_are_ended_too(tmp_path: Path) -> None:
+def test_a_count_and_a_check_of_pages_are_ended_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They run no instructions of SQLite's machine, at which it would look at a clock."""
+    monkeypatch.setattr(engine_inquiry, "TICK_SECONDS", 0.002)  # the check of so small a file takes a tenth of a second
     path = tmp_path / "large.sqlite"
     with closing(sqlite3.connect(path)) as db:
         series = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 400000)"
