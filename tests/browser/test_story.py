@@ -59,7 +59,10 @@ def test_ada_backs_up_and_restores_grace_approves_and_audrey_reads_of_it(
         expect(audrey.page.locator("#oc-main")).to_contain_text(sentence)
 
 
-@pytest.mark.parametrize("kind_of_database", [Savings, Ignition], ids=["postgresql", "sqlite"])
+@pytest.mark.parametrize(
+    "kind_of_database",
+    [pytest.param(Savings, id="postgresql"), pytest.param(Ignition, id="sqlite", marks=pytest.mark.nightly)],
+)
 def test_a_drill_a_restore_that_costs_something_and_its_undo(
     demo: Demo, sit: Sit, kind_of_database: type[Savings] | type[Ignition]
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_value_that_only_sqlite_can_hold_is_looked_at_closely(
     assert closely != []
 
 
+@only_on_sqlite  # no database has a part in it
 def test_no_damaged_payload_passes_that_a_close_look_would_refuse(console: Console) -> None:
     write(4)
     chance, passed = random.Random(4), 0
@@ -166,6 +167,7 @@ def plainly_well(payload: bytes, index: str) -> bool:
         return False
 
 
+@only_on_sqlite  # no database has a part in it
 def test_an_index_that_goes_on_where_a_payload_was_cut_is_not_taken_for_it(console: Console) -> None:
     write(1)
     payload = bytes(AuditEvent.objects.get().payload)
