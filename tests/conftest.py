@@ -27,13 +27,16 @@ ONE_BACKEND_IS_ENOUGH = (
 )  # fmt: skip
 # These hardly ask anything that the two backends answer in ways of their own; `make nightly` runs them on both.
 ON_POSTGRESQL_AT_NIGHT = (
-    "tests.opsconsole.approvals.test_bootstrap", "tests.opsconsole.approvals.test_people",
+    "tests.opsconsole.approvals.test_bootstrap", "tests.opsconsole.approvals.test_changes",
+    "tests.opsconsole.approvals.test_logins", "tests.opsconsole.approvals.test_people",
     "tests.opsconsole.approvals.test_policies", "tests.opsconsole.approvals.test_shell",
     "tests.opsconsole.approvals.test_tokens", "tests.opsconsole.approvals.test_typed",
     "tests.opsconsole.audit.test_approvals_replayed", "tests.opsconsole.audit.test_command",
-    "tests.opsconsole.audit.test_memory", "tests.opsconsole.audit.test_scouting",
+    "tests.opsconsole.audit.test_memory", "tests.opsconsole.audit.test_redaction",
+    "tests.opsconsole.audit.test_scouting", "tests.opsconsole.databases.test_identities",
     "tests.opsconsole.audit.test_verify_audit", "tests.opsconsole.databases.test_registration",
     "tests.opsconsole.side_doors.test_commands", "tests.opsconsole.test_rotation",
+    "tests.opsconsole.test_tokens",
 )  # fmt: skip
 
 
