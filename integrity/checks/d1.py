@@ -160,15 +160,11 @@ class D1Rows(Telling):
         def told(answer: Answer) -> Outcome:
             if not answer.count:
                 return self.held(table, f"No row of {table} has more than {size(self.most)}, which D1 allows.")
-            return self.found(
+            return self.counted(
                 table,
                 f"{count(answer.count)} of {count(answer.of)} rows of {table} have more than {size(self.most)}.",
-                count=answer.count,
-                of=answer.of,
-                margin=answer.margin,
+                answer,
                 table=table,
-                sample=answer.sample,
-                query=answer.query,
                 why="D1 refuses such a row, so that a backup that holds it cannot be restored there.",
                 next_step="Move large texts and files into R2, and keep their keys in the row.",
             )

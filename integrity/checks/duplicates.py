@@ -84,16 +84,12 @@ class RefusedDuplicates(Telling):
                     f"No two rows of {index.table} have the same {columns}, which {index.index} is to hold apart."
                 )
                 return self.held(subject, sentence)
-            return self.found(
+            return self.counted(
                 subject,
                 f"{rows(answer.count, index.table, answer.margin)} share their {columns} with others, although "
                 f"{index.index} is to be unique.",
-                count=answer.count,
-                of=answer.of,
-                margin=answer.margin,
+                answer,
                 table=index.table,
-                sample=answer.sample,
-                query=answer.query,
                 why="The unique index was never finished, so PostgreSQL lets more of them in, and code that takes the "
                 "key for unique picks any of the rows.",
                 next_step=f"Merge or remove the doubled rows, then REINDEX INDEX CONCURRENTLY {index.index}.",

@@ -79,16 +79,12 @@ class UnusualNulls(Telling):
 
     def _found(self, relation: Relation, field: Field, answer: Answer) -> Found:
         table = relation.full_name
-        return self.found(
+        return self.counted(
             f"{table}.{field.name}",
             f"{rows(answer.count, table, answer.margin)} {verb(answer.count, 'have', 'has')} no {field.name}; "
             f"the other {answer.of - answer.count:,} have one.",
-            count=answer.count,
-            of=answer.of,
-            margin=answer.margin,
+            answer,
             table=table,
-            sample=answer.sample,
-            query=answer.query,
             why="Code that was only ever met by a value does not expect NULL, and a comparison with NULL leaves the "
             "row out without a word.",
             next_step=f"Fill {field.name} in, and declare it NOT NULL in a migration; or leave it, when a row may "
@@ -98,16 +94,12 @@ class UnusualNulls(Telling):
     def _nameless(self, relation: Relation, field: Field, answer: Answer) -> Found:
         """Of SQLite, whose primary keys take NULL unless they are integers or their table has no rowid."""
         table = relation.full_name
-        return self.found(
+        return self.counted(
             f"{table}.{field.name}",
             f"{rows(answer.count, table, answer.margin)} {verb(answer.count, 'have', 'has')} no {field.name}, which is "
             "of the primary key.",
-            count=answer.count,
-            of=answer.of,
-            margin=answer.margin,
+            answer,
             table=table,
-            sample=answer.sample,
-            query=answer.query,
             why="SQLite takes each NULL for another value: the key lets such rows in again and again, and names none.",
             next_step=f"Fill {field.name} in or remove the rows, and declare it NOT NULL in a migration.",
         )

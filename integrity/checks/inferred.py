@@ -80,15 +80,11 @@ class InferredOrphans(Telling):
         )
 
     def _found(self, reference: Reference, answer: Answer) -> Found:
-        return self.found(
+        return self.counted(
             reference.subject,
             lost(reference, answer),
-            count=answer.count,
-            of=answer.of,
-            margin=answer.margin,
+            answer,
             table=reference.table,
-            sample=answer.sample,
-            query=answer.query,
             why=f"{LOST} No foreign key says that {reference.subject}; its name and type do, and most of its values.",
             next_step="If it is a reference, confirm it as a rule (then it counts as critical and may be fixed), or "
             "declare a foreign key. If it is none, leave it.",

@@ -111,15 +111,11 @@ class LikelyDuplicates(Telling):
     def _found(self, likely: _Likely, answer: Answer) -> Found:
         table, column = likely.relation.full_name, likely.field.name
         case = ", upper and lower case taken for one" if likely.folded else ""
-        return self.found(
+        return self.counted(
             likely.subject,
             f"{rows(answer.count, table, answer.margin)} share their {column} with other rows{case}.",
-            count=answer.count,
-            of=answer.of,
-            margin=answer.margin,
+            answer,
             table=table,
-            sample=answer.sample,
-            query=answer.query,
             why=f"By its name and its other values {column} tells rows apart. Whoever looks one up by it gets any of "
             "them: the wrong person signs in, or is written to.",
             next_step="Merge or rename the rows, then add a unique index"

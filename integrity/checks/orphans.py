@@ -100,15 +100,11 @@ class Orphans(Telling):
 
     def _found(self, moment: Moment, declared: _Declared, where: str, answer: Answer) -> Found:
         reference = declared.reference
-        return self.found(
+        return self.counted(
             reference.subject,
             lost(reference, answer),
-            count=answer.count,
-            of=answer.of,
-            margin=answer.margin,
+            answer,
             table=reference.table,
-            sample=answer.sample,
-            query=answer.query,
             why=f"{LOST} {_unguarded(moment, declared)}",
             next_step="Look at the rows, then ask for one of the fixes, or bring the missing rows back from a backup.",
             proposals=ways_out(

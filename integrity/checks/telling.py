@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from integrity.checks.base import Check, Found, Held, Severity
+from integrity.checks.base import Answer, Check, Found, Held, Severity
 from integrity.checks.unseen import unseen
 
 
@@ -15,6 +15,11 @@ class Telling(Check):
         """A fault, of the check's own severity unless another is given."""
         given = {"severity": self.severity, "category": self.category} | more
         return Found(check=self.name, subject=subject, sentence=sentence, **given)
+
+    def counted(self, subject: str, sentence: str, answer: Answer, **more: Any) -> Found:
+        """A fault of so many rows, with those that were fetched to be shown."""
+        rows = {"count": answer.count, "of": answer.of, "margin": answer.margin, "sample": answer.sample}
+        return self.found(subject, sentence, query=answer.query, **rows, **more)
 
     def held(self, subject: str, sentence: str, margin: str = "") -> Held:
         """The subject of a fault, when it is sound; with a margin (see `Held`), when it only seems to be."""

@@ -86,12 +86,15 @@ class Change(ABC):
                 "seat": seat.as_json(),
                 "demands": draft.demands.as_json(),
                 "databases": list(draft.databases),
-                **(
-                    {"asked_by": NOBODY} if account is None and not (self.free_at_first and bootstrap.is_open()) else {}
-                ),
+                **self._asked_by(account),
             },
             way_back=draft.way_back or "Ask for the opposite change; it is confirmed in the same way.",
         )
+
+    def _asked_by(self, account: Account | None) -> dict[str, str]:
+        """That nobody knows who asked, which takes one vote more; not told while one may do without."""
+        free = self.free_at_first and bootstrap.is_open()
+        return {"asked_by": NOBODY} if account is None and not free else {}
 
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Administrators ask for changes: of their owner groups, and of those that have no administrator yet."""

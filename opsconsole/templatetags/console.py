@@ -27,7 +27,7 @@ COLOURS = frozenset({"amber", "blue", "green", "red", "grey", "violet", "orange"
 
 
 @register.simple_tag
-@lru_cache(maxsize=1000)  # a list shows the same few dozens of times
+@lru_cache(maxsize=1000, typed=True)  # a list shows the same few again and again; a safe text is none of them
 def badge(word: str, colour: str = "grey", icon: str = "") -> SafeString:
     """A pill: a word, a colour of console.css and the name of a Material symbol."""
     sign = format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', icon) if icon else ""

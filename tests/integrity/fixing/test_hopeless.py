@@ -15,6 +15,7 @@ from opsconsole.engines.postgresql import PostgresEngine
 from opsconsole.exceptions import Refused
 from tests.integrity.conftest import Ground
 from tests.integrity.fixing.conftest import Scene
+from tests.support.servers import PostgresServer
 
 BROKEN = """
 CREATE DOMAIN "Hours" AS float;
@@ -55,13 +56,13 @@ def test_rows_that_would_keep_a_constraint_from_being_validated_are_counted_befo
     ]
 
 
-def test_who_does_not_own_a_table_is_told_so_beforehand(on_postgres: Ground, postgres: object) -> None:
+def test_who_does_not_own_a_table_is_told_so_beforehand(on_postgres: Ground, postgres: PostgresServer) -> None:
     on_postgres.change("CREATE TABLE words (id integer PRIMARY KEY, word text); INSERT INTO words VALUES (1, 'a')")
     on_postgres.change("CREATE INDEX words_word ON words (word)")
     on_postgres.change("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'words_word'::regclass")
-    role = postgres.create_role()  # type: ignore[attr-defined]
+    role = postgres.create_role()
     on_postgres.change(f"GRANT ALL ON words TO {role.name}")
-    url = postgres.url(on_postgres.url.rpartition("/")[2], role=role)  # type: ignore[attr-defined]
+    url = postgres.url(on_postgres.url.rpartition("/")[2], role=role)
     other = Ground(url, PostgresEngine(PostgresEngine.parse(url)), on_postgres.change)
     for ground in (on_postgres, other):
         (found,) = ground.found(InvalidIndex()).values()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 from opsconsole.states import FACES, State
 from opsconsole.templatetags import console as tags
@@ -90,3 +91,8 @@ def test_whatever_scrolls_sideways_can_be_scrolled_by_keyboard_and_says_what_it_
     assert len(scrolled) > 10
     needed = ('tabindex="0"', 'role="region"', 'aria-label="')
     assert [each for each in scrolled if not all(word in each[1] for word in needed)] == []
+
+
+def test_a_badge_of_a_safe_text_is_not_kept_for_the_same_text_of_people():
+    assert "<i>x</i>" in tags.badge(mark_safe("<i>x</i>"))
+    assert "&lt;i&gt;x&lt;/i&gt;" in tags.badge("<i>x</i>")
