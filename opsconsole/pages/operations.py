@@ -22,9 +22,8 @@ from opsconsole.states import ACTIVE, FACES, HELD_BY_WORKER, OPEN, TERMINAL, Sta
 
 ROWS = 40
 LISTED = (  # of each: what the list shows, and no more
-    "kind", "state", "created_at", "plan_text", "plan_format", "database__name", "database__environment__name",
-    "database__environment__label", "database__environment__colour", "database__environment__protected",
-    "requester__person__name",
+    "kind", "state", "created_at", "plan_text", "database__name", "database__environment__label",
+    "database__environment__colour", "database__environment__protected", "requester__person__name",
 )  # fmt: skip
 LINES = 400  # of the log, shown at once
 GROUPS = {"open": ("not over yet", OPEN), "active": ("running or held", ACTIVE), "ended": ("over", TERMINAL)}
