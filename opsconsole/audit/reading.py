@@ -38,11 +38,13 @@ class Filters:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Filters:
-        """From a form's or a command's texts, unknown names ignored. Raises Usage for a time that is none."""
+        """From a form's or a command's texts, unknown names ignored. Raises Usage for a time or a number that is none."""
         plain = {name: texts.get(name, "").strip() for name in ("person", "database", "kind", "type", "outcome")}
         operation = texts.get("operation", "").strip()
+        if operation and not (operation.isdecimal() and len(operation) < 19):
+            raise Usage("bad_number", f"{operation!r} is no number of an operation.", "Write it in digits, like 12.")
         return cls(
-            **plain, operation=int(operation) if operation.isdecimal() else None,
+            **plain, operation=int(operation) if operation else None,
             since=moment_of(texts.get("since", "")), until=moment_of(texts.get("until", "")),
         )  # fmt: skip
 

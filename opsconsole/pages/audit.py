@@ -31,16 +31,34 @@ FAMILIES = (
     ("auth.", "Logins and tokens"),
     ("denied.", "Refusals"),
     ("data.", "Looks at data"),
+    ("secret.", "Looks at secrets"),
     ("backup.", "Backups"),
-    ("integrity.", "Integrity"),
+    ("patch.", "Patches"),
+    ("kept.", "What can be undone"),
+    ("retention.", "Retention"),
+    ("hold.", "Legal holds"),
+    ("upload.", "Uploads"),
+    ("folder.", "Migration folders"),
+    ("migration.", "Migrations"),
+    ("integrity.", "Integrity reports"),
+    ("rule.", "Integrity rules"),
+    ("fix.", "What fixes changed"),
+    ("health.", "Health"),
     ("database.", "Databases"),
+    ("schedule.", "Schedules"),
+    ("store.", "Stores"),
+    ("recipient.", "Recipients of backups"),
+    ("recovery_kit.", "Recovery kits"),
     ("person.", "People"),
-    ("account.", "Accounts"),
+    ("account.", "Logins of people"),
     ("membership.", "Roles"),
     ("policy.", "Policies"),
     ("environment.", "Environments"),
+    ("keys.", "Keys of this console"),
+    ("key.", "Keys of other consoles"),
     ("audit.", "The history itself"),
     ("console.", "The console"),
+    ("bootstrap.", "Setting the console up"),
 )
 TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 
@@ -70,7 +88,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
         people=Person.objects.order_by("name"),
         databases=Database.objects.order_by("name").values_list("name", flat=True),
         kinds=[*(kind.name for kind in kinds.every()), "change"],
-        families=FAMILIES,
+        families=_families(filters.type),
         outcomes=OUTCOMES,
         formats=(("jsonl", "JSON lines"), ("csv", "CSV")),
     )
@@ -153,6 +171,11 @@ def _event_context(event: AuditEvent) -> dict[str, Any]:
         "before": AuditEvent.objects.filter(pk__lt=event.pk).order_by("-pk").values_list("pk", flat=True).first(),
         "after": AuditEvent.objects.filter(pk__gt=event.pk).order_by("pk").values_list("pk", flat=True).first(),
     }
+
+
+def _families(asked: str) -> list[tuple[str, str]]:
+    """What the filter offers; a single type (from a link, say) is kept as it was asked for."""
+    return [*FAMILIES, *([(asked, asked)] if asked and asked not in dict(FAMILIES) else [])]
 
 
 def _given(texts: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.db.models import Count
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
 
+from opsconsole.audit.sentences import payload_of
 from opsconsole.clock import now
 from opsconsole.dashboard import Chart, Column, Panel, panels, register_panel
 from opsconsole.models import AuditCheckpoint, AuditEvent, AuditSeal, Database, Operation, WorkerHost
@@ -216,10 +217,12 @@ def _outcomes_panel(request: HttpRequest, databases: Sequence[Database]) -> dict
 def _audit_panel(request: HttpRequest, _: Sequence[Database]) -> dict[str, Any] | None:
     if not rights_of(request).can("see"):
         return None
+    verified = AuditEvent.objects.filter(type="audit.verified").order_by("-id").first()
     return {
         "head": AuditSeal.objects.order_by("-seq").values_list("seq", "event__at").first(),
         "checkpoint": AuditCheckpoint.objects.order_by("-seq").first(),
-        "verified": AuditEvent.objects.filter(type="audit.verified").order_by("-id").first(),
+        "verified": verified,
+        "verdict": str((payload_of(verified).get("data") or {}).get("verdict", "")) if verified else "",
     }
 
 

@@ -19,11 +19,11 @@ from opsconsole.permissions import visible_operations
 from opsconsole.states import State
 
 MEANINGS = {
-    Role.VIEWER: "sees databases, operations and backups",
-    Role.ENGINEER: "asks for operations and looks at masked data",
-    Role.APPROVER: "approves or rejects what others ask for",
-    Role.AUDITOR: "reads the whole audit history, and no data",
-    Role.ADMINISTRATOR: "asks for changes of people, rules and databases",
+    Role.VIEWER: "sees databases, operations, backups and reports",
+    Role.ENGINEER: "asks for operations, rules and schedules, looks at masked data, downloads backups",
+    Role.APPROVER: "does what an engineer does, and approves or rejects what others ask for",
+    Role.AUDITOR: "sees every owner group and reads the whole audit history; no data",
+    Role.ADMINISTRATOR: "does what an engineer does, reads the audit history, asks for changes of people, policies and databases",
 }
 
 
