@@ -150,14 +150,15 @@ def report_page(request: HttpRequest, report: Report) -> HttpResponse:
 @page("integrity/<int:pk>/print/", name="report-print", permission="see", scope=REPORT)
 def print_page(request: HttpRequest, report: Report) -> HttpResponse:
     """The report on paper, or as a PDF: everything open, nothing to press."""
-    unseen = [Shown(row=row, acts=()) for row in report.findings.filter(failed=True)[:PRINTED]]
+    failed = report.findings.filter(failed=True)
+    unseen = [Shown(row=row, acts=()) for row in failed[:PRINTED]]
     return show(
         request,
         "integrity/print.html",
         **_about(request, report),
         **_told(report),
         unseen=unseen,
-        unseen_count=len(unseen),
+        unseen_count=failed.count(),
         groups=_groups(report, lambda rows: [Shown(row=row, acts=()) for row in rows], PRINTED, PRINTED),
         printed=True,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 
 from lifecycle.models import Backup, RetentionRule, RetentionStop
@@ -74,7 +74,7 @@ def retention(request: HttpRequest) -> HttpResponse:
         ],
         state=state,
         next_pass=state.last_at + passing.EVERY if state.last_at else None,
-        stops=RetentionStop.objects.filter(database__in=seen).select_related("database"),
+        stops=[(row, rights_of(request).can("request", row.database)) for row in _stops(seen)],
         databases=_totals(seen, in_force),
         chosen=chosen,
         may_change=rights_of(request).can("administer"),
@@ -154,6 +154,10 @@ def _scopes(account: Account) -> list[tuple[str, str]]:
 def _waiting() -> list[RetentionRule]:
     newest = {row.scope: row for row in RetentionRule.objects.order_by("version")}
     return [row for row in newest.values() if row.effective_at > now()]
+
+
+def _stops(seen: list[Database]) -> QuerySet[RetentionStop]:
+    return RetentionStop.objects.filter(database__in=seen).select_related("database__owner_group")
 
 
 def _totals(seen: list[Database], in_force: dict[str, rules.Scoped]) -> list[dict[str, Any]]:
