@@ -38,7 +38,7 @@ class Filters:
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Filters:
-        """From a form's or a command's texts, unknown names ignored. Raises Usage for a time or a number that is none."""
+        """From texts of a form or a command, unknown names ignored. Raises Usage for a time or number that is none."""
         plain = {name: texts.get(name, "").strip() for name in ("person", "database", "kind", "type", "outcome")}
         operation = texts.get("operation", "").strip()
         if operation and not (operation.isdecimal() and len(operation) < 19):

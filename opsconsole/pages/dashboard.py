@@ -85,6 +85,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         crumbs=[],
         cards=cards,
         needy=needy,
+        tampered=verified if _verdict_of(verified := _last_verified()) == "tampered" else None,
         panels=_panels(request, databases),
         may_add=rights_of(request).can("administer"),
         **_now(request),
@@ -217,13 +218,22 @@ def _outcomes_panel(request: HttpRequest, databases: Sequence[Database]) -> dict
 def _audit_panel(request: HttpRequest, _: Sequence[Database]) -> dict[str, Any] | None:
     if not rights_of(request).can("see"):
         return None
-    verified = AuditEvent.objects.filter(type="audit.verified").order_by("-id").first()
+    verified = _last_verified()
     return {
         "head": AuditSeal.objects.order_by("-seq").values_list("seq", "event__at").first(),
         "checkpoint": AuditCheckpoint.objects.order_by("-seq").first(),
         "verified": verified,
-        "verdict": str((payload_of(verified).get("data") or {}).get("verdict", "")) if verified else "",
+        "verdict": _verdict_of(verified),
     }
+
+
+def _last_verified() -> AuditEvent | None:
+    return AuditEvent.objects.filter(type="audit.verified").order_by("-id").first()
+
+
+def _verdict_of(event: AuditEvent | None) -> str:
+    """What a verification of the history found: sound, tampered or unproven."""
+    return str((payload_of(event).get("data") or {}).get("verdict", "")) if event else ""
 
 
 register_panel(

@@ -23,7 +23,7 @@ MEANINGS = {
     Role.ENGINEER: "asks for operations, rules and schedules, looks at masked data, downloads backups",
     Role.APPROVER: "does what an engineer does, and approves or rejects what others ask for",
     Role.AUDITOR: "sees every owner group and reads the whole audit history; no data",
-    Role.ADMINISTRATOR: "does what an engineer does, reads the audit history, asks for changes of people, policies and databases",
+    Role.ADMINISTRATOR: "does what an engineer does, reads the history, asks for changes of people, rules, databases",
 }
 
 

@@ -12,8 +12,10 @@ from django.conf import settings
 from django.test import Client
 
 from opsconsole import audit
+from opsconsole.audit import catalogue
 from opsconsole.clock import now
 from opsconsole.models import AuditEvent, Operation
+from opsconsole.pages.audit import FAMILIES
 from opsconsole.verify_audit import STANDALONE
 from tests.opsconsole.approvals.scenes import approve, later
 from tests.opsconsole.pages.conftest import Office
@@ -72,6 +74,13 @@ def test_a_filter_that_makes_no_sense_is_told_in_place(office: Office) -> None:
     assert answer.status_code == 200
     assert "Nobody is called nobody-at-all." in answer.content.decode()
     assert "Write 2026-11-20" in read(client, "/audit/?since=yesterday")
+    assert "is no number of an operation" in read(client, "/audit/?operation=twelve")
+
+
+def test_every_family_of_events_can_be_chosen_and_a_single_type_is_kept(office: Office) -> None:
+    assert {f"{entry.name.partition('.')[0]}." for entry in catalogue.every()} == {family for family, _ in FAMILIES}
+    html = read(office.at("audrey"), "/audit/?type=op.voted")
+    assert '<option value="op.voted" selected>' in html
 
 
 def test_pages_follow_each_other_by_key(office: Office) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from opsconsole import dashboard, operations, posture
+from opsconsole import audit, dashboard, operations, posture
 from opsconsole.clock import now
 from opsconsole.models import Database, Operation
 from opsconsole.posture import Level, Line
@@ -33,6 +33,17 @@ def test_the_dashboard_says_when_all_is_well(office: Office, monkeypatch: pytest
     assert "All is well" in read(office.at("ada"), "/")
     office.waiting()
     assert "The databases are well; 1 request waits for you" in read(office.at("grace"), "/")
+
+
+def test_the_dashboard_says_what_the_last_verification_of_the_history_found(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posture, "_READERS", [])
+    for verdict, words in (("sound", ": sound"), ("tampered", "it was tampered with</strong>")):
+        audit.record("audit.verified", data={"verdict": verdict})
+        html = read(office.at("ada"), "/")
+        assert words in html
+        assert ("All is well" in html) == (verdict == "sound")
 
 
 def test_the_worst_database_comes_first(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
