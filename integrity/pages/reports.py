@@ -204,12 +204,14 @@ def _frame(request: HttpRequest, report: Report) -> dict[str, Any]:
         **_about(request, report),
         "frame": header(request, database)["frame"],
         "crumb": f"Report {report.pk}",
-        "crumbs": [
-            ("Databases", "/databases/"),
-            (database.name, database.get_absolute_url()),
-            ("Integrity", f"/databases/{database.name}/integrity/"),
-        ],
+        "crumbs": integrity_crumbs(database),
     }
+
+
+def integrity_crumbs(database: Database) -> list[tuple[str, str]]:
+    """The way to what stands below the tab Integrity of a database."""
+    above = [("Databases", "/databases/"), (database.name, database.get_absolute_url())]
+    return [*above, ("Integrity", f"/databases/{database.name}/integrity/")]
 
 
 def _told(report: Report) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from integrity.checks.base import RULE
 from integrity.models import Finding, Rule
+from integrity.pages.reports import integrity_crumbs
 from integrity.pages.rule_forms import RuleForm, initial_of, words_of
 from integrity.reporting.standing import reports_of
 from integrity.rules import in_force
@@ -47,7 +48,7 @@ def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
     return show(
         request,
         "integrity/rules.html",
-        **_frame(request, database, "Rules"),
+        **_frame(request, database, f"Rules of {database.name}", "Rules"),
         listed=_listed(database),
         kinds=kinds,
         offered={kind.name for kind in kinds},
@@ -70,7 +71,7 @@ def rule_form(request: HttpRequest, database: Database, kind: str) -> HttpRespon
             return ask(request, in_force.ACTION, given, reason=form.cleaned_data["reason"])
         except OpsError as error:
             form.refuse(error)
-    context = _frame(request, database, found.label)
+    context = _frame(request, database, f"{found.label}: a rule of {database.name}", found.label)
     context["crumbs"] = [*context["crumbs"], ("Rules", f"/databases/{database.name}/rules/")]
     return show(request, "integrity/rule_form.html", **context, form=form, kind=found, seconds=int(SECONDS))
 
@@ -147,9 +148,9 @@ def _number(request: HttpRequest, name: str) -> int:
     return int(given) if given.isdecimal() and len(given) < 19 else 0
 
 
-def _frame(request: HttpRequest, database: Database, title: str) -> dict[str, Any]:
-    crumbs = [("Databases", "/databases/"), (database.name, f"/databases/{database.name}/integrity/")]
-    return {**header(request, database), "title": title, "crumbs": crumbs}
+def _frame(request: HttpRequest, database: Database, title: str, crumb: str) -> dict[str, Any]:
+    crumbs = integrity_crumbs(database)
+    return {**header(request, database), "title": title, "crumb": crumb, "crumbs": crumbs}
 
 
 def _listed(database: Database) -> list[Listed]:

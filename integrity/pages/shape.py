@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from integrity.pages.reports import integrity_crumbs
 from integrity.rules import taking
 from integrity.rules.in_force import ACTION
 from integrity.rules.kinds.shape import counted
@@ -32,6 +33,7 @@ def shape(request: HttpRequest, database: Database) -> HttpResponse:
     if request.method == "POST":
         return ask(request, ACTION, taking.asked_for(rule, database), reason=said(request, "reason"))
     context = {**header(request, database), "title": f"Expected shape of {database.name}"}
+    context |= {"crumb": "Expected shape", "crumbs": integrity_crumbs(database)}
     return show(
         request,
         "integrity/shape.html",

@@ -56,8 +56,16 @@ def register_tab(tab: Tab) -> None:
 
 def show_tab(request: HttpRequest, database: Database, tab: Tab, **more: Any) -> HttpResponse:
     """A database's page with one tab open."""
-    context = {**header(request, database), **tab.content(request, database), **more}
+    context = {**header(request, database), **_named(tab, database), **tab.content(request, database), **more}
     return show(request, tab.template, tab=tab, **context)
+
+
+def _named(tab: Tab, database: Database) -> dict[str, Any]:
+    """What a tab is called in the browser's title and in the crumbs; the overview is the database's own page."""
+    if tab.name == OVERVIEW:
+        return {}
+    crumbs = [("Databases", "/databases/"), (database.name, database.get_absolute_url())]
+    return {"title": f"{tab.label} of {database.name}", "crumb": tab.label, "crumbs": crumbs}
 
 
 def frame_of(request: HttpRequest, database: Database) -> Environment:
