@@ -15,7 +15,7 @@ SELECT n.nspname, coalesce(c.relname, t.typname), k.contypid <> 0, k.conname, k.
   EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = k.oid AND g.tgisinternal AND g.tgenabled IN ('D', 'R'))
 FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace
 LEFT JOIN pg_class c ON c.oid = k.conrelid LEFT JOIN pg_type t ON t.oid = k.contypid
-WHERE k.coninhcount = 0 AND (k.contype IN ('c', 'f') OR k.contype = 'n' AND NOT k.convalidated) ORDER BY 1, 2, 4
+WHERE k.coninhcount = 0 AND k.contype IN ('c', 'f', 'n') ORDER BY 1, 2, 4
 """
 _KINDS = {"c": "check", "f": "foreign key", "n": "NOT NULL constraint"}
 

@@ -41,7 +41,8 @@ class UnusualNulls(Telling):
         for table, relation in moment.structure.relations.items():
             if relation.whole == table and "SELECT" in relation.rights and not hidden(moment, (table,)):
                 for field in relation.fields:
-                    if field.nullable and not field.generated and not _may_lack(moment, relation, field):
+                    may = field.nullable and not field.generated and not _may_lack(moment, relation, field)
+                    if may or field.unproven:
                         yield self._question(relation, field)
 
     def look(self, moment: Moment) -> Iterator[Outcome]:
@@ -60,6 +61,8 @@ class UnusualNulls(Telling):
         in_key = any(key.primary and field.name in key.columns for key in relation.keys)
 
         def told(answer: Answer) -> Outcome:
+            if answer.count and field.unproven:
+                return self._broken(relation, field, answer)
             if answer.count and in_key:
                 return self._nameless(relation, field, answer)
             if answer.of >= LEAST_ROWS and 0 < answer.count <= answer.of * FEW:
@@ -89,6 +92,19 @@ class UnusualNulls(Telling):
             "row out without a word.",
             next_step=f"Fill {field.name} in, and declare it NOT NULL in a migration; or leave it, when a row may "
             "lack one.",
+        )
+
+    def _broken(self, relation: Relation, field: Field, answer: Answer) -> Found:
+        """Of PostgreSQL 18, whose NOT NULL may be NOT VALID."""
+        table = relation.full_name
+        return self.counted(
+            f"{table}.{field.name}",
+            f"{rows(answer.count, table, answer.margin)} {verb(answer.count, 'have', 'has')} no {field.name}, which is "
+            "NOT NULL for new rows.",
+            answer,
+            table=table,
+            why="An UPDATE of such a row fails, and so does a restore; code that goes by the schema expects no NULL.",
+            next_step=f"Fill {field.name} in, then validate the constraint (weak_constraint proposes it).",
         )
 
     def _nameless(self, relation: Relation, field: Field, answer: Answer) -> Found:

@@ -20,6 +20,7 @@ class Field:
     bare: str = ""  # the type without its length, by which a text is taken for one and is not cut to it
     element: str = ""  # the family of an array's elements
     nullable: bool = True
+    unproven: bool = False  # not nullable, but rows from before that was said may hold NULL (NOT NULL ... NOT VALID)
     default: bool = False  # whether the database fills it when nobody does (a default, an identity)
     generated: bool = False  # computed from others, never written
     identity: str = ""  # always, by default

@@ -79,7 +79,7 @@ def _guarded(session: Connection, asked: sql.Composed, name: str, form: str) -> 
     session.execute(
         sql.SQL(
             "CREATE OR REPLACE FUNCTION {}{} LANGUAGE sql STABLE SECURITY DEFINER SET search_path = {} AS {}"
-        ).format(function, sql.SQL(form), sql.SQL(SEARCH_PATH), sql.Literal(asked.as_string(session)))
+        ).format(function, sql.SQL(form), sql.SQL(SEARCH_PATH), sql.Literal(asked.as_bytes(session).decode()))
     )
     session.execute(sql.SQL("ALTER FUNCTION {}() OWNER TO {}").format(function, sql.Identifier(READER)))
     return sql.SQL("SELECT * FROM {}()").format(function)

@@ -32,6 +32,7 @@ from opsconsole.engines.postgresql.connect import LONG, LOOK, Connector
 from opsconsole.engines.postgresql.fixing import PostgresFixing, PostgresWording
 from opsconsole.engines.postgresql.inquiry import PostgresInquiry
 from opsconsole.engines.postgresql.lock import PostgresLock
+from opsconsole.engines.postgresql.raw_texts import take_raw
 from opsconsole.engines.postgresql.script import PostgresScript
 from opsconsole.engines.scripting import USUAL, Patience, Script
 from opsconsole.engines.structure import ForeignKey, Relation, Structure
@@ -73,9 +74,11 @@ class PostgresEngine(Engine):
             return catalogue.tables(session, exact=exact)
 
     def structure(self) -> Structure:
-        with self.connector.session() as session, session.transaction():
-            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return structure.read(session)
+        with self.connector.session() as session:
+            take_raw(session)
+            with session.transaction():
+                session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                return structure.read(session)
 
     def schema_fingerprint(self) -> str:
         with self.connector.session() as session, session.transaction():

@@ -26,6 +26,7 @@ from opsconsole.engines.postgresql import asking
 from opsconsole.engines.postgresql.complaints import is_of_data
 from opsconsole.engines.postgresql.connect import Connection, Connector, is_conflict, problem
 from opsconsole.engines.postgresql.pooler import refuse_pooler
+from opsconsole.engines.postgresql.raw_texts import Words, take_raw
 from opsconsole.engines.postgresql.shadowing import Shadows, shadows
 from opsconsole.engines.scripting import Value
 from opsconsole.exceptions import TargetProblem
@@ -71,7 +72,7 @@ class PostgresInquiry(Inquiry):
 
     def ask_people(self, statement: str, *, seconds: float = 0.0, most: int = 1000) -> list[dict[str, Any]]:
         asked = sql.SQL("SELECT left(to_json(asked)::text, {}) FROM (\n{}\n) AS asked LIMIT {}").format(
-            sql.Literal(LONGEST_ROW + 1), sql.SQL(statement.strip().rstrip(";")), sql.Literal(most)
+            sql.Literal(LONGEST_ROW + 1), Words(statement.strip().rstrip(";")), sql.Literal(most)
         )
         session, seconds = self._reader(), seconds or self.seconds
         if other := self._shadows().of(statement):
@@ -112,6 +113,7 @@ class PostgresInquiry(Inquiry):
                     raise AskFailed(f"there is no session for statements of people: {error.why}") from error
                 raise
             with self._explained(session, 0.0):
+                take_raw(session, as_json=True)
                 why = asking.why_not(session)
                 self._superuser = asking.is_superuser(session)
                 if self._superuser:  # no other role may set it
@@ -171,6 +173,7 @@ def _moment(connector: Connector, seconds: float, snapshot: str) -> Iterator[Pos
     with connector.session(_OURS) as session:
         if not snapshot:
             refuse_pooler(connector, session)
+        take_raw(session)
         with session.transaction(force_rollback=True):
             session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if snapshot:

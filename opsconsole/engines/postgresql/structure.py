@@ -91,12 +91,14 @@ def _fields(session: Connection) -> defaultdict[int, list[Field]]:
     types = _types(session)
     rows = session.execute(
         "SELECT a.attrelid::bigint, a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint, a.attnotnull,"
-        " a.atthasdef, a.attgenerated <> '', a.attidentity"
+        " a.atthasdef, a.attgenerated <> '', a.attidentity,"
+        " a.attnotnull AND EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid AND k.contype = 'n'"
+        "  AND NOT k.convalidated AND a.attnum = ANY (k.conkey))"
         " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         f" WHERE a.attnum > 0 AND NOT a.attisdropped AND {TABLES} ORDER BY a.attrelid, a.attnum"
     ).fetchall()
     found: defaultdict[int, list[Field]] = defaultdict(list)
-    for oid, name, words, kind, required, has_default, generated, identity in rows:
+    for oid, name, words, kind, required, has_default, generated, identity, unproven in rows:
         found[oid].append(
             Field(
                 name=name,
@@ -105,6 +107,7 @@ def _fields(session: Connection) -> defaultdict[int, list[Field]]:
                 bare=_plain(types, kind).words,
                 element=_element(types, kind),
                 nullable=not required and not types[kind].required,
+                unproven=unproven,
                 default=(has_default and not generated) or bool(identity),
                 generated=generated,
                 identity={"a": "always", "d": "by default"}.get(identity, ""),

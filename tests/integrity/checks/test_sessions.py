@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from integrity.checks.base import Held, Severity
+from integrity.checks.base import Found, Held, Severity
 from integrity.checks.constraints import WeakConstraint
+from integrity.checks.gaps import UnusualNulls
 from integrity.checks.known import CHECKS
 from integrity.checks.sessions import IdleInTransaction, LongTransaction, PreparedTransaction
 from integrity.checks.statements import SlowStatement, without_values
@@ -131,6 +132,7 @@ def test_constraints_of_postgresql_18_are_understood(postgres18):
     ground.change(
         """
         CREATE TABLE t (a integer CONSTRAINT loose CHECK (a > 0) NOT ENFORCED, b integer, c integer NOT NULL);
+        INSERT INTO t VALUES (-1, NULL, 1), (2, 2, 2);
         ALTER TABLE t ADD CONSTRAINT given NOT NULL b NOT VALID
         """
     )
@@ -138,5 +140,11 @@ def test_constraints_of_postgresql_18_are_understood(postgres18):
     assert {subject: len(each.proposals) for subject, each in found.items()} == {
         "public.t: loose": 0, "public.t: given": 1
     }  # fmt: skip
+    (broken,) = ground.found(UnusualNulls()).values()
+    assert (broken.subject, broken.count, "NOT NULL for new rows" in broken.sentence) == ("public.t.b", 1, True)
+    ground.change("UPDATE t SET b = 1 WHERE b IS NULL")
+    assert not ground.found(UnusualNulls())
     ground.change(found["public.t: given"].proposals[0].statement)
-    assert set(ground.found(WeakConstraint())) == {"public.t: loose"}
+    told = ground.look(WeakConstraint())
+    assert {each.subject for each in told if isinstance(each, Found)} == {"public.t: loose"}
+    assert {each.subject for each in told if isinstance(each, Held)} == {"public.t: given", "public.t: t_c_not_null"}
