@@ -16,7 +16,9 @@ RULES = Witnessed(
     type="rule.set",
     fields=(
         ("id", "rule"), ("name", "name"), ("kind", "kind"), ("severity", "severity"), ("threshold", "threshold"),
+        ("off", "off"),
     ),
+    later=frozenset({"off"}),
 )  # fmt: skip
 
 EVENTS: tuple[EventType, ...] = (
@@ -32,7 +34,13 @@ EVENTS: tuple[EventType, ...] = (
     ),
     event("integrity.exported", "{who} downloaded {object} of {database}", "report format samples content"),
     event("health.changed", "{database} is {object}", "to class broken"),
-    event("rule.set", "The rule {object} of {database} is asked from now on", "rule name kind severity threshold"),
+    event(
+        "rule.set",
+        "The rule {object} of {database} is asked from now on",
+        "rule name kind severity threshold off",
+        by="off",
+        **{"True": "The rule {object} of {database} is switched off: no check asks it"},
+    ),
     event("rule.tried", "{who} tried the rule {object} on {database}", "kind words"),
     event("rule.removed", "The rule {object} of {database} is no longer asked as it was", "rule name"),
     event("fix.kept", "What {object} changed is kept for a while", "fix rows expires_at"),

@@ -19,7 +19,7 @@ from opsconsole.triggers.guards import Guard
 
 SAID = (
     "database_id", "name", "kind", "spec", "severity", "category", "threshold", "owner", "hint", "fix", "health",
-    "pack", "operation_id", "set_at",
+    "pack", "off", "operation_id", "set_at",
 )  # fmt: skip
 
 

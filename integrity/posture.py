@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Count, Max, Q
 
-from integrity.models import Report
+from integrity.models import Report, Rule
 from integrity.reporting.standing import ended_fixes, newest_of
 from opsconsole.clock import now
 from opsconsole.models import Database
@@ -17,9 +17,21 @@ TRUSTED = timedelta(days=30)  # how long a check that found nothing critical is 
 
 
 def read(databases: Sequence[Database]) -> dict[int, list[Line]]:
-    """Critical findings that stand, and whether anybody has looked lately."""
-    newest, fixed = newest_of(databases), _fixed(databases)
-    return {database.pk: [_line(database, newest.get(database.pk), fixed.get(database.pk))] for database in databases}
+    """Critical findings that stand, whether anybody has looked lately, and rules that are switched off."""
+    newest, fixed, off = newest_of(databases), _fixed(databases), off_in(databases)
+    found = {}
+    for database in databases:
+        found[database.pk] = [_line(database, newest.get(database.pk), fixed.get(database.pk))]
+        if database.pk in off:
+            found[database.pk].append(_off_line(database, *off[database.pk]))
+    return found
+
+
+def off_in(databases: Sequence[Database]) -> dict[int, tuple[int, int]]:
+    """How many rules are switched off, and how many of them are critical, of each database that has any."""
+    rows = Rule.objects.filter(database__in=databases, replaced_by=None, off=True).order_by().values("database")
+    counted = rows.annotate(count=Count("pk"), critical=Count("pk", filter=Q(severity=Rule.Severity.CRITICAL)))
+    return {row["database"]: (row["count"], row["critical"]) for row in counted}
 
 
 def tab_of(database: Database) -> str:
@@ -60,6 +72,17 @@ def _line(database: Database, report: Report | None, fixed: datetime | None) -> 
     return Line(
         topic="integrity", level=Level.GOOD, sentence=f"{sentence}.", at=report.finished_at, link=tab_of(database),
         link_text="Look at what was found",
+    )  # fmt: skip
+
+
+def _off_line(database: Database, count: int, critical: int) -> Line:
+    """Whoever confirmed it may have forgotten it: while a critical one is off, the database is not simply well."""
+    which = f", {critical} of them critical" if 0 < critical < count else " (critical)" * (critical > 0)
+    sentence = f"{count} of its rules {'are' if count != 1 else 'is'} switched off{which}: no check asks "
+    return Line(
+        topic="rules", level=Level.WATCH if critical else Level.GOOD,
+        sentence=f"{sentence}{'them' if count != 1 else 'it'}.", link=f"/databases/{database.name}/rules/",
+        link_text="See the rules",
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from opsconsole import approvals, audit, bootstrap, changes
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError, Refused, Stale
+from opsconsole.exceptions import OpsError, Refused, Stale, Usage
 from opsconsole.fences import next_fence
 from opsconsole.models import Account, ExecutionGrant, Operation
 from opsconsole.plans import Plan
@@ -20,9 +20,13 @@ from opsconsole.transitions import move
 KIND = "change"
 
 
-def plan_change(action: str, parameters: Mapping[str, Any], account: Account | None) -> Plan:
-    """The plan of a change. Raises Usage for an unknown action, Refused when it may not be asked for."""
-    return changes.get_change(action).plan(parameters, account)
+def plan_change(action: str, parameters: Mapping[str, Any], account: Account | None, reason: str) -> Plan:
+    """The plan of a change. Raises Usage for an unknown action, Refused when it may not be asked for (without why)."""
+    change = changes.get_change(action)
+    plan = change.plan(parameters, account)
+    if not reason.strip() and (what := change.weakens(plan)):
+        raise Usage("missing_reason", f"{what} needs a reason.", "Say why; whoever confirms it reads that.")
+    return plan
 
 
 def requirement_for_change(plan: Plan, *, at: datetime) -> approvals.Requirement:

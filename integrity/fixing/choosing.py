@@ -24,13 +24,15 @@ def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) 
             "Either findings of a report or names of the health answer are set right.",
             "Choose findings (finding=: fingerprints, or critical) or names (names=: some, all, or cleanup).",
         )
-    return _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
+    found = _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
+    _refuse_off(found, rules)
+    return found
 
 
 def left_over(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) -> str:
     """What `critical` or `all` does not reach, because nothing is proposed for it; empty where that is nothing."""
     if given["names"] == ALL:
-        names = sorted({spec.health for spec in rules if spec.health and not is_curable(spec)})
+        names = sorted({spec.health for spec in _on(rules) if spec.health and not is_curable(spec)})
         return f"Nothing is proposed for what {', '.join(names)} count{'s' * (len(names) == 1)}." if names else ""
     if given["finding"] != ALL_CRITICAL:
         return ""
@@ -49,6 +51,22 @@ def report_of(database: Database, number: str) -> Report:
     if found is None:
         raise Usage("unknown_report", f"There is no such report of {database.name}.", f"Check {database.name} first.")
     return found
+
+
+def _on(rules: Sequence[Spec]) -> list[Spec]:
+    return [spec for spec in rules if not spec.off]
+
+
+def _refuse_off(found: Sequence[Wanted], rules: Sequence[Spec]) -> None:
+    """Raise Refused for what a rule told that is off by now: it may be off because what it finds is no fault."""
+    off = {spec.check: spec.name for spec in rules if spec.off}
+    names = [off[each.check] for each in found if each.check in off]
+    if names:
+        raise Refused(
+            "rule_is_off",
+            f"The rule {names[0]} is switched off, so nothing that it told is set right.",
+            "Check the database again and choose what stands then, or have the rule switched on first.",
+        )
 
 
 def _by_finding(database: Database, given: Mapping[str, str]) -> list[Wanted]:
@@ -87,9 +105,9 @@ def _by_name(names: str, rules: Sequence[Spec]) -> list[Wanted]:
     counted = [spec for spec in rules if spec.health]
     known = sorted({spec.health for spec in counted})
     if names == CLEANUP:
-        asked = cleanup_of(rules)
+        asked = cleanup_of(_on(rules))
     elif names == ALL:
-        asked = sorted({spec.health for spec in counted if is_curable(spec)})
+        asked = sorted({spec.health for spec in _on(counted) if is_curable(spec)})
     else:
         asked = list(dict.fromkeys(names.replace(",", " ").split()))
     if unknown := [name for name in asked if name not in known]:

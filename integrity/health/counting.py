@@ -22,7 +22,7 @@ ALL_SECONDS = 20.0  # that all of one database may take
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """What one rule counted. `count` is None when it could not be asked, and `why` says why."""
+    """What one rule counted. `count` is None when it could not be asked, or is `off`, and `why` says why."""
 
     name: str  # of the health answer: nullEmailUsers
     rule: str
@@ -32,6 +32,7 @@ class Counted:
     count: int | None = None
     why: str = ""
     next_step: str = ""
+    off: bool = False
 
     @property
     def breaks(self) -> bool:
@@ -39,12 +40,19 @@ class Counted:
 
     @property
     def spoils(self) -> bool:
-        """Whether the database is unhealthy because of it: what nobody could look at may be wrong."""
+        """Whether the database is unhealthy because of it: what nobody could look at may be wrong.
+
+        A rule that people switched off spoils nothing, and says so.
+        """
+        if self.off:
+            return False
         return self.count is None or (self.breaks and self.severity is Severity.CRITICAL)
 
     @property
     def issue(self) -> str:
         """What is wrong, in words; empty when nothing is."""
+        if self.off:
+            return f"{self.name} is not counted: {self.why}"
         if self.count is None:
             return f"{self.name} could not be counted: {self.why}"
         return f"{self.name} counts {self.count}" if self.breaks else ""
@@ -56,17 +64,27 @@ def count_all(engine: Engine, name: str, rules: Sequence[Spec], *, before: Mappi
     Raises TargetProblem when the database cannot be asked anything at all.
     """
     ends = time.monotonic() + ALL_SECONDS
+    if all(rule.off for rule in rules):
+        return [_switched_off(rule) for rule in _ordered(rules)]
     with moments.opened(engine, name, seconds=RULE_SECONDS, before=before) as moment:
-        return [_counted(rule, moment, ends) for rule in _ordered(rules)]
+        return [_switched_off(rule) if rule.off else _counted(rule, moment, ends) for rule in _ordered(rules)]
 
 
 def unasked(rules: Sequence[Spec], error: OpsError) -> tuple[Counted, ...]:
     """What is told of rules whose database could not be asked."""
-    return tuple(Counted(**_about(rule), why=error.why, next_step=error.next_step) for rule in _ordered(rules))
+    return tuple(
+        _switched_off(rule) if rule.off else Counted(**_about(rule), why=error.why, next_step=error.next_step)
+        for rule in _ordered(rules)
+    )
 
 
 def _ordered(rules: Sequence[Spec]) -> list[Spec]:
     return sorted(rules, key=lambda rule: (rule.health, rule.name))
+
+
+def _switched_off(rule: Spec) -> Counted:
+    why = f"the rule {rule.name} is switched off."
+    return Counted(**_about(rule), off=True, why=why, next_step="Have it switched on to count it again.")
 
 
 def _about(rule: Spec) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Look:
         for each in self.counted:
             told = {
                 "rule": each.rule, "holds": each.sentence, "severity": each.severity.value, "count": each.count,
-                "threshold": each.threshold, "why": each.why, "next": each.next_step,
+                "threshold": each.threshold, "why": each.why, "next": each.next_step, "off": each.off,
             }  # fmt: skip
             details[each.name]["rules"].append(told)
         issues = [each.issue for each in self.counted if each.issue]

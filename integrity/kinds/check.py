@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,7 +13,9 @@ from integrity.checks.known import CHECKS
 from integrity.checks.pages import SqlitePages, how_long
 from integrity.models import Report
 from integrity.reporting import composing, keeping, standing
+from integrity.reporting.setting_aside import asides_of, listed, words
 from integrity.rules import in_force
+from integrity.rules.base import Spec
 from integrity.scanning.answering import Budget
 from integrity.scanning.examining import Examination, examine
 from integrity.scanning.selecting import FULL, QUICK, Selection, select
@@ -67,7 +70,8 @@ class CheckKind(Kind):
     def plan(self, request: Request) -> Plan:
         database, given = request.database, request.parameters
         engine = engine_for(database)
-        chosen, budget = _selection(database, given), _budget(given)
+        rules = in_force.rules_of(database)
+        chosen, budget = _selection(database, rules, given), _budget(given)
         identity = engine.identity()
         return Plan(
             kind=self.name,
@@ -77,7 +81,7 @@ class CheckKind(Kind):
             steps=(
                 Step(
                     title=f"Ask {_asked(chosen)}",
-                    detail="In one read-only transaction on one moment of the database.",
+                    detail=f"In one read-only transaction on one moment of the database.{_left_out(rules)}",
                 ),
                 Step(title="Keep what was found as a report", commit_point=True),
             ),
@@ -91,10 +95,12 @@ class CheckKind(Kind):
         run.arm()
         began, started = now(), time.monotonic()
         database, given = run.database(SHARED), run.plan.parameters
-        stood, chosen = standing.standing(database), _selection(database, given)
+        rules, stood = in_force.rules_of(database), standing.standing(database)
+        chosen, off = _selection(database, rules, given), in_force.switched_off(database, rules)
         found = _examined(run, database, chosen, _budget(given))
         looked = None if chosen.whole else chosen.names
-        composed = composing.compose(found.outcomes, stood, began, looked, _every(database).names)
+        known = select(database.engine, rules, mode=FULL).names
+        composed = composing.compose(found.outcomes, stood, began, looked, known, off)
         run.check_cancel()
         run.before_commit(witness={})
         facts = {"seconds": round(time.monotonic() - started), "sample": given["sample"]}
@@ -116,7 +122,8 @@ class CheckKind(Kind):
             return (("", "all"), *((name, name) for name in sorted(names)))
         if parameter == "rule":
             checks = ((check.name, check.label) for check in CHECKS if database.engine in check.engines)
-            return (("", "all"), *((rule.name, f"rule {rule.name}") for rule in rules), *checks)
+            asked = ((rule.name, f"rule {rule.name}") for rule in rules if not rule.off)
+            return (("", "all"), *asked, *checks)
         return ()
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
@@ -129,6 +136,11 @@ class CheckKind(Kind):
 def _asked(chosen: Selection) -> str:
     counts = (len(chosen.checks), "check"), (len(chosen.rules), "rule")
     return " and ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts if count) or "nothing"
+
+
+def _left_out(rules: Sequence[Spec]) -> str:
+    off = [rule.name for rule in rules if rule.off]
+    return f" Not asked, because they are switched off: {listed(off)}." if off else ""
 
 
 def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
@@ -160,13 +172,8 @@ def _examined_once(run: Run, database: Database, chosen: Selection, budget: Budg
         )
 
 
-def _selection(database: Database, given: Any) -> Selection:
-    rules = in_force.rules_of(database)
+def _selection(database: Database, rules: Sequence[Spec], given: Any) -> Selection:
     return select(database.engine, rules, mode=given["mode"], category=given["category"], rule=given["rule"])
-
-
-def _every(database: Database) -> Selection:
-    return select(database.engine, in_force.rules_of(database), mode=FULL)
 
 
 def _budget(given: Any) -> Budget:
@@ -214,11 +221,13 @@ def _words(given: Any) -> str:
 
 def _result(row: Report) -> Result:
     """`stands` makes the command line end with 1: a critical finding stands in what was looked at."""
-    narrow = row.category or row.rule
+    narrow, asides = row.category or row.rule, asides_of(row)
+    off = f"; {words(asides)}" if asides else ""
     return Result(
-        summary=f"{row.database.name} was checked: {keeping.words(row)}.",
+        summary=f"{row.database.name} was checked: {keeping.words(row)}{off}.",
         data={
             "report": row.pk, "critical": row.critical, "warning": row.warning, "info": row.info,
             "new_critical": row.new_critical, "stands": (row.critical if narrow else row.open_critical) > 0,
+            "off": [each.rule for each in asides],
         },
     )  # fmt: skip

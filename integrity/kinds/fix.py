@@ -76,7 +76,7 @@ class FixKind(Kind):
             every = (("critical", "all critical ones that come with a proposal"),)
             return (*every, *((row.fingerprint, row.sentence) for row in rows[:SUGGESTED]))
         if parameter == "names":
-            rules = in_force.rules_of(database)
+            rules = in_force.asked_of(database)
             names = sorted({rule.health for rule in rules if rule.health and is_curable(rule)})
             packs = (("cleanup", "the cleanup of the packs that are loaded"),) if cleanup_of(rules) else ()
             return (

@@ -19,8 +19,10 @@ class Report(models.Model):
     sample was; `fixed` what stood and this one, having looked, did not find, as {fingerprint, check, subject, sentence,
     severity}; `gone`, alike, what stood and cannot be asked any more, for its rule or its table is gone. `carried` are
     ids of findings of earlier reports that this one did not look at, so that they still stand; with these,
-    `open_critical`, `open_warning` and `open_info` count what stands. `tables` are rows by table, as of this moment;
-    `facts` what else there is to say (sampling, seconds).
+    `open_critical`, `open_warning` and `open_info` count what stands. `off` are the rules that were switched off, as
+    {rule, operation, findings}: the change that says so, and ids of findings of earlier reports that stood when nobody
+    looked any more, which is why they are not counted. `tables` are rows by table, as of this moment; `facts` what else
+    there is to say (sampling, seconds).
     """
 
     class Mode(models.TextChoices):
@@ -43,6 +45,7 @@ class Report(models.Model):
     fixed = models.JSONField()
     gone = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     carried = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    off = models.JSONField(default=list, db_default=Value([], models.JSONField()))
     open_critical = models.PositiveIntegerField(default=0, db_default=0)
     open_warning = models.PositiveIntegerField(default=0, db_default=0)
     open_info = models.PositiveIntegerField(default=0, db_default=0)
@@ -64,6 +67,11 @@ class Report(models.Model):
     def is_whole(self) -> bool:
         """Whether everything was looked at that there is to look at."""
         return self.mode == self.Mode.FULL and not self.category and not self.rule
+
+    @property
+    def set_aside(self) -> list[int]:
+        """Ids of the findings of rules that were off."""
+        return [finding for each in self.off for finding in each["findings"]]
 
     @property
     def looked_at(self) -> str:

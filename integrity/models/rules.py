@@ -12,7 +12,8 @@ class Rule(models.Model):
 
     What runs is what another person confirmed: `operation` is that change, and its plan holds the same words. `spec`
     is what the kind of rule needs (see `integrity.rules`), `fix` a proposal's JSON or null. A finding stands when more
-    than `threshold` rows break it. `health` is the name under which the health answer counts it, empty for none.
+    than `threshold` rows break it. `health` is the name under which the health answer counts it, empty for none. One
+    that is `off` is kept, and nothing asks it.
     """
 
     class Severity(models.TextChoices):
@@ -32,6 +33,7 @@ class Rule(models.Model):
     fix = models.JSONField(null=True)
     health = models.CharField(max_length=60, blank=True)
     pack = models.CharField(max_length=60, blank=True)  # where it came from: "avdaily 1"
+    off = models.BooleanField(default=False, db_default=False)
     operation = models.ForeignKey(Operation, on_delete=models.PROTECT, related_name="+")
     set_at = models.DateTimeField()
     replaced_by = models.ForeignKey(Operation, null=True, on_delete=models.PROTECT, related_name="+")

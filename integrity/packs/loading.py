@@ -27,7 +27,7 @@ class RulesLoader(Loader):
 
     def outlook(self, pack: Pack, database: Database, *, over_edits: bool) -> Outlook:
         there = {rule.name: rule for rule in rules_of(database)}
-        wanted = {rule.name: rule for rule in specs_of(pack, database.engine)}
+        wanted = {rule.name: _as_switched(rule, there) for rule in specs_of(pack, database.engine)}
         came = _came([database])[database.pk]
         own = {name for name, rule in there.items() if _from(rule) == pack.name and not _is_edited(rule, came)}
         alike = {name for name in wanted if name in there and _alike(there[name], wanted[name])}
@@ -92,7 +92,13 @@ def _from(rule: Spec) -> str:
 
 
 def _alike(one: Spec, other: Spec) -> bool:
-    return replace(one, pack="") == replace(other, pack="")
+    """Whether they say the same, wherever they came from: to switch a rule off is no edit of it."""
+    return replace(one, pack="", off=False) == replace(other, pack="", off=False)
+
+
+def _as_switched(rule: Spec, there: Mapping[str, Spec]) -> Spec:
+    """A rule of a pack, off where the one of that name is off here, and on where that one is on."""
+    return replace(rule, off=there[rule.name].off) if rule.name in there else rule
 
 
 def _sorted(names: Iterable[str]) -> tuple[str, ...]:

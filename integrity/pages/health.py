@@ -74,7 +74,7 @@ def _cleaning(request: HttpRequest, database: Database, broken: set[str]) -> dic
     """Where a cleanup of what breaks is asked for, by somebody who may; `hopeless` where nothing is proposed for it."""
     if not broken or not rights_of(request).can("request", database):
         return {}
-    rules = in_force.rules_of(database)
+    rules = in_force.asked_of(database)
     curable = sorted({rule.health for rule in rules if rule.health in broken and is_curable(rule)})
     names = CLEANUP if broken & set(cleanup_of(rules)) else ",".join(curable)
     return {

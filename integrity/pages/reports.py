@@ -18,6 +18,7 @@ from integrity.models import Finding, Report, Rule
 from integrity.pages.proposals import Act, act_on_all, acts_of
 from integrity.pages.trends import trend
 from integrity.reporting.exporting import TYPES
+from integrity.reporting.setting_aside import Aside, asides_of
 from integrity.reporting.standing import ended_fixes, reports_of, worst_in
 from opsconsole.models import Account, Database, Operation, Schedule
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
@@ -29,7 +30,7 @@ REPORTS_A_PAGE = 30
 FINDINGS_A_GROUP = 25  # on the page of a whole report
 FINDINGS_A_PAGE = 100  # of one category, and of a whole report
 GROUPS = 20  # categories whose findings are shown beside each other
-CARRIED = 100  # listed; all are counted
+CARRIED = 100  # listed of those that were not looked at; all are counted
 PRINTED = 500
 WORST = 5  # critical findings on the tab
 SOUND = 300  # listed; all are counted
@@ -76,6 +77,7 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
         rows = rows.filter(pk__lt=int(before))
     found = list(rows[: REPORTS_A_PAGE + 1])
     worst = worst_in(last, WORST) if last and last.open_critical else []
+    rules = Rule.objects.filter(database=database, replaced_by=None)
     may_check = rights_of(request).can("request", database)
     return {
         "last": last,
@@ -88,7 +90,8 @@ def integrity_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]
         "older": found[REPORTS_A_PAGE - 1].pk if len(found) > REPORTS_A_PAGE else None,
         "may_check": may_check,
         "scheduled": _scheduled(database),
-        "rules": Rule.objects.filter(database=database, replaced_by=None).count(),
+        "rules": rules.count(),
+        "rules_off": rules.filter(off=True).count(),
     }
 
 
@@ -223,18 +226,28 @@ def _told(report: Report) -> dict[str, Any]:
     ]
     return {
         "before": reports_of(report.database).filter(pk__lt=report.pk).first(),
-        "carried": _carried(report),
+        "carried": _listed(report, report.carried),
+        "asides": _asides(report),
         "still": report.critical + report.warning + report.info - report.new,
         "sound": by_check,
         "sound_left": len(report.held) - len(sound),
     }
 
 
-def _carried(report: Report) -> list[Finding]:
-    """The worst of the findings that stand without having been looked at, as earlier reports tell them."""
-    wanted = report.carried[:CARRIED]
-    found = Finding.objects.filter(pk__in=wanted).only("report_id", "fingerprint", "severity", "sentence").in_bulk()
-    return [found[pk] for pk in wanted if pk in found]
+def _listed(report: Report, ids: Sequence[int]) -> list[Finding]:
+    """The first of these findings, which were not looked at, as earlier reports tell them."""
+    rows = Finding.objects.filter(pk__in=ids[:CARRIED], report__database=report.database_id)
+    found = rows.only("report_id", "fingerprint", "severity", "sentence").in_bulk()
+    return [found[pk] for pk in ids[:CARRIED] if pk in found]
+
+
+def _asides(report: Report) -> list[tuple[Aside, str, list[Finding]]]:
+    """The rules that were off, why (as whoever asked for it said), and the first of what stood of them."""
+    asides = asides_of(report)
+    said = Operation.objects.filter(pk__in=[each.operation for each in asides]).values_list("pk", "reason")
+    why = dict(said) if asides else {}
+    shown = {row.pk: row for row in _listed(report, report.set_aside)}
+    return [(each, why.get(each.operation, ""), [shown[pk] for pk in each.findings if pk in shown]) for each in asides]
 
 
 def _groups(

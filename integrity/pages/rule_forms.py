@@ -64,6 +64,9 @@ class RuleForm(AskingForm):
                 required=False, label="Value that it gets", widget=forms.Textarea(attrs=_CODE | {"rows": 1}),
                 help_text="SQL over t.",
             )  # fmt: skip
+        self.fields["off"] = forms.BooleanField(
+            required=False, label="Switched off", help_text="It is kept, and no check asks it until it is on again."
+        )
 
     def _kept(self, name: str) -> str:
         return str((self.initial or {}).get(name) or "")
@@ -75,7 +78,7 @@ class RuleForm(AskingForm):
         fix = {"action": given.get("fix"), "column": given.get("fix_column"), "value": given.get("fix_value")}
         return {
             "name": given["name"], "kind": self.kind.name, "spec": members, "threshold": given["threshold"] or 0,
-            "fix": fix if fix["action"] else None, "pack": self._kept("pack"),
+            "fix": fix if fix["action"] else None, "pack": self._kept("pack"), "off": given["off"],
             **{name: given[name] for name in ("severity", "category", "owner", "hint", "health")},
         }  # fmt: skip
 

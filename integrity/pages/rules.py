@@ -17,9 +17,10 @@ from integrity.rules import in_force
 from integrity.rules.base import RuleKind, Spec, rule_kind, rule_kinds
 from integrity.rules.exchanging import EXAMPLE, FORMATS, read, write
 from integrity.rules.requested import as_json, kind_called, rule_from
+from integrity.rules.switching import OFF, ON
 from integrity.rules.trying import SECONDS, try_rule
 from opsconsole.exceptions import OpsError, Usage
-from opsconsole.models import Database
+from opsconsole.models import Database, Operation
 from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import fragment, page, rights_of, show
 from opsconsole.pages.tabs import header
@@ -32,11 +33,12 @@ ROUTE = "databases/<slug:name>/rules/"
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """One rule, and what was last found: a finding, or that it held in some report."""
+    """One rule, and what was last found: a finding, or that it held in some report; `off` is what switched it off."""
 
     rule: Spec
     words: str
     offered: bool
+    off: Operation | None = None
     finding: Finding | None = None
     held_in: int | None = None
 
@@ -55,6 +57,7 @@ def rules_page(request: HttpRequest, database: Database) -> HttpResponse:
         formats=tuple(FORMATS),
         example=EXAMPLE,
         earlier=_earlier(database),
+        off=Rule.objects.filter(database=database, replaced_by=None, off=True).count(),
     )
 
 
@@ -98,6 +101,15 @@ def rule_try(request: HttpRequest, database: Database, kind: str) -> HttpRespons
 def rule_remove(request: HttpRequest, database: Database) -> HttpResponse:
     """Ask for a rule not to be asked any more."""
     given = {"database": database.pk, "remove": [said(request, "rule")]}
+    return ask(request, in_force.ACTION, given, reason=said(request, "reason"))
+
+
+@page(f"{ROUTE}switch/<slug:to>/", name="rule-switch", permission="request", scope="database", methods=("POST",))
+def rule_switch(request: HttpRequest, database: Database, to: str) -> HttpResponse:
+    """Ask for a rule to be switched off, or on again; `to` says which."""
+    if to not in (OFF, ON):
+        raise Http404("A rule is switched on or off.")
+    given = {"database": database.pk, to: [said(request, "rule")]}
     return ask(request, in_force.ACTION, given, reason=said(request, "reason"))
 
 
@@ -154,13 +166,20 @@ def _frame(request: HttpRequest, database: Database, title: str, crumb: str) -> 
 
 
 def _listed(database: Database) -> list[Listed]:
-    last = _last(database)
+    last, off = _last(database), _off(database)
     listed = []
     for rule in in_force.rules_of(database):
         kind = rule_kind(rule.kind)
         offered = kind is not None and kind.offered
-        listed.append(Listed(rule=rule, words=words_of(rule, kind), offered=offered, **last.get(rule.check, {})))
+        by, told = off.get(rule.name) if rule.off else None, last.get(rule.check, {})
+        listed.append(Listed(rule=rule, words=words_of(rule, kind), offered=offered, off=by, **told))
     return listed
+
+
+def _off(database: Database) -> dict[str, Operation]:
+    """The changes that say of rules that they are off."""
+    rows = Rule.objects.filter(database=database, replaced_by=None, off=True).select_related("operation")
+    return {row.name: row.operation for row in rows}
 
 
 def _earlier(database: Database) -> list[Rule]:

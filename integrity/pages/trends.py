@@ -33,6 +33,7 @@ def _column(row: Report) -> Column:
 
 def _note(rows: Sequence[Report]) -> str:
     before, last = rows[-2].open_critical, rows[-1].open_critical
+    off = " What was found by rules that are switched off is not counted." if rows[-1].set_aside else ""
     if before == last:
-        return f"As many critical findings as before: {last}."
-    return f"{'More' if last > before else 'Fewer'} critical findings than before: {last} after {before}."
+        return f"As many critical findings as before: {last}.{off}"
+    return f"{'More' if last > before else 'Fewer'} critical findings than before: {last} after {before}.{off}"

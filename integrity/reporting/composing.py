@@ -40,9 +40,18 @@ class Before:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Off:
+    """A rule that was off, by the name of its check: the change that set it so, and what had stood of it."""
+
+    check: str
+    operation: int
+    stood: tuple[Before, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Composed:
     """Findings, worst first, each with whether it is new and since when; what held; and what became of the rest that
-    stood before: fixed, gone, or carried on because nobody looked.
+    stood before: fixed, gone, carried on because nobody looked, or set aside because its rule was off.
     """
 
     findings: tuple[tuple[Found, bool, datetime], ...]
@@ -50,12 +59,13 @@ class Composed:
     fixed: tuple[Before, ...]
     gone: tuple[Before, ...]
     carried: tuple[Before, ...]
+    off: tuple[Off, ...] = ()
 
     def count(self, severity: Severity, *, new: bool = False) -> int:
         return sum(found.severity is severity and (is_new or not new) for found, is_new, _ in self.findings)
 
     def stands(self, severity: Severity) -> int:
-        """How many stand now, those counted that were not looked at."""
+        """How many stand now, those counted that were not looked at, and not those of rules that are off."""
         return self.count(severity) + sum(was.severity == severity for was in self.carried)
 
 
@@ -65,23 +75,27 @@ def compose(
     at: datetime,
     looked: Collection[str] | None = None,
     known: Collection[str] | None = None,
+    off: Mapping[str, int] | None = None,
 ) -> Composed:
     """`before` are the findings that stood, by fingerprint; `looked` names the checks that were asked, None for all;
-    `known` those that there are at all.
+    `known` those that there are at all; `off` those of rules that are switched off, with the change that did it.
 
     What stood and was found again stands still. Else it is *fixed* when it was looked at and held, *gone* when its
     check is not there any more, or was asked and told nothing of it, and *carried* when nobody could know: its check
-    was not asked, got no answer, or looked at a sample only.
+    was not asked, got no answer, or looked at a sample only. What stood of a rule that is off is *set aside*.
     """
     found = {each.fingerprint: each for each in outcomes if isinstance(each, Found)}
     held = {each.fingerprint: each for each in outcomes if isinstance(each, Held)}
     unanswered = {each.check for each in found.values() if each.failed}
     fixed, gone, carried = list[Before](), list[Before](), list[Before]()
+    aside: dict[str, list[Before]] = {check: [] for check in off or ()}
     for print_, was in before.items():
         if print_ in found:
             continue
         holds = held.get(print_)
-        if known is not None and was.check not in known:
+        if was.check in aside:
+            aside[was.check].append(was)
+        elif known is not None and was.check not in known:
             gone.append(was)
         elif looked is not None and was.check not in looked:
             carried.append(was)
@@ -102,6 +116,7 @@ def compose(
         fixed=tuple(fixed),
         gone=tuple(gone),
         carried=tuple(carried),
+        off=tuple(Off(check=check, operation=(off or {})[check], stood=tuple(aside[check])) for check in sorted(aside)),
     )
 
 

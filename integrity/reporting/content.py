@@ -65,4 +65,5 @@ def _head(row: Report) -> dict[str, Any]:
         "gone": row.gone,
         "carried": row.carried,
         "tables": row.tables,
+        **({"off": row.off} if row.off else {}),  # reports from before rules could be switched off have other bytes
     }

@@ -1,7 +1,7 @@
 """Reports as files: JSON that proves itself, and tables for spreadsheets (django-import-export, tablib).
 
-A table has one row for each finding, and then for what is fixed, gone and sound, so that silence is not mistaken for
-health. Samples are handed out only to those who may look at the database's rows.
+A table has one row for each finding, and then for what is fixed, gone, switched off and sound, so that silence is not
+mistaken for health. Samples are handed out only to those who may look at the database's rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from import_export.widgets import IntegerWidget
 
 from integrity.models import Finding, Report
 from integrity.reporting import content
+from integrity.reporting.setting_aside import asides_of
 from opsconsole import audit, spreadsheets
 from opsconsole.exceptions import Usage
 from opsconsole.plans import canonical_json
@@ -110,7 +111,8 @@ def _without_sample(finding: Finding) -> Finding:
 def _table(report: Report, format: str, *, samples: bool) -> Iterator[bytes]:
     resource = FindingResource(samples=samples)
     headers = resource.get_export_headers()
-    others = [("fixed", report.fixed), ("gone", report.gone), ("sound", report.held)]
+    off = [{"check": each.check, "sentence": each.sentence} for each in asides_of(report)]
+    others = [("fixed", report.fixed), ("gone", report.gone), ("switched off", off), ("sound", report.held)]
     of = report.findings.count() + sum(len(told) for _, told in others)
     rows: Iterator[list[Any]] = islice(_rows(report, resource, headers, others), MOST_ROWS)
     if of > MOST_ROWS:
@@ -124,7 +126,7 @@ def _table(report: Report, format: str, *, samples: bool) -> Iterator[bytes]:
 def _rows(
     report: Report, resource: FindingResource, headers: Sequence[str], others: Sequence[tuple[str, Any]]
 ) -> Iterator[list[Any]]:
-    """One for each finding, and then those that tell what is fixed, gone and sound."""
+    """One for each finding, and then those that tell what became of the others, and what is sound."""
     for finding in report.findings.iterator(chunk_size=100):
         yield resource.export_resource(finding)
     for outcome, told in others:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from integrity.checks.base import Found, Held, Severity
+from integrity.checks.base import RULE, Found, Held, Severity
 from integrity.models import Finding, Report
 from integrity.reporting import content
 from integrity.reporting.composing import Composed, masked
@@ -98,6 +98,14 @@ def _report(operation: Operation, database: Database, composed: Composed, began:
         fixed=[was.told() for was in composed.fixed],
         gone=[was.told() for was in composed.gone],
         carried=[was.finding for was in composed.carried],
+        off=[
+            {
+                "rule": each.check.removeprefix(RULE),
+                "operation": each.operation,
+                "findings": [was.finding for was in each.stood],
+            }
+            for each in composed.off
+        ],
         open_critical=composed.stands(Severity.CRITICAL),
         open_warning=composed.stands(Severity.WARNING),
         open_info=composed.stands(Severity.INFO),

@@ -13,17 +13,20 @@ from opsconsole.models import Database, Operation
 from opsconsole.states import State
 
 AT_ONCE = 500  # ids in one query
-HEAVY = ("held", "fixed", "gone", "carried", "tables", "facts")  # what lists of reports do not read
+HEAVY = ("held", "fixed", "gone", "carried", "off", "tables", "facts")  # what lists of reports do not read
 
 
 def standing(database: Database) -> dict[str, Before]:
-    """The findings that stand, by fingerprint: those of the newest report, and those that it carried on."""
-    last = Report.objects.filter(database=database).only("carried").first()
+    """The findings that stand, by fingerprint: those of the newest report, those that it carried on, and those that it
+    set aside because their rules were off.
+    """
+    last = Report.objects.filter(database=database).only("carried", "off").first()
     if last is None:
         return {}
     rows = [*_before(Finding.objects.filter(report=last))]
-    for start in range(0, len(last.carried), AT_ONCE):
-        rows += _before(Finding.objects.filter(pk__in=last.carried[start : start + AT_ONCE]))
+    earlier = [*last.carried, *last.set_aside]
+    for start in range(0, len(earlier), AT_ONCE):
+        rows += _before(Finding.objects.filter(pk__in=earlier[start : start + AT_ONCE]))
     return {was.fingerprint: was for was in rows}
 
 

@@ -34,6 +34,7 @@ class Spec:
     fix: Mapping[str, Any] | None = None
     health: str = ""
     pack: str = ""
+    off: bool = False  # it is kept, and nothing asks it
 
     @property
     def check(self) -> str:

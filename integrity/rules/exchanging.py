@@ -39,7 +39,7 @@ def write(rules: Iterable[Spec], format: str) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(FIELDS)
-    writer.writerows([_cell(rule[field], field) for field in FIELDS] for rule in found)
+    writer.writerows([_cell(rule.get(field, ""), field) for field in FIELDS] for rule in found)
     return out.getvalue()
 
 
@@ -137,7 +137,7 @@ def _row(heading: list[str], row: list[str]) -> dict[str, Any]:
 def _cell(value: Any, field: str) -> str:
     if field in _STRUCTURED:
         return json.dumps(value, ensure_ascii=False) if value else ""
-    text = str(value)
+    text = "yes" if value is True else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

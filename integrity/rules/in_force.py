@@ -1,11 +1,11 @@
-"""The rules of a database that count: those whose words are the ones that were confirmed."""
+"""The rules of a database that count: those whose words are the ones that were confirmed, and which of them are off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from integrity.checks.base import Severity
+from integrity.checks.base import RULE, Severity
 from integrity.models import Rule
 from integrity.rules.base import Spec
 from integrity.rules.kinds.altered import Altered
@@ -17,10 +17,23 @@ ACTION = "integrity.rules"  # the change that sets and removes rules
 
 
 def rules_of(database: Database) -> list[Spec]:
-    """By name. One whose words nobody confirmed is a rule that is always broken, and critical."""
+    """By name, those that are off among them. One whose words nobody confirmed is always broken, on, and critical."""
     confirmed: dict[int, dict[str, Any]] = {}
     rows = Rule.objects.filter(database=database, replaced_by=None).select_related("operation")
     return [_believed(row, confirmed) for row in rows]
+
+
+def asked_of(database: Database) -> list[Spec]:
+    """Those that are on."""
+    return [rule for rule in rules_of(database) if not rule.off]
+
+
+def switched_off(database: Database, rules: Iterable[Spec]) -> dict[str, int]:
+    """The check of each of these rules that is off, with the change that set it so (0 for one that is gone by now)."""
+    off = sorted(rule.name for rule in rules if rule.off)
+    rows = Rule.objects.filter(database=database, replaced_by=None, name__in=off) if off else Rule.objects.none()
+    by = dict(rows.values_list("name", "operation_id"))
+    return {f"{RULE}{name}": by.get(name, 0) for name in off}
 
 
 def references_of(rules: Iterable[Spec]) -> frozenset[tuple[str, str]]:
@@ -46,6 +59,7 @@ def spec_of(row: Rule) -> Spec:
         fix=row.fix,
         health=row.health,
         pack=row.pack,
+        off=row.off,
     )
 
 

@@ -35,10 +35,10 @@ def put(database: Database, rule: Spec, operation: Operation) -> None:
         database=database, name=rule.name, kind=rule.kind, spec=dict(rule.spec), severity=rule.severity.value,
         category=rule.category, threshold=rule.threshold, owner=rule.owner, hint=rule.hint,
         fix=dict(rule.fix) if rule.fix is not None else None, health=rule.health, pack=rule.pack,
-        operation=operation, set_at=now(),
+        off=rule.off, operation=operation, set_at=now(),
     )  # fmt: skip
     told = {
         "rule": row.pk, "name": rule.name, "kind": rule.kind, "severity": rule.severity.value,
-        "threshold": rule.threshold,
+        "threshold": rule.threshold, "off": rule.off,
     }  # fmt: skip
     audit.record("rule.set", operation=operation, database=database, subject=rule.name, data=told)

@@ -9,13 +9,13 @@ from typing import Any
 from integrity.checks.base import Severity
 from integrity.rules.base import NO_FIX, RuleKind, Spec, rule_kind, rule_kinds
 from integrity.rules.members import LARGEST
-from opsconsole.changes.values import number, slug, text
+from opsconsole.changes.values import flag, number, slug, text
 from opsconsole.exceptions import Usage
 from opsconsole.review import Dialect
 from opsconsole.review.asked import why_no_expression, why_no_select
 
 FIELDS = (
-    "name", "kind", "spec", "severity", "category", "threshold", "owner", "hint", "fix", "health", "pack",
+    "name", "kind", "spec", "severity", "category", "threshold", "owner", "hint", "fix", "health", "pack", "off",
 )  # fmt: skip
 SET_NULL = "set_null"
 ACTIONS = (NO_FIX, "delete_rows", SET_NULL, "set_value", "sql_update")  # of a configured fix
@@ -35,11 +35,14 @@ def rule_from(given: Mapping[str, Any], dialect: Dialect) -> Spec:
 
 
 def as_json(rule: Spec) -> dict[str, Any]:
-    """What `rule_from` reads again: JSON without fractions."""
+    """What `rule_from` reads again: JSON without fractions. Only a rule that is off says anything of that, so that the
+    words of the others, and what was confirmed of them, are what they were before rules could be switched off.
+    """
     return {
         "name": rule.name, "kind": rule.kind, "spec": dict(rule.spec), "severity": rule.severity.value,
         "category": rule.category, "threshold": rule.threshold, "owner": rule.owner, "hint": rule.hint,
         "fix": dict(rule.fix) if rule.fix is not None else None, "health": rule.health, "pack": rule.pack,
+        **({"off": True} if rule.off else {}),
     }  # fmt: skip
 
 
@@ -73,6 +76,7 @@ def _rule(name: str, given: Mapping[str, Any], dialect: Dialect) -> Spec:
         category=_short(given, "category") or kind.category,
         threshold=number(given, "threshold", default=0, least=0, most=LARGEST),
         fix=_fix(kind, given.get("fix"), dialect),
+        off=flag(given, "off"),
         **short,
     )
 

@@ -191,7 +191,7 @@ def request_change(
     person more must agree. Raises Refused where there are not so many.
     While the console is being set up, it is done at once and recorded as bootstrap.
     """
-    plan = change_runs.plan_change(action, parameters, account)
+    plan = change_runs.plan_change(action, parameters, account, reason)
     requirement = change_runs.requirement_for_change(plan, at=now())
     if requirement.gated and "asked_by" in plan.evidence:
         _enough_people(requirement)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tests.support.backups import planned_operation
@@ -27,13 +27,16 @@ def held(subject: str, *, check: str = "orphans", margin: str = "") -> Any:
 
 
 def list_report(
-    database: Any, account: Any, outcomes: Sequence[Any], *, looked: Iterable[str] | None = None, **given: str
-) -> Any:
-    """A report of these outcomes, compared with what stands; `looked` names the checks that were asked."""
+    database: Any, account: Any, outcomes: Sequence[Any], *, looked: Iterable[str] | None = None,
+    off: Mapping[str, int] | None = None, **given: str,
+) -> Any:  # fmt: skip
+    """A report of these outcomes, compared with what stands; `looked` names the checks that were asked,
+    `off` those of rules that were switched off.
+    """
     from integrity.reporting import composing, keeping, standing
     from opsconsole.clock import now
 
     operation = planned_operation(database, account, "check", **{"mode": "full", "category": "", "rule": "", **given})
     names = None if looked is None else frozenset(looked)
-    composed = composing.compose(outcomes, standing.standing(database), now(), names)
+    composed = composing.compose(outcomes, standing.standing(database), now(), names, off=off)
     return keeping.keep(operation, database, composed, began=now(), rows={"orders": 3}, facts={"seconds": 2})

@@ -45,8 +45,14 @@ def said(facts: dict[str, Any]) -> str:
     if rules:
         names = [name for name, told in facts["details"].items() if name != "summary" for _ in told["rules"]]
         rows = [
-            (name, "?" if rule["count"] is None else rule["count"], rule["severity"], rule["why"] or rule["holds"])
+            (name, _count(rule), rule["severity"], rule["why"] or rule["holds"])
             for name, rule in zip(names, rules, strict=True)
         ]
         lines += ["", table(("check", "rows", "severity", "what must hold, or why it is not known"), rows)]
     return "\n".join(lines)
+
+
+def _count(rule: dict[str, Any]) -> Any:
+    if rule.get("off"):
+        return "off"
+    return "?" if rule["count"] is None else rule["count"]

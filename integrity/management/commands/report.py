@@ -11,6 +11,7 @@ from django.core.management.base import CommandParser
 
 from integrity.models import Finding, Report
 from integrity.reporting import content, keeping
+from integrity.reporting.setting_aside import asides_of
 from integrity.reporting.standing import reports_of
 from opsconsole.exceptions import OperationFailed, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
@@ -52,7 +53,8 @@ class Command(ConsoleCommand):
         findings = list(report.findings.defer("sample")[: SHOWN + 1])
         more = len(findings) > SHOWN
         told = [_told(row) for row in findings[:SHOWN]]
-        facts = {**_facts(report), "findings": told, "more": more, "fixed": report.fixed, "sound": len(report.held)}
+        facts = {**_facts(report), "findings": told, "more": more, "fixed": report.fixed, "off": report.off,
+                 "sound": len(report.held)}  # fmt: skip
         self.answer(facts, "\n".join(_lines(report, findings[:SHOWN], more=more)))
         return Exit.OK
 
@@ -141,4 +143,6 @@ def _lines(report: Report, findings: list[Finding], *, more: bool) -> list[str]:
         lines += [f"  {each['words']}: {_asked(report, row, each)}" for each in row.proposals]
     lines += ["", "There are more; export the report to have all."] if more else []
     lines += ["", *(f"FIXED: {each['sentence']}" for each in report.fixed)] if report.fixed else []
+    asides = asides_of(report)
+    lines += ["", *(f"SWITCHED OFF: {each.sentence}" for each in asides)] if asides else []
     return [*lines, "", f"{len(report.held)} looked at and sound.", address_of(report.get_absolute_url())]

@@ -1,4 +1,4 @@
-"""`manage.py rule list|set|remove|import|export DATABASE`: what must hold in a database."""
+"""`manage.py rule list|set|off|on|remove|import|export DATABASE`: what must hold in a database."""
 
 from __future__ import annotations
 
@@ -49,11 +49,18 @@ class Command(ConsoleCommand):
         removing = self.verb(verbs, "remove", self.remove, "ask for rules not to be asked any more")
         removing.add_argument("database")
         removing.add_argument("names", nargs="+")
+        off = self.verb(
+            verbs, "off", self.off, "ask for rules to be kept, and asked by no check until they are on again"
+        )
+        on = self.verb(verbs, "on", self.on, "ask for rules that are off to be asked again")
+        for each in (off, on):
+            each.add_argument("database")
+            each.add_argument("names", nargs="+")
         bringing = self.verb(verbs, "import", self.bring, "ask for every rule of a file (JSON or CSV), or for none")
         bringing.add_argument("database")
         bringing.add_argument("file", help="a path, or - for standard input")
         bringing.add_argument("--only", action="store_true", help="and remove the rules that are not in it")
-        for each in (setting, removing, bringing):
+        for each in (setting, removing, off, on, bringing):
             each.add_argument("--reason", default="")
         handing = self.verb(verbs, "export", self.export, "the rules as a file, on standard output")
         handing.add_argument("database")
@@ -61,10 +68,14 @@ class Command(ConsoleCommand):
 
     def list(self, options: Options) -> Exit:
         rules = in_force.rules_of(self.database_called(options["database"]))
-        rows = [(rule.name, rule.severity, rule.category, rule.health, _words(rule)) for rule in rules]
-        headings = ("rule", "severity", "category", "health", "what must hold")
+        rows = [
+            (rule.name, "off" if rule.off else "on", rule.severity, rule.category, rule.health, _words(rule))
+            for rule in rules
+        ]
+        headings = ("rule", "asked", "severity", "category", "health", "what must hold")
         text = table(headings, rows) if rows else "There is no rule."
-        self.answer({"database": options["database"], "rules": [as_json(rule) for rule in rules]}, text)
+        told = [{**as_json(rule), "off": rule.off} for rule in rules]
+        self.answer({"database": options["database"], "rules": told}, text)
         return Exit.OK
 
     def set(self, options: Options) -> Exit:
@@ -78,6 +89,12 @@ class Command(ConsoleCommand):
 
     def remove(self, options: Options) -> Exit:
         return self._ask(self.database_called(options["database"]), options, remove=options["names"])
+
+    def off(self, options: Options) -> Exit:
+        return self._ask(self.database_called(options["database"]), options, off=options["names"])
+
+    def on(self, options: Options) -> Exit:
+        return self._ask(self.database_called(options["database"]), options, on=options["names"])
 
     def bring(self, options: Options) -> Exit:
         database = self.database_called(options["database"])
@@ -100,13 +117,13 @@ class Command(ConsoleCommand):
         self.answer({"database": options["database"], "rules": [as_json(rule) for rule in rules]}, text.rstrip("\n"))
         return Exit.OK
 
-    def _ask(
-        self, database: Database, options: Options, *, rules: Sequence[Any] = (), remove: Sequence[str] = ()
-    ) -> Exit:
-        given = {"database": database.pk, "rules": [*rules], "remove": [*remove]}
+    def _ask(self, database: Database, options: Options, *, rules: Sequence[Any] = (), **named: Sequence[str]) -> Exit:
+        """`named` are names of rules under `remove`, `off` and `on`."""
+        given = {"database": database.pk, "rules": [*rules], **{verb: [*some] for verb, some in named.items()}}
         operation = operations.request_change(in_force.ACTION, given, account=self.account, reason=options["reason"])
         asked = [rule_from(rule, Dialect(database.engine)) for rule in operation.plan.parameters["rules"]]
-        warnings = [f"{name} cannot be asked as it is: {why}" for name, why in unfit(database, asked)]
+        on = [rule for rule in asked if not rule.off]
+        warnings = [f"{name} cannot be asked as it is: {why}" for name, why in unfit(database, on)]
         for warning in warnings:
             self.warn(warning)
         return self.answer_operation(operation, database=database.name, warnings=warnings)

@@ -89,7 +89,7 @@ def test_a_newer_version_replaces_its_own_rules_and_leaves_those_that_people_cha
     load(cast, club, first)
     edit(cast, club, "users-without-name", hint="Look at the sign-up page.")
     edit(cast, club, "users-without-email", hint="Look at the sign-up page.", pack="")
-    given = {"database": club.pk, "rules": [], "remove": ["points-to-archive"]}
+    given = {"database": club.pk, "off": ["old-activity-events"], "remove": ["points-to-archive"]}
     approve(cast.grace, operations.request_change(ACTION, given, account=cast.ada, reason="We keep them."))
     (loaded,) = loading.loaded_in([club])[club.pk]
     assert (loaded.version, loaded.edited) == (1, ("users-without-email", "users-without-name"))
@@ -106,12 +106,14 @@ def test_a_newer_version_replaces_its_own_rules_and_leaves_those_that_people_cha
         ("Look at the sign-up page.", ""),
         ("Look at the sign-up page.", "ignition 1"),
     ]
-    assert now["old-activity-events"].hint == "Other words." and "onboarding-flow" not in now
+    assert (now["old-activity-events"].hint, now["old-activity-events"].off) == ("Other words.", True)
+    assert "onboarding-flow" not in now
     assert "points-to-archive" not in now
     assert {rule.pack for rule in now.values()} == {"", "ignition 1", "ignition 2"}
     load(cast, club, newer(first), over_edits=True)
     assert {rule.pack for rule in rules_of(club)} == {"ignition 2"}
-    assert sorted(rules_of(club), key=lambda rule: rule.name) == sorted(
+    assert [rule.name for rule in rules_of(club) if rule.off] == ["old-activity-events"]  # no load switches one on
+    assert sorted((replace(rule, off=False) for rule in rules_of(club)), key=lambda rule: rule.name) == sorted(
         specs_of(newer(first), "sqlite"), key=lambda rule: rule.name
     )
     assert not Rule.objects.filter(database=club, name="onboarding-flow", replaced_by=None).exists()

@@ -76,6 +76,19 @@ def test_a_check_or_rule_that_is_not_there_any_more_leaves_nothing_behind_howeve
     )  # fmt: skip
 
 
+def test_what_stood_of_a_rule_that_is_off_is_set_aside_whatever_was_asked_and_counts_no_more():
+    stood_before = stood(found("a", check="rule:off"), failed("rule:off"), found("b", check="other"))
+    for looked, known in ((None, {"other"}), ({"orphans"}, {"orphans", "other"})):
+        composed = compose(
+            [held("b", check="other")], stood_before, AT, looked, known, {"rule:off": 7, "rule:quiet": 8}
+        )
+        assert [(each.check, each.operation, len(each.stood)) for each in composed.off] == [
+            ("rule:off", 7, 2), ("rule:quiet", 8, 0)
+        ]  # fmt: skip
+        assert not [was for was in (*composed.fixed, *composed.gone, *composed.carried) if was.check == "rule:off"]
+    assert compose([found("a", check="rule:off")], stood_before, AT, None, None, {"rule:off": 7}).off[0].stood[0].failed
+
+
 def test_what_stands_still_stands_since_the_first_report_that_had_it():
     (_, is_new, since), (_, other_is_new, other_since) = compose(
         [found("a"), found("b")], stood(found("a")), AT

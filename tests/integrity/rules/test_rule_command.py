@@ -41,6 +41,12 @@ def test_a_rule_is_set_listed_taken_to_a_file_brought_and_removed(
     path.write_text(json.dumps(brought))
     asked("import", row.name, str(path), "--only")
     assert [each.name for each in in_force.rules_of(row)] == ["others"]
+    silent = say("rule", "off", row.name, "others", "--json", account=cast.ada)
+    assert (silent.code, silent.json["refused"]) == (2, "missing_reason")
+    asked("off", row.name, "others", "--reason", "Until Friday.")
+    assert [each["off"] for each in say("rule", "list", row.name, "--json").json["rules"]] == [True]
+    asked("on", row.name, "others")
+    assert [each["off"] for each in say("rule", "list", row.name, "--json").json["rules"]] == [False]
     asked("remove", row.name, "others")
     assert in_force.rules_of(row) == []
     odd = say("rule", "set", row.name, "odd", "--kind", "row", "--set", "table=orders", "--set", "violates=t.no > 1",
