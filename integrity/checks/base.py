@@ -165,9 +165,13 @@ class Question:
     of_all: bool = False
 
 
+def unheard(done: int, of: int, what: str) -> None:
+    """Progress that nobody follows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """What checks may look at: one moment of one database."""
+    """What checks may look at: one moment of one database. A check that takes long tells `follow` how far it is."""
 
     inquiry: Inquiry
     engine: Engine
@@ -179,6 +183,7 @@ class Moment:
     ruled: frozenset[tuple[str, str]] = (
         frozenset()
     )  # (table, column) of references that rules look after, in lower case
+    follow: Callable[[int, int, str], None] = unheard  # tables that are done, of how many, what is looked at now
 
     @property
     def vendor(self) -> str:

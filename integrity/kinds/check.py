@@ -156,6 +156,9 @@ def _examined(run: Run, database: Database, chosen: Selection, budget: Budget) -
 
 
 def _examined_once(run: Run, database: Database, chosen: Selection, budget: Budget) -> Examination:
+    def told(done: int, of: int, what: str) -> None:
+        run.progress(done, of, "tables" if of else "", step=what)
+
     with (
         moments.opened(
             run.engine(SHARED),
@@ -164,12 +167,11 @@ def _examined_once(run: Run, database: Database, chosen: Selection, budget: Budg
             before=standing.rows_before(database),
             quick=run.plan.parameters["mode"] == QUICK,
             ruled=in_force.references_of(in_force.rules_of(database)),
+            follow=told,
         ) as moment,
         moment.inquiry.ticked(run.check_cancel),
     ):
-        return examine(
-            moment, chosen, budget, lambda done, of, what: run.progress(done, of, "tables" if of else "", step=what)
-        )
+        return examine(moment, chosen, budget, told)
 
 
 def _selection(database: Database, rules: Sequence[Spec], given: Any) -> Selection:

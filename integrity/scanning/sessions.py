@@ -11,15 +11,12 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from integrity.checks.base import Moment
+from integrity.checks.base import unheard as unheard
 from opsconsole.engines.inquiry import TICK_SECONDS, AskFailed, Inquiry
 from opsconsole.exceptions import TargetProblem
 
 Progress = Callable[[int, int, str], None]  # done, of, what is looked at now
 T = TypeVar("T")
-
-
-def unheard(done: int, of: int, what: str) -> None:
-    """Progress that nobody follows."""
 
 
 class _Stopped(Exception):

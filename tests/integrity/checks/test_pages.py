@@ -53,6 +53,24 @@ def test_a_sound_file_holds_and_an_index_or_a_row_that_is_not_what_was_declared_
     ]
 
 
+def test_a_large_file_is_read_table_by_table_in_sight_of_who_waits_and_what_is_wrong_is_told_alike(on_sqlite: Ground):
+    on_sqlite.change(SOUND + "CREATE TABLE notes (said TEXT)")
+    apart, steps = SqlitePages(apart_from=0), list[tuple[int, int, str]]()
+    told = on_sqlite.look(apart, before={"notes": 3}, follow=lambda *step: steps.append(step))
+    assert told == on_sqlite.look(SqlitePages()) and all(isinstance(each, Held) for each in told)
+    assert steps == [
+        (0, 2, "SQLite reads every page"),
+        (0, 2, "SQLite compares notes with its indexes"),
+        (1, 2, "SQLite compares books with its indexes"),
+    ]
+    on_sqlite.change("""
+        PRAGMA writable_schema = ON;
+        UPDATE sqlite_schema SET sql = replace(sql, '(title)', '(shelf)') WHERE name = 'by_title';
+    """)
+    assert on_sqlite.look(apart) == on_sqlite.look(SqlitePages())
+    assert {*on_sqlite.found(apart)} == {"index by_title"}
+
+
 def test_damaged_pages_are_a_finding_beside_whatever_else_can_be_told_of_the_file(on_sqlite: Ground):
     on_sqlite.change(SOUND + "CREATE TABLE notes (said TEXT)")
     path = on_sqlite.engine.address.secret_url.removeprefix("sqlite:///")
