@@ -24,7 +24,7 @@ class FailpointReached(Exception):
 
 @dataclass
 class FakeRun:
-    """`witness_file` keeps the witness on disk, durably, as the console would; `on_recheck` may raise Stale."""
+    """`witness_file` keeps the witness on disk, whole, as the console would; `on_recheck` may raise Stale."""
 
     operation_id: int = 1
     fence: int = 1
@@ -68,10 +68,9 @@ class FakeRun:
         self.calls.append("before_commit")
         self.witness = json.loads(json.dumps(dict(witness or {})))
         if self.witness_file is not None:
-            with self.witness_file.open("w") as file:
-                json.dump(self.witness, file)
-                file.flush()
-                os.fsync(file.fileno())
+            part = self.witness_file.with_suffix(".part")  # a row is stored whole or not at all; so is this file
+            part.write_text(json.dumps(self.witness))
+            part.replace(self.witness_file)
 
     def after_commit(self) -> None:
         self.calls.append("after_commit")

@@ -35,9 +35,9 @@ class Running:
         return self.output.read_text(errors="replace")
 
     def wait_until_ready(self) -> None:
-        """Raises AssertionError with what it said when it ends first."""
-        ready = f"Ops Console is ready at http://127.0.0.1:{self.port}/"
-        wait_until(lambda: ready in self.said() or self.child.poll() is not None, ready, seconds=START_SECONDS)
+        """Until it has said all that it says at the start; raises AssertionError with that when it ends first."""
+        ready, last = f"Ops Console is ready at http://127.0.0.1:{self.port}/", "Ctrl-C stops everything."
+        wait_until(lambda: last in self.said() or self.child.poll() is not None, ready, seconds=START_SECONDS)
         assert ready in self.said(), self.said()
 
     def run_file(self) -> dict[str, Any]:
