@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -20,17 +21,29 @@ ACCOUNT = (  # in one statement, for others append and seal meanwhile
 )
 
 
-def check(report: Report, *, each_met_once: bool) -> None:
+@dataclass(frozen=True)
+class Counts:
+    """How many more events there are than links and what waits for one (fewer: below 0), and links without a number."""
+
+    unaccounted: int
+    unnumbered: int
+
+
+def count() -> Counts:
+    [(unaccounted,)] = storage.fetch(ACCOUNT)
+    return Counts(unaccounted, storage.links_without_a_number())
+
+
+def check(report: Report, counted: Counts, *, each_met_once: bool) -> None:
     """Add a finding for every event that is in no link or in several, and for what waits without a reason.
 
     `each_met_once`: the walk has met every link, and an event of its own for each. Where nothing was found, and there
     are as many events as links and waiting ones together, none is lost, and none has to be looked for.
     """
-    if count := storage.links_without_a_number():
-        report.add("order", "chain", f"{count} links have no number of a chain, which begins at 1.")
+    if counted.unnumbered:
+        report.add("order", "chain", f"{counted.unnumbered} links have no number of a chain, which begins at 1.")
     _waiting(report)
-    [(unaccounted,)] = storage.fetch(ACCOUNT)
-    if each_met_once and not report.findings_in_all and not unaccounted:
+    if each_met_once and not report.findings_in_all and not counted.unaccounted:
         return
     lost = AuditEvent.objects.filter(Q(seal=None) & Q(pending=None)).order_by("id")
     for event_id in _numbers(lost.values_list("id", flat=True)):
@@ -38,8 +51,8 @@ def check(report: Report, *, each_met_once: bool) -> None:
     links = AuditSeal.objects.order_by("event_id").values("event_id").annotate(links=Count("*")).filter(links__gt=1)
     for event_id in _numbers(links.values_list("event_id", flat=True)):
         report.add("order", f"event {event_id}", "It is in more than one link of the chain.")
-    if unaccounted and not report.findings_in_all:
-        how = f"{abs(unaccounted)} {'more' if unaccounted > 0 else 'fewer'}"
+    if counted.unaccounted and not report.findings_in_all:
+        how = f"{abs(counted.unaccounted)} {'more' if counted.unaccounted > 0 else 'fewer'}"
         why = f"They are {how} than the links and what waits for one."
         report.add("unsealed", "events", why)
 

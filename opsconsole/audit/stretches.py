@@ -28,8 +28,8 @@ TOKENS = {
     "<N>": r"(null|[1-9][0-9]{0,14}+)",
     "<day>": r"([0-9]{4}-[0-9]{2}-[0-9]{2})",
     "<time>": r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6})",
-    "<data>": r'(\{(?>(?:"[a-z_]++":(?:"[ !#-\[\]-\U0010ffff]*+"|null|true|false|0|-?[1-9][0-9]{0,14}+)'
-    r'(?:,(?=")|(?=\})))*)\})',
+    "<data>": r'\{((?>(?:"[a-z_]++":(?:"[ !#-\[\]-\U0010ffff]*+"|null|true|false|0|-?[1-9][0-9]{0,14}+)'
+    r'(?:,(?=")|(?=\})))+))?\}',
 }
 SHAPE = (
     '{"actor":{"account":<n>,"auth":<t>,"key":<T120>,"kind":<t>,"name":<T150>,"person":<n>,"session":<t>},"after":<t>,'
@@ -38,12 +38,13 @@ SHAPE = (
     '"subject":{"database":<N>,"environment":<t>,"kind":<T40>,"name":<T63>,"object":<t>,"operation":<N>,"title":<t>},'
     f'"type":(?!"{re.escape(ROTATED)}")<T60>,"v":1}}'
 )
-DATE, DATA = 3, 5  # groups of it
+DATA = 5  # the group of it without its braces; none where they hold nothing
 TOLD = r'\["\3 \4","\1","\2","\6","\7",\8,"\9","\10",\11,"\12"]'  # by the index, of the groups before
 # A payload and its index, a line each. No token takes the end of a line, so the two cannot be taken for one another.
 PAYLOAD = re.sub(r"<\w+>", lambda token: TOKENS[token[0]], re.sub(r"([{}])", r"\\\1", SHAPE))
 LINES = re.compile(f"{PAYLOAD}\n{TOLD}")
-NAMES = re.compile(r'[{,]"([a-z_]+)":')  # of flat data; a text in it holds no quote
+REMEMBERED = 200  # signs of data of which it is remembered whether it is in order
+NAMES = re.compile(r'"([a-z_]+)":')  # of flat data; a text in it holds no quote
 INDEX = {  # the columns that `columns` derives from a payload, as a JSON list without spaces
     "sqlite": "json_array(e.at, e.actor, e.actor_name, e.uid, e.outcome, e.database_id, e.kind, e.database_name,"
     " e.operation_id, e.type)",
@@ -103,28 +104,50 @@ def _whole(rows: list[Any], most: int) -> list[Any]:
 
 
 def pass_over(rows: list[Row], start: Reached, *, before: int) -> tuple[int, Reached]:
-    """How many rows after `start` are plainly well, and where they end; at most up to the link before `before`."""
+    """How many rows after `start` are plainly well, and where they end; at most up to the link before `before`.
+
+    Of rows with the same number none is passed: whoever looks closely reads all that bear it.
+    """
     seq, previous, newest = start.seq, start.hash, start.newest
     latest, day = start.latest.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), ""
     match, event = LINES.fullmatch, sha256(b"\x00")
     try:
-        for row_seq, number, row_previous, stored, payload, index in rows:
+        for row_seq, number, row_previous, stored, payload, index in rows[: max(before - seq - 1, 0)]:
             leaf = event.copy()
             leaf.update(payload)
             link = b"\x01" + previous + (seq + 1).to_bytes(8, "big") + leaf.digest()
-            if row_seq != seq + 1 or row_previous != previous or sha256(link).digest() != stored or seq + 1 >= before:
+            if row_seq != seq + 1 or row_previous != previous or sha256(link).digest() != stored:
                 break
             told, at = match(f"{str(payload, 'utf-8')}\n{index}"), index[2:28]
             if told is None or number <= newest or at < latest:
                 break
-            if (date := told[DATE]) != day:
-                day = _real(date)
-            if (data := told[DATA]) != "{}" and not _in_order(data):
+            if at[:10] != day:
+                day = _real(at[:10])
+            if (data := told[DATA]) is not None and not _in_order(data):
                 break
             seq, previous, newest, latest = row_seq, stored, number, at
     except (ValueError, TypeError):
         pass  # bytes that are no text, a value of another type: to be looked at closely
-    return seq - start.seq, Reached(seq, previous, newest, datetime.fromisoformat(latest).replace(tzinfo=UTC))
+    passed = seq - start.seq
+    if passed and passed < len(rows) and rows[passed][0] == seq:
+        return pass_over(rows, start, before=seq)
+    return passed, Reached(seq, previous, newest, datetime.fromisoformat(latest).replace(tzinfo=UTC))
+
+
+def parted(rows: list[Row], most: int) -> tuple[list[Row], list[Row]]:
+    """The first `most` rows and the others; those with the same number stay together."""
+    while most < len(rows) and rows[most][0] == rows[most - 1][0]:
+        most += 1
+    return rows[:most], rows[most:]
+
+
+def state_after(row: Row) -> Reached | None:
+    """Where a walk stands after a link that it found well; None where nobody would find it well."""
+    seq, number, _, stored, _, index = row
+    try:
+        return Reached(seq, bytes(stored), int(number), datetime.fromisoformat(index[2:28]).replace(tzinfo=UTC))
+    except (ValueError, TypeError):
+        return None
 
 
 def _real(date: str) -> str:
@@ -135,9 +158,10 @@ def _real(date: str) -> str:
 
 def _in_order(data: str) -> bool:
     """Whether flat data has each name once and in order, as its canonical form does."""
-    return _ascending(tuple(NAMES.findall(data)))
+    return _found_in_order(data) if len(data) <= REMEMBERED else _found_in_order.__wrapped__(data)
 
 
-@lru_cache(maxsize=1000)
-def _ascending(names: tuple[str, ...]) -> bool:
-    return list(names) == sorted(set(names))
+@lru_cache(maxsize=1000)  # little data comes again and again
+def _found_in_order(data: str) -> bool:
+    names = NAMES.findall(data)
+    return names == sorted(set(names))

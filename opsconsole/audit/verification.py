@@ -38,11 +38,11 @@ def verify(from_seq: int = 1, anchors: Path | None = None, *, approvals: bool = 
     with from_file(path, ring, report) as outside, from_table(ring, report) as inside:
         before = storage.link_before(from_seq)
         walk = Walk(report, ring, outside=outside, inside=inside, previous=before, approvals=replay)
-        _walk(report, walk, closely=approvals)
+        counted = _walk(report, walk, closely=approvals)
         _tell_what_is_open(report, outside, path)
     if replay is not None:
         standing.compare(report, replay)
-    accounting.check(report, each_met_once=from_seq == 1 and walk.met_each_event_once)
+    accounting.check(report, counted, each_met_once=from_seq == 1 and walk.met_each_event_once)
     for problem in triggers.problems():
         report.add("guards", "database", problem)
     _reconcile(report)
@@ -60,10 +60,14 @@ def verify_and_record(from_seq: int = 1, anchors: Path | None = None, *, approva
     return report
 
 
-def _walk(report: Report, walk: Walk, *, closely: bool) -> None:
-    """Follow the chain: past whole stretches that are plainly well, link by link where anything is not (or always)."""
+def _walk(report: Report, walk: Walk, *, closely: bool) -> accounting.Counts:
+    """Follow the chain: past whole stretches that are plainly well, link by link where anything is not (or always).
+
+    Gives back what was counted while the scouts start.
+    """
     after, last = report.from_seq - 1, report.to_seq
     with scouting.sent_ahead(report.from_seq, 0 if closely else last) as steps:
+        counted = accounting.count()
         while after < last:
             end = steps.after(walk.reached)
             if end is not None and end.seq < walk.next_checkpoint:
@@ -76,6 +80,7 @@ def _walk(report: Report, walk: Walk, *, closely: bool) -> None:
             _follow(report, walk, rows, closely=closely)
             after = rows[-1][0]
     walk.finish(last)
+    return counted
 
 
 def _follow(report: Report, walk: Walk, rows: list[stretches.Row], *, closely: bool) -> None:
@@ -83,7 +88,7 @@ def _follow(report: Report, walk: Walk, rows: list[stretches.Row], *, closely: b
     while rows:
         passed, reached = stretches.pass_over(rows, walk.reached, before=0 if closely else walk.next_checkpoint)
         walk.pass_to(reached)
-        close, rows = rows[passed : passed + step], rows[passed + step :]
+        close, rows = stretches.parted(rows[passed:], step)
         if close:
             _look_closely(report, walk, close[0][0], close[-1][0])
 

@@ -160,8 +160,8 @@ def plainly_well(payload: bytes, index: str) -> bool:
         told = stretches.LINES.fullmatch(f"{str(payload, 'utf-8')}\n{index}")
         return (
             told is not None
-            and stretches._in_order(told[stretches.DATA])
-            and stretches._real(told[stretches.DATE]) != ""
+            and (told[stretches.DATA] is None or stretches._in_order(told[stretches.DATA]))
+            and stretches._real(index[2:12]) != ""
         )
     except ValueError:
         return False
