@@ -124,7 +124,7 @@ class Demand:
             return ""
         age = f" not older than {self.rehearsal_hours} h" if self.rehearsal_hours else ""
         data = f" on data not older than {self.rehearsal_data_hours} h" if self.rehearsal_data_hours else ""
-        return f"a migration needs a rehearsal{age}{data}"
+        return f"a migration, or taking one back, needs a rehearsal{age}{data}"
 
 
 NO_DEMAND = Demand()

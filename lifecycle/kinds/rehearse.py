@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,9 +28,14 @@ MODE = Parameter(
     name="mode",
     label="Rehearse",
     default=Rehearsal.Mode.PENDING.value,
-    choices=(("pending", "what is pending, on a copy"), ("fresh", "the whole folder, on an empty database")),
-    help="pending (on a copy of the data) or fresh (does the folder build the schema?)",
+    choices=(
+        ("pending", "what is pending, on a copy"),
+        ("back", "taking the last one back, on a copy"),
+        ("fresh", "the whole folder, on an empty database"),
+    ),
+    help="pending or back (a rollback; to= stays), on a copy of the data, or fresh (does the folder build the schema?)",
 )
+TO = replace(asking.TO, help=f"{asking.TO.help}; of what is taken back, the one that stays")
 SOURCE = Parameter(
     name="source",
     label="Copy of",
@@ -58,7 +64,7 @@ class RehearseKind(Kind):
     noun = "rehearsal"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
-        asking.FOLDER, asking.BROUGHT, asking.ROOT, asking.PATH, asking.TOOL, asking.TO, asking.ONLY, MODE, SOURCE,
+        asking.FOLDER, asking.BROUGHT, asking.ROOT, asking.PATH, asking.TOOL, TO, asking.ONLY, MODE, SOURCE,
         choices.BACKUP, choices.STORE, WHERE, SEED, SEED_SQL,
     )  # fmt: skip
     mutates = False
@@ -120,17 +126,17 @@ class RehearseKind(Kind):
 
     def afterwards(self, operation: Operation) -> tuple[Afterwards, ...]:
         row = Rehearsal.objects.filter(pk=operation.pk).first()
-        if row is None or row.mode != Rehearsal.Mode.PENDING or keeping.report_of(row).recording.failure:
+        if row is None or row.mode == Rehearsal.Mode.FRESH or keeping.report_of(row).recording.failure:
             return ()
-        given = operation.plan.parameters
+        given, back = operation.plan.parameters, row.mode == Rehearsal.Mode.BACK
         kept = {name: given[name] for name in ("brought", "root", "path", "tool", "to", "only") if given.get(name)}
         return (
             Afterwards(
                 sentence="Exactly this can be asked for now; the plan shows this rehearsal as evidence.",
-                kind="migrate",
+                kind="rollback" if back else "migrate",
                 parameters=kept,
-                label=f"Migrate {row.database.name}",
-                icon="upgrade",
+                label=f"{'Roll back' if back else 'Migrate'} {row.database.name}",
+                icon="undo" if back else "upgrade",
             ),
         )
 

@@ -19,6 +19,7 @@ class Rehearsal(models.Model):
     class Mode(models.TextChoices):
         PENDING = "pending", "on a copy"
         FRESH = "fresh", "from nothing"
+        BACK = "back", "taking back, on a copy"
 
     operation = models.OneToOneField(Operation, primary_key=True, on_delete=models.PROTECT, related_name="rehearsal")
     database = models.ForeignKey(Database, on_delete=models.PROTECT, related_name="rehearsals")

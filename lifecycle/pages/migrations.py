@@ -155,7 +155,9 @@ class Offers:
             return self._act("resolve", "Mark it as not applied", migration=name, do="rolled_back")
         if state == State.SKIPPED:
             return self._act("resolve", "Mark it as applied", migration=name, do="applied")
-        return self._act("rollback", "Take it back") if self._is_last_with_a_way_back(line) else []
+        if not self._is_last_with_a_way_back(line):
+            return []
+        return [*self._act("rollback", "Take it back"), *self._act("rehearse", "Rehearse that", mode="back")]
 
     def of_all(self, missing: Missing) -> list[Act]:
         """The doctor, where ledger and schema may not agree: a tool that stops, tables that are missing, no ledger."""

@@ -95,5 +95,5 @@ def _shown(recording: Recording, *, fresh: bool) -> Shown:
 
 
 register_panel("rehearse", Panel(template=TEMPLATE, content=of_rehearsal))
-for _kind in ("migrate", "handover"):
+for _kind in ("migrate", "handover", "rollback"):
     register_panel(_kind, Panel(template=TEMPLATE, content=of_migration, evidence=True))

@@ -8,7 +8,7 @@ from typing import Any
 
 from lifecycle.backups import archives
 from lifecycle.encryption import recipients
-from lifecycle.migrating import planning, selecting, showing
+from lifecycle.migrating import going_back, planning, selecting, showing
 from lifecycle.migrating.findings import reviewed
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.migrating.rehearsals import digest_of_units
@@ -21,23 +21,27 @@ from lifecycle.sources.acts import Unit, unit_from
 from lifecycle.sources.base import Entry, Migration, Row, State
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
-from opsconsole.exceptions import Refused
+from opsconsole.exceptions import Refused, Usage
 from opsconsole.kinds import Request
 from opsconsole.plans import Plan, Precondition, Step
 from opsconsole.review import read_live
 from opsconsole.targets import plan_target
 
-FRESH = Rehearsal.Mode.FRESH.value
+FRESH, BACK = Rehearsal.Mode.FRESH.value, Rehearsal.Mode.BACK.value
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a rehearsal tries: the pending units, their way back, and for a fresh database those of the whole folder."""
+    """What a rehearsal tries: the pending units, their way back, and for a fresh database those of the whole folder.
+
+    With `taken_back`, the units are those of a rollback, and there is no way back of them to try.
+    """
 
     chosen: Sequence[Migration]
     units: Sequence[Unit]
     back: Sequence[Unit] = ()
     all_units: Sequence[Unit] = ()
+    taken_back: bool = False
 
 
 def compose(request: Request, subject: Subject) -> Plan:
@@ -45,8 +49,7 @@ def compose(request: Request, subject: Subject) -> Plan:
     engine, given = engine_for(request.database), request.parameters
     seen = planning.look(engine, subject)
     planning.refuse(subject, seen)
-    fresh = given["mode"] == FRESH
-    wanted = _wanted(subject, seen, given, fresh=fresh)
+    wanted = _wanted(subject, seen, given)
     for units in (wanted.units, wanted.back, wanted.all_units):
         planning.refuse_too_large(units)
     origin, told = Origin(backup=None), "nothing: an empty database"
@@ -75,8 +78,10 @@ def trial_of(plan: Plan) -> Trial:
     )
 
 
-def _wanted(subject: Subject, seen: Seen, given: Any, *, fresh: bool) -> Wanted:
-    source, options = subject.source, subject.folder.options
+def _wanted(subject: Subject, seen: Seen, given: Any) -> Wanted:
+    source, options, fresh = subject.source, subject.folder.options, given["mode"] == FRESH
+    if given["mode"] == BACK:
+        return _taken_back(subject, seen, given)
     try:
         chosen = selecting.pending(seen.entries, to=given["to"], only=given["only"])
     except Refused as refused:
@@ -90,6 +95,13 @@ def _wanted(subject: Subject, seen: Seen, given: Any, *, fresh: bool) -> Wanted:
     return Wanted(
         chosen=chosen, units=units, all_units=source.apply(seen.migrations, nothing, seen.place, options)
     )  # fmt: skip
+
+
+def _taken_back(subject: Subject, seen: Seen, given: Any) -> Wanted:
+    if given["only"]:
+        raise Usage("bad_value", "only= means nothing for what is taken back.", "Use to= for the one that stays.")
+    back = going_back.back_to(subject, seen, given["to"])
+    return Wanted(chosen=back.chosen, units=back.units, taken_back=True)
 
 
 def _back(subject: Subject, seen: Seen, chosen: Sequence[Migration]) -> list[Unit]:
@@ -159,12 +171,13 @@ def _findings(engine: Engine, wanted: Wanted) -> list[dict[str, Any]]:
 
 def _evidence(subject: Subject, wanted: Wanted, place: Place, told: str) -> dict[str, str]:
     tried = len(wanted.back)
+    back = f"{tried} step{'s' * (tried != 1)} of the tool's own, tried afterwards" if tried else "none here"
     return {
         "folder": subject.brought,
         "tool": f"{subject.source.label}. {subject.because}",
         **({"copy of": told} if wanted.units else {}),
         **({"where": place.why} if place.why else {}),
-        "way back": f"{tried} step{'s' * (tried != 1)} of the tool's own, tried afterwards" if tried else "none here",
+        **({} if wanted.taken_back else {"way back": back}),
     }
 
 
@@ -172,6 +185,9 @@ def _summary(name: str, subject: Subject, wanted: Wanted) -> str:
     if wanted.all_units:
         return f"It is known whether the folder builds the schema of {name}, as {subject.source.label} would build it."
     number, last = len(wanted.chosen), wanted.chosen[-1].name
+    if wanted.taken_back:
+        what = f"taking back migration {last}" if number == 1 else f"taking back {number} migrations, down to {last},"
+        return f"It is known what {what} would do to {name}, tried on a copy."
     what = f"migration {last}" if number == 1 else f"{number} migrations, up to {last},"
     return f"It is known what {what} would do to {name}, tried on a copy."
 
@@ -187,7 +203,7 @@ def _steps(wanted: Wanted, told: str, place: Place, engine: str, seed: str) -> t
         *(_step(unit, "On the copy, as the way back.") for unit in wanted.back),
         Step(title="Compare before and after", detail="Rows, values, schema, locks, references, size."),
         Step(title="Remove the copy", detail="Whatever was found."),
-        Step(title="Record what was found", detail="As evidence for a migration."),
+        Step(title="Record what was found", detail=f"As evidence for a {'rollback' * wanted.taken_back or 'migration'}."),
     ]
     return tuple(found)
 

@@ -52,8 +52,8 @@ def problems(plan: Plan, demand: Demand) -> list[Problem]:
         return []
     number = int(plan.parameters.get("rehearsal") or 0)
     row = Rehearsal.objects.filter(pk=number).select_related("database", "backup").first() if number else None
-    name = plan.target().database
-    step = f"Rehearse it (`operate rehearse {name}` with the same folder), then plan again."
+    name, how = plan.target().database, " --set mode=back" if plan.kind == "rollback" else ""
+    step = f"Rehearse it (`operate rehearse {name}{how}` with the same folder), then plan again."
     if row is None:
         return [("not_rehearsed", f"In this place {demand.words}, and exactly this was not rehearsed.", step)]
     found = list(_of_age(row, demand, step))

@@ -63,7 +63,7 @@ def _outcome(report: Report) -> str:
 
 def newest(database: Database, units_digest: str) -> Rehearsal | None:
     """The newest rehearsal of exactly these units on a copy of that database."""
-    rows = Rehearsal.objects.filter(database=database, units_digest=units_digest, mode=Rehearsal.Mode.PENDING)
+    rows = Rehearsal.objects.filter(database=database, units_digest=units_digest).exclude(mode=Rehearsal.Mode.FRESH)
     return rows.select_related("database", "backup", "operation").first()
 
 

@@ -65,7 +65,8 @@ class PolicyForm(ProposalForm):
     )
     rehearsal_hours = forms.IntegerField(
         min_value=0, max_value=2160, initial=0, required=False,
-        label="A migration needs a rehearsal not older than (hours)", help_text="0 asks for none.",
+        label="A migration needs a rehearsal not older than (hours)",
+        help_text="So does taking one back. 0 asks for none.",
     )  # fmt: skip
     rehearsal_data_hours = forms.IntegerField(
         min_value=0, max_value=2160, initial=0, required=False, label="on data not older than (hours)",

@@ -16,7 +16,7 @@ from lifecycle.rehearsing import keeping
 from opsconsole import heads, kinds, operations
 from opsconsole.arming import arm
 from opsconsole.embedded.postgresql import folder_for
-from opsconsole.exceptions import Refused, Stale
+from opsconsole.exceptions import Refused, Stale, Usage
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from opsconsole.worker import claim
@@ -164,3 +164,37 @@ def test_a_policy_demands_a_fresh_rehearsal_when_asked_and_when_armed(on_sqlite:
     with later(hours=5), pytest.raises(Stale, match="5 h old, and policies demand at most 4 h"):
         arm(claimed.id, claimed.fence, {})
     arm(claimed.id, claimed.fence, {})
+
+
+def test_what_a_policy_demands_of_migrations_it_demands_of_taking_them_back(on_sqlite: Scene) -> None:  # noqa: F811
+    scene = on_sqlite
+    scene.tool = "plain"
+    scene.bring({"0001_notes.sql": "CREATE TABLE notes (id INTEGER PRIMARY KEY);\n", "0001_notes.down.sql": DOWN})
+    forth = rehearse(scene)  # with its way back, on a copy in which nobody wrote since
+    applied = scene.do()
+    assert (forth.state, applied.state) == (State.SUCCEEDED, State.SUCCEEDED), applied.failure_why
+    change = {"name": "migrations", "title": "m", "match": {"kinds": ["migrate"]}, "rehearsal_hours": 4}
+    change |= {"clauses": [{"role": "approvers", "count": 1}], "valid_minutes": 1440}
+    operations.request_change("policy.set", change, account=scene.cast.admin)
+    with pytest.raises(Refused, match="exactly this was not rehearsed") as refused:
+        scene.ask("rollback")
+    assert refused.value.code == "not_rehearsed" and "--set mode=back" in refused.value.next_step
+    ada, preview = at("ada"), f"/databases/shop/request/rollback/plan/?tool={scene.tool}&backup=no"
+    assert "exactly this was not rehearsed" in read(ada, preview)
+    run_sql(scene.shop.path, "INSERT INTO notes VALUES (1), (2)")
+    back = rehearse(scene, mode="back")
+    assert back.state == State.SUCCEEDED, back.failure_why
+    assert back.plan.summary == "It is known what taking back migration 0001_notes would do to shop, tried on a copy."
+    assert "notes: 2 -> the table is gone" in back.result["summary"]
+    (offer,) = kinds.get("rehearse").afterwards(back)
+    assert offer.kind == "rollback"
+    asked = scene.ask("rollback")
+    assert asked.plan.parameters["rehearsal"] == back.pk
+    assert "The rehearsal of exactly this" in read(ada, asked.get_absolute_url())
+    approve(scene.cast.grace, asked)
+    claimed = claim(asked.pk)
+    assert claimed is not None
+    with later(hours=5), pytest.raises(Stale, match="5 h old, and policies demand at most 4 h"):
+        arm(claimed.id, claimed.fence, {})
+    with pytest.raises(Usage, match="only= means nothing"):
+        rehearse(scene, mode="back", only="0001_notes")

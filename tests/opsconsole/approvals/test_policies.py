@@ -84,7 +84,7 @@ SENTENCES = [
     (
         {"demand": Demand(rehearsal_hours=8, rehearsal_data_hours=24)},
         "Everywhere, every kind that changes data needs 1 other person of approvers; valid 4 h; "
-        "a migration needs a rehearsal not older than 8 h on data not older than 24 h",
+        "a migration, or taking one back, needs a rehearsal not older than 8 h on data not older than 24 h",
     ),
 ]
 
