@@ -38,9 +38,15 @@ State, Way = MigrationFolder.State, MigrationFolder.Way
 
 
 def from_path(database: Database, path: Path, account: Account) -> MigrationFolder:
-    """Bring a folder, a zip or a tar of this machine, as the command line names it. Raises Usage, Refused."""
+    """Bring a folder, a zip or a tar of this machine, as the command line names it. Raises Usage, Refused.
+
+    The same one again, brought last by the same account, is not kept twice: plans are asked for again and again.
+    """
     refuse(database, account)
-    return keep(database, account, read_path(path), Way.COMMAND)
+    folder, last = read_path(path), newest(database)
+    if last is not None and last.received_by == account and _is_kept_as(last, folder):
+        return last
+    return keep(database, account, folder, Way.COMMAND)
 
 
 def read_path(path: Path) -> Folder:
@@ -192,6 +198,18 @@ def _drop(row: MigrationFolder) -> bool:
 def _folders(state: str) -> set[str]:
     keys = MigrationFolder.objects.filter(state=state).values_list("key", flat=True)
     return {key.rpartition("/")[0] for key in keys.iterator()}
+
+
+def _is_kept_as(row: MigrationFolder, folder: Folder) -> bool:
+    """Whether a row is that very folder, whole in the store, and kept for a good while yet."""
+    if (row.digest, row.name) != (folder.digest, folder.name):
+        return False
+    if row.expires_at < now() + timedelta(days=settings.FOLDER_DAYS) / 2:
+        return False
+    try:
+        return open_folder(row).files == folder.files
+    except OperationFailed:
+        return False  # damaged: it is brought again
 
 
 def _packed(folder: Folder) -> bytes:

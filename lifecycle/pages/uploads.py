@@ -134,7 +134,7 @@ def _frame(request: HttpRequest, database: Database) -> dict[str, Any]:
 
 
 def _standing(request: HttpRequest, upload: Upload) -> dict[str, Any]:
-    run, (inspection, summary) = _last_run(upload), _found(upload)
+    run, (inspection, summary) = listing.last_inspection(upload), _found(upload)
     waits = upload.state in PENDING and run is not None and run.state in OPEN
     return {
         "upload": upload,
@@ -167,12 +167,6 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo else None
-
-
-def _last_run(upload: Upload) -> Operation | None:
-    """The newest inspection that was asked for."""
-    rows = upload.database.operations.filter(kind="inspect", created_at__gte=upload.received_at).order_by("-id")[:50]
-    return next((row for row in rows if row.plan.parameters.get("upload") == str(upload.pk)), None)
 
 
 def _restored_by(upload: Upload) -> list[Operation]:

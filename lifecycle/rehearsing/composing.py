@@ -194,6 +194,7 @@ def _summary(name: str, subject: Subject, wanted: Wanted) -> str:
 
 def _steps(wanted: Wanted, told: str, place: Place, engine: str, seed: str) -> tuple[Step, ...]:
     where = "On the copy, once as SQLite and once as D1." if engine == "sqlite" else "On the copy."
+    proves = "rollback" if wanted.taken_back else "migration"
     built = [Step(title=f"Build a copy of {told}", detail=place.why)] if wanted.units else []
     found = [
         *(_step(unit, "On an empty database.") for unit in wanted.all_units),
@@ -203,7 +204,7 @@ def _steps(wanted: Wanted, told: str, place: Place, engine: str, seed: str) -> t
         *(_step(unit, "On the copy, as the way back.") for unit in wanted.back),
         Step(title="Compare before and after", detail="Rows, values, schema, locks, references, size."),
         Step(title="Remove the copy", detail="Whatever was found."),
-        Step(title="Record what was found", detail=f"As evidence for a {'rollback' * wanted.taken_back or 'migration'}."),
+        Step(title="Record what was found", detail=f"As evidence for a {proves}."),
     ]
     return tuple(found)
 

@@ -8,14 +8,15 @@ from pathlib import Path
 from django.db.models import QuerySet
 
 from lifecycle.encryption.unlocking import IDENTITY
-from lifecycle.models import Backup, Upload
+from lifecycle.models import Backup, Inspection, Upload
 from lifecycle.restores.document_questions import ACCEPT
 from lifecycle.restores.document_sources import PORTABLE
-from lifecycle.uploads import bringing
+from lifecycle.uploads import bringing, listing
 from opsconsole import operations
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Afterwards, Errand, Parameter
-from opsconsole.models import Account, Database, Token
+from opsconsole.models import Account, Database, Operation, Token
+from opsconsole.states import OPEN
 
 OFFERED = 30
 MODE = Parameter(
@@ -91,12 +92,22 @@ def invitation(database: Database) -> Afterwards:
 
 
 def bring(database: Database, given: Mapping[str, str], account: Account, token: Token | None) -> Errand:
-    """Bring what `file` names, and have it inspected; then it is an upload like any other."""
+    """Bring what `file` names, unless it was brought, and have it inspected; then it is an upload like any other."""
     if not given.get("file"):
         return Errand(parameters=given)
     if given.get("upload") or given.get("backup"):
         raise Usage("two_sources", "A file is restored instead of a backup or an upload.", "Give one of them.")
-    upload = bringing.from_path(database, Path(given["file"]), account)
+    path = Path(given["file"])
+    upload = bringing.brought_already(database, path, account) or bringing.from_path(database, path, account)
     wanted = {name: value for name, value in given.items() if name != "file"} | {"upload": str(upload.pk)}
-    first = operations.request("inspect", database, {"upload": str(upload.pk)}, account=account, token=token)
-    return Errand(parameters=wanted, first=first)
+    return Errand(parameters=wanted, first=_inspection(upload, account, token))
+
+
+def _inspection(upload: Upload, account: Account, token: Token | None) -> Operation | None:
+    """What has to end before it can be planned: the inspection under way, or one asked for now; None after one."""
+    if Inspection.objects.filter(upload=upload).exists():
+        return None
+    last = listing.last_inspection(upload)
+    if last is not None and last.state in OPEN:
+        return last
+    return operations.request("inspect", upload.database, {"upload": str(upload.pk)}, account=account, token=token)

@@ -77,6 +77,12 @@ def tidy() -> int:
     )
 
 
+def last_inspection(upload: Upload) -> Operation | None:
+    """The newest one that was asked for, whatever became of it."""
+    rows = upload.database.operations.filter(kind="inspect", created_at__gte=upload.received_at).order_by("-id")[:50]
+    return next((row for row in rows if row.plan.parameters.get("upload") == str(upload.pk)), None)
+
+
 def _wanted() -> set[int]:
     rows = Operation.objects.filter(kind__in=USERS, state__in=OPEN)
     named = (str(row.plan.parameters.get("upload") or "") for row in rows)

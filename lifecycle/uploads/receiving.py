@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -128,7 +129,7 @@ class Receiving:
             database=database,
             key=self.folder,
             files=files,
-            digest=digest_of(canonical_json([[each["name"], each["sha256"]] for each in files])),
+            digest=content_digest((each["name"], each["sha256"]) for each in files),
             size=self.size,
             received_by=account,
             received_at=at,
@@ -147,6 +148,11 @@ class Receiving:
             number += 1
             found = f"{number}-{cleaned}"
         return found
+
+
+def content_digest(files: Iterable[tuple[str, str]]) -> str:
+    """Over (name, sha256) of each file, in their order: what tells one upload from another."""
+    return digest_of(canonical_json([list(each) for each in files]))
 
 
 def clean_name(name: str) -> str:

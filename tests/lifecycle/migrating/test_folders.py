@@ -36,6 +36,10 @@ def test_a_folder_is_kept_as_it_was_and_found_again(console: Console, cast: Cast
     opened = folders.open_folder(MigrationFolder.objects.get())
     assert opened.files == {"0001_a.sql": b"SELECT 1;\r\n", "0002_b.sql": b"\xef\xbb\xbfSELECT 2;"}
     assert (opened.digest, [path.name for path in stored_files(console)]) == (row.digest, [f"{row.digest[7:]}.tar"])
+    assert folders.from_path(database, made, cast.ada) == row  # a plan that is asked for again leaves nothing more
+    (made / "0002_b.sql").write_bytes(b"SELECT 2;")
+    assert folders.from_path(database, made, cast.ada) != row
+    (made / "0002_b.sql").write_bytes(b"\xef\xbb\xbfSELECT 2;")
     again = folders.from_path(database, made, cast.ada)
     assert (again.digest, folders.find(database, ""), folders.find(database, str(row.pk))) == (row.digest, again, row)
     told = AuditEvent.objects.filter(type="folder.received").first()

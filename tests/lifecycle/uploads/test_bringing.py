@@ -151,6 +151,33 @@ def test_a_folder_is_brought_with_all_its_files(cast: Cast, sqlite_shop: Any, tm
         bringing.from_path(sqlite_shop[1], tmp_path, cast.audrey)
 
 
+def test_the_very_same_files_brought_again_are_one_upload_as_long_as_that_is_whole_and_kept(
+    console: Console, cast: Cast, sqlite_shop: Any, tmp_path: Path
+) -> None:
+    path, database = tmp_path / "a.json", sqlite_shop[1]
+
+    def known() -> Upload | None:
+        return bringing.brought_already(database, path, cast.ada)
+
+    path.write_bytes(PORTABLE)
+    assert known() is None
+    upload = bringing.from_path(database, path, cast.ada)
+    assert known() == upload
+    path.write_bytes(PORTABLE.replace(b"Ada", b"Eve"))
+    assert known() is None
+    path.write_bytes(PORTABLE)
+    Upload.objects.update(received_by=cast.grace)  # who brought it stands in the history
+    assert known() is None
+    Upload.objects.update(received_by=cast.ada, expires_at=now() + timedelta(days=1))
+    assert known() is None  # it would be gone before anybody has agreed
+    Upload.objects.update(expires_at=upload.expires_at, state="refused")
+    assert known() is None  # a newer reader may understand it
+    Upload.objects.update(state="readable")
+    (stored,) = stored_files(console)
+    stored.unlink()
+    assert known() is None
+
+
 def test_its_time_over_an_upload_goes_unless_an_open_operation_reads_it(
     console: Console, cast: Cast, sqlite_shop: Any, tmp_path: Path
 ) -> None:

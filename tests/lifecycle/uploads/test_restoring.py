@@ -151,7 +151,9 @@ def test_the_command_line_brings_a_file_has_it_inspected_and_plans(
         )
     assert planned.code == 0, planned.out + planned.err
     plan = planned.json["plan"]
-    assert (plan["parameters"]["upload"], plan["parameters"]["mode"]) == ("2", "merge")
+    assert (plan["parameters"]["upload"], plan["parameters"]["mode"]) == ("1", "merge")  # the one that was brought
+    again = say(*words, *file, "--set", "accept=columns,uncovered,absent,incomplete", "--plan", account=desk.cast.ada)
+    assert (again.json["plan"]["parameters"]["upload"], Upload.objects.count()) == ("1", 1)
     assert {effect["object"] for effect in plan["effects"]} >= {"public.tenants", "public.clients"}
     unknown = say(*words, "--set", "upload=99", account=desk.cast.ada)
     assert unknown.json["refused"] == "unknown_upload"
@@ -169,9 +171,8 @@ def one_inspection(console: Console) -> Iterator[None]:
         connections.close_all()
 
     def queued() -> Any:
-        return Operation.objects.filter(kind="inspect", state=State.QUEUED, pk__gt=before)
+        return Operation.objects.filter(kind="inspect", state=State.QUEUED)
 
-    before = Operation.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     serving = threading.Thread(target=serve)
     serving.start()
     yield
