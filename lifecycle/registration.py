@@ -86,7 +86,7 @@ def _register_chores() -> None:
     chores.register_chore("unlisted copies", expiry.adopt, every=60.0)
     chores.register_chore("backup folders", sweeping.tidy, every=60.0)
     chores.register_chore("backup folders elsewhere", sweeping.tidy_others, every=3600.0)
-    chores.register_chore("stores", checking.look_again, every=3600.0)
+    chores.register_chore("stores", checking.look_in_background, every=3600.0)
     chores.register_chore("missing copies", copies.ask_for_missing, every=15.0)
     chores.register_chore("patches", listing.drop_expired)
     chores.register_chore("patch folders", listing.tidy, every=60.0)

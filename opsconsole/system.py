@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
@@ -10,12 +9,14 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.db import connection
 
-from opsconsole import triggers
+from opsconsole import stores, triggers
 from opsconsole.audit.reading import head
 from opsconsole.clock import now
 from opsconsole.engines.postgresql import tools
+from opsconsole.exceptions import OperationFailed
 from opsconsole.models import AuditEvent, AuditPending, Database, Store, WorkerHost
 from opsconsole.posture import Level, Line
+from opsconsole.stores import looking
 
 WORKER_SILENT = timedelta(seconds=90)
 SEAL_LATE = timedelta(seconds=60)
@@ -127,10 +128,13 @@ def _audit() -> Iterator[Line]:
 
 
 def _store() -> Iterator[Line]:
-    settings.OPSCONSOLE_STORE.mkdir(mode=0o700, parents=True, exist_ok=True)
-    free = shutil.disk_usage(settings.OPSCONSOLE_STORE).free
-    level = Level.WATCH if free < LITTLE_SPACE else Level.GOOD
-    yield Line(topic="store", level=level, sentence=f"The disk of the store has {free / (1 << 30):.1f} GiB free.")
+    try:
+        free = looking.within(stores.LOCAL, lambda: stores.reading(stores.LOCAL).free_bytes()) or 0
+    except OperationFailed as problem:
+        yield Line(topic="store", level=Level.BAD, sentence=str(problem))
+    else:
+        level = Level.WATCH if free < LITTLE_SPACE else Level.GOOD
+        yield Line(topic="store", level=level, sentence=f"The disk of the store has {free / (1 << 30):.1f} GiB free.")
     for row in Store.objects.filter(retired_at=None).exclude(problem={}):
         sentence = f"The store {row.name} does not work: {row.problem['why']} {row.problem['next']}".strip()
         yield Line(

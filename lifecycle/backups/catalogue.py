@@ -23,6 +23,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, OpsError
 from opsconsole.instance import instance_id
 from opsconsole.models import Database, Operation
+from opsconsole.stores import checking
 
 MOST = 500  # backups that one change lists; the next one lists more
 MOST_MANIFEST_BYTES = 64 << 20
@@ -52,6 +53,7 @@ def look(name: str, renamed: Mapping[str, str] | None = None) -> list[Entry]:
 
     Raises Usage for an unknown store, or OperationFailed when it does not answer.
     """
+    checking.require_answer(name)
     opened = stores.reading(name)
     here = {row.name: row for row in Database.objects.filter(removed_at=None)}
     listed = {(row.key, row.manifest_sha256): row for row in Backup.objects.prefetch_related("copies")}

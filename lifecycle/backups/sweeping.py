@@ -15,6 +15,7 @@ from opsconsole.exceptions import OpsError
 from opsconsole.instance import instance_id
 from opsconsole.models import Database, Operation, Store
 from opsconsole.states import TERMINAL
+from opsconsole.stores import checking
 
 log = logging.getLogger(__name__)
 _FOLDER = re.compile(
@@ -64,6 +65,7 @@ def tidy_others() -> int:
     rows = Store.objects.filter(retired_at=None, writable=True, marked=True, problem={})
     for name in rows.values_list("name", flat=True):
         try:
+            checking.require_answer(name)
             looked_at += _tidy(name)
         except OpsError as error:
             log.warning("the store %s could not be looked after: %s", name, error)

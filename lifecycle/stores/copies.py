@@ -233,6 +233,7 @@ def _ask(row: BackupCopy) -> bool:
     may = account is not None and account.is_active and can(account, "request", backup.database)
     asked, problem = None, ""
     try:
+        checking.require_answer(row.store)
         given = {"backup": str(backup.pk), "store": row.store}
         prepared = operations.prepare(KIND, backup.database, given, account=account if may else None)
         asked = operations.submit(prepared, reason="wanted by its environment")

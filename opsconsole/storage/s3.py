@@ -95,7 +95,7 @@ class S3Store(Store):
 
     def call(self, what: str, operation: str, key: str, **given: Any) -> Any:
         """One request about one object. Raises FileNotFoundError, FileExistsError or StoreProblem."""
-        with answers(what):
+        with answers(what, self.place.seconds):
             return getattr(self._client, operation)(Bucket=self.place.bucket, Key=self.place.prefix + key, **given)
 
     def put(self, key: str, body: bytes | bytearray, *, owner: str = "", new: bool = False) -> None:
@@ -155,7 +155,7 @@ class S3Store(Store):
         return sum(len(page.get("Uploads", ())) for page in self._pages("list_multipart_uploads", ""))
 
     def _pages(self, operation: str, prefix: str, **given: Any) -> Iterator[Any]:
-        with answers(f"listing {prefix or 'the store'}"):
+        with answers(f"listing {prefix or 'the store'}", self.place.seconds):
             yield from self._client.get_paginator(operation).paginate(
                 Bucket=self.place.bucket, Prefix=self.place.prefix + prefix, **given
             )
@@ -183,7 +183,7 @@ class S3Store(Store):
                 self.delete(key)
 
     def _client_put(self, key: str) -> None:
-        with answers(f"writing {key}"):
+        with answers(f"writing {key}", self.place.seconds):
             try:
                 self._client.put_object(
                     Bucket=self.place.bucket,

@@ -47,6 +47,7 @@ class Place:
     part_bytes: int = PART_BYTES
     networks: tuple[str, ...] = ()
     tries: int = TRIES
+    seconds: float = 0.0  # for a connection, and for each answer; 0: as long as transfers wait
 
 
 def connect(place: Place) -> Any:
@@ -68,8 +69,8 @@ def _client(place: Place) -> Any:
         aws_secret_access_key=place.secret_key,
         verify=place.certificates or True,
         config=Config(
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            connect_timeout=place.seconds or CONNECT_SECONDS,
+            read_timeout=place.seconds or READ_SECONDS,
             retries={"mode": "standard", "total_max_attempts": place.tries},
             s3={"addressing_style": "path" if place.path_style else "virtual"},
             proxies={},
@@ -117,7 +118,9 @@ class _Sender:
 
     def __init__(self, place: Place) -> None:
         self._session = URLLib3Session(
-            verify=place.certificates or True, proxies={}, timeout=(CONNECT_SECONDS, READ_SECONDS)
+            verify=place.certificates or True,
+            proxies={},
+            timeout=(place.seconds or CONNECT_SECONDS, place.seconds or READ_SECONDS),
         )
         pools = {"http": _pool(AWSHTTPConnectionPool, AWSHTTPConnection, place.networks),
                  "https": _pool(AWSHTTPSConnectionPool, AWSHTTPSConnection, place.networks)}  # fmt: skip

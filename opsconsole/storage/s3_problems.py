@@ -63,14 +63,17 @@ def problem(code: str, why: str) -> StoreProblem:
 
 
 @contextmanager
-def answers(what: str) -> Iterator[None]:
-    """Turn what boto raises while doing `what` into FileNotFoundError, FileExistsError or StoreProblem."""
+def answers(what: str, seconds: float = 0) -> Iterator[None]:
+    """Turn what boto raises while doing `what` into FileNotFoundError, FileExistsError or StoreProblem.
+
+    `seconds` are those that an answer was waited for, where these are not the usual ones.
+    """
     try:
         yield
     except boto.ClientError as error:
         raise _answered(what, error) from error
     except (boto.BotoCoreError, HTTPError) as error:
-        raise _unanswered(what, error) from error
+        raise _unanswered(what, error, seconds) from error
 
 
 def code_of(error: boto.ClientError) -> str:
@@ -87,12 +90,13 @@ def _answered(what: str, error: boto.ClientError) -> Exception:
     return problem(found, f"The store's server refused {what} ({code}).")
 
 
-def _unanswered(what: str, error: Exception) -> StoreProblem:
+def _unanswered(what: str, error: Exception, seconds: float) -> StoreProblem:
     cause = getattr(error, "kwargs", {}).get("error")
     if isinstance(error, boto.SSLError):
         return problem("store_tls", f"The certificate of the store's server is not accepted, at {what}.")
     if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError):
-        return problem("store_timeout", f"The store's server did not answer in time, at {what}.")
+        how_long = f"within {seconds:g} s" if seconds else "in time"
+        return problem("store_timeout", f"The store's server did not answer {how_long}, at {what}.")
     if isinstance(error, boto.EndpointConnectionError | boto.HTTPClientError) and isinstance(
         cause, NameResolutionError
     ):

@@ -15,7 +15,8 @@ from opsconsole.ciphers import field_cipher
 from opsconsole.exceptions import OpsError, Refused, Usage
 from opsconsole.instance import instance_id
 from opsconsole.models import Environment, Store
-from opsconsole.stores.opening import LOCAL, VARIABLE, mark_in, open_row
+from opsconsole.stores import looking
+from opsconsole.stores.opening import LOCAL, VARIABLE, mark_in
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -136,7 +137,7 @@ def _tried(name: str, wanted: Mapping[str, Any], sealed: str) -> list[str]:
     """What should be known before it is agreed to: that it does not work yet, or is another console's."""
     row = Store(name=name, **wanted, credentials_sealed=sealed)
     try:
-        found = mark_in(open_row(row, tries=1))
+        found = looking.look(row, mark_in)
     except OpsError as error:
         return [f"It does not work yet ({error.code}): {error.why} {error.next_step}".strip()]
     if found and found != instance_id() and row.writable:

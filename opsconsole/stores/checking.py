@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from dataclasses import asdict, dataclass
+
+from django.db import connection
 
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Store
-from opsconsole.stores.opening import LOCAL, open_row, reading, row_called, writing
+from opsconsole.storage import Facts
+from opsconsole.storage import Store as Opened
+from opsconsole.stores import looking
+from opsconsole.stores.opening import LOCAL, mark_in, note_marked, reading, require_mark, row_called
+
+log = logging.getLogger(__name__)
+_working = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,23 @@ def check(name: str) -> Checked:
     return found
 
 
+def look_in_background() -> None:
+    """`look_again` in a thread, unless the last one still works: no store holds up a tick."""
+    if _working.acquire(blocking=False):
+        threading.Thread(target=_work, name="stores", daemon=True).start()
+
+
+def _work() -> None:
+    try:
+        with audit.acting_as(audit.Actor(kind="system", name="ticker")):
+            look_again()
+    except Exception:
+        log.exception("the stores could not be looked at; the next look tries again")
+    finally:
+        connection.close()
+        _working.release()
+
+
 def look_again() -> int:
     """Check every store that is in use; the history is told only of one that has begun to fail, or has come back."""
     rows = list(Store.objects.filter(retired_at=None))
@@ -52,8 +79,16 @@ def note(name: str, error: OpsError) -> None:
         _tell(found)
 
 
+def require_answer(name: str) -> None:
+    """Raise OperationFailed unless a store answers within seconds. Ask it before work that would wait for minutes."""
+    if name == LOCAL:
+        looking.within(LOCAL, lambda: reading(LOCAL).free_bytes())
+    else:
+        looking.look(row_called(name), mark_in)
+
+
 def failing() -> list[str]:
-    """The stores that did not work when they were last tried; each try of one may take a minute."""
+    """The stores that did not work when they were last tried; work at one may wait for minutes."""
     return list(Store.objects.filter(retired_at=None).exclude(problem={}).values_list("name", flat=True))
 
 
@@ -65,14 +100,25 @@ def _try(name: str) -> Checked:
 
 
 def _look(name: str) -> Checked:
-    if name != LOCAL and not row_called(name).writable:
-        opened = open_row(row_called(name), tries=1)
-        opened.folders("backups", depth=1)
+    if name == LOCAL:
+        require_answer(LOCAL)
+        return _found(name, looking.within(LOCAL, lambda: reading(LOCAL).examine(), looking.WHOLE_SECONDS))
+    row = row_called(name)
+    if not row.writable:
+        looking.look(row, lambda opened: opened.folders("backups", depth=1))
         return Checked(name=name, code="ok", notes=("It is only read; nothing was written to try it.",))
-    opened = reading(name) if name == LOCAL else open_row(row_called(name), tries=1)
-    facts = opened.examine()
-    if name != LOCAL:
-        writing(name)
+
+    def examine(opened: Opened) -> Facts:
+        facts = opened.examine()
+        require_mark(row, opened)
+        return facts
+
+    facts = looking.look(row, examine)
+    note_marked(row)
+    return _found(name, facts)
+
+
+def _found(name: str, facts: Facts) -> Checked:
     return Checked(
         name=name, code="ok", refuses_doubles=facts.refuses_doubles, free_bytes=facts.free_bytes,
         unfinished=facts.unfinished, notes=tuple(_notes(facts.refuses_doubles, facts.unfinished)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from django.conf import settings
@@ -66,7 +67,8 @@ def writing(name: str) -> Opened:
     if not row.writable:
         raise Refused("read_only", f"The store {name} is only read.", "Choose another one: see `manage.py store list`.")
     opened = open_row(row)
-    _require_mark(row, opened)
+    require_mark(row, opened)
+    note_marked(row)
     return opened
 
 
@@ -81,8 +83,11 @@ def require_there(name: str) -> None:
     opened.folders("backups", depth=1)
 
 
-def open_row(row: Store, *, tries: int = 0) -> Opened:
-    """The store of a row. Raises OperationFailed; `tries` of each request, 0 for the usual ones."""
+def open_row(row: Store, *, seconds: float = 0) -> Opened:
+    """The store of a row. Raises OperationFailed.
+
+    With `seconds`, a server is asked once, and given so long for each answer (see `looking`); else as transfers do it.
+    """
     if row.kind == Store.Kind.FOLDER:
         if not Path(row.path).is_dir():
             raise _missing(row)
@@ -96,9 +101,8 @@ def open_row(row: Store, *, tries: int = 0) -> Opened:
         path_style=row.path_style, certificates=row.certificates, access_key=access_key, secret_key=secret_key,
         quota_bytes=None if row.quota_mib is None else row.quota_mib << 20,
         conditional=row.facts.get("refuses_doubles"), networks=tuple(settings.STORE_PRIVATE_NETWORKS),
-        **({"tries": tries} if tries else {}),
     )  # fmt: skip
-    return open_store(place)
+    return open_store(replace(place, tries=1, seconds=seconds) if seconds else place)
 
 
 def credentials_of(row: Store) -> tuple[str, str]:
@@ -126,7 +130,16 @@ def mark_in(opened: Opened) -> str:
         return ""
 
 
-def _require_mark(row: Store, opened: Opened) -> None:
+def note_marked(row: Store) -> None:
+    """A store that has our mark has to have it from now on."""
+    Store.objects.filter(pk=row.pk, marked=False).update(marked=True)
+
+
+def require_mark(row: Store, opened: Opened) -> None:
+    """Put our mark into a store that has none and never had. Raises Refused("foreign_store"), OperationFailed.
+
+    It asks the store alone, and leaves it to `note_marked` to remember.
+    """
     found = mark_in(opened)
     if not found and not row.marked:
         try:
@@ -137,7 +150,6 @@ def _require_mark(row: Store, opened: Opened) -> None:
             pass  # another process, perhaps of ours, was faster
         found = mark_in(opened)
     if found == instance_id():
-        Store.objects.filter(pk=row.pk, marked=False).update(marked=True)
         return
     if not found:
         raise _missing(row)
