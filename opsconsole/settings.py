@@ -20,6 +20,7 @@ env.read_env(BASE_DIR / ".env")
 OPSCONSOLE_HOME = Path(env.str("OPSCONSOLE_HOME", "") or BASE_DIR / "var").absolute()  # an empty one is none
 OPSCONSOLE_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
 OPSCONSOLE_ROOTS = [Path(p) for p in env.str("OPSCONSOLE_ROOTS", str(OPSCONSOLE_HOME / "files")).split(":") if p]
+OPSCONSOLE_ROOT_GROUPS = env.dict("OPSCONSOLE_ROOT_GROUPS", default={})  # below the roots: {folder: owner group}
 OPSCONSOLE_STORE = Path(env.str("OPSCONSOLE_STORE", str(OPSCONSOLE_HOME / "store")))
 
 STORE_RESERVE_BYTES = env.int("STORE_RESERVE_MIB", 1024) << 20  # what a backup must leave free on the store's disk

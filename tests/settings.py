@@ -9,7 +9,15 @@ import tempfile
 
 os.environ["OPSCONSOLE_HOME"] = tempfile.mkdtemp(prefix="opsconsole-test-home-")
 atexit.register(shutil.rmtree, os.environ["OPSCONSOLE_HOME"], ignore_errors=True)
-for leaked in ("DATABASE_URL", "MIGRATE_DATABASE_URL", "BROKER_URL", "OPSCONSOLE_ENV", "OPSCONSOLE_ROOTS", "DEBUG"):
+for leaked in (
+    "DATABASE_URL",
+    "MIGRATE_DATABASE_URL",
+    "BROKER_URL",
+    "OPSCONSOLE_ENV",
+    "OPSCONSOLE_ROOTS",
+    "OPSCONSOLE_ROOT_GROUPS",
+    "DEBUG",
+):
     os.environ.pop(leaked, None)
 
 from opsconsole.settings import *

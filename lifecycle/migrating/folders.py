@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from lifecycle.backups import archives
-from lifecycle.migrating import taking
+from lifecycle.migrating import roots, taking
 from lifecycle.migrating.gathering import Gathering
 from lifecycle.models import MigrationFolder
 from lifecycle.sources.base import Folder
@@ -64,12 +64,12 @@ def read_path(path: Path) -> Folder:
 def from_root(database: Database, path: str, account: Account) -> MigrationFolder:
     """Bring a folder of the console's machine, below one of OPSCONSOLE_ROOTS. Raises Usage, Refused."""
     refuse(database, account)
-    return keep(database, account, read_root(path), Way.ROOT)
+    return keep(database, account, read_root(database, path), Way.ROOT)
 
 
-def read_root(path: str) -> Folder:
-    """What lies below a path under OPSCONSOLE_ROOTS now. Raises Usage, Refused."""
-    start, below = _under_a_root(path)
+def read_root(database: Database, path: str) -> Folder:
+    """What lies below a path under OPSCONSOLE_ROOTS now, for a request about that database. Raises Usage, Refused."""
+    start, below = roots.parts_of(path, database)
     gathering = Gathering(clean_name(path))
     with taking.opened(start, below) as descriptor:
         taking.from_folder(gathering, descriptor)
@@ -227,21 +227,6 @@ def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
     for member in archive:
         if content := archive.extractfile(member):
             yield member.name, content.read()
-
-
-def _under_a_root(path: str) -> tuple[str, list[str]]:
-    """(root, parts below it) of an absolute path. Raises Usage for one that is not below a root."""
-    parts = path.split("/")
-    roots = [os.path.realpath(root) for root in settings.OPSCONSOLE_ROOTS]
-    for root in [*map(str, settings.OPSCONSOLE_ROOTS), *roots]:
-        if ".." not in parts and (path + "/").startswith(root.rstrip("/") + "/"):
-            below = [part for part in path.removeprefix(root).split("/") if part not in ("", ".")]
-            return os.path.realpath(root), below
-    raise Usage(
-        "not_under_a_root",
-        f"{path} is not below a folder that the console may use.",
-        f"Name a folder below one of {':'.join(roots)}, or let an operator add it to OPSCONSOLE_ROOTS.",
-    )
 
 
 def _damaged(row: MigrationFolder) -> OperationFailed:

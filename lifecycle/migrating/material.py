@@ -25,7 +25,7 @@ def subject_of(request: Request, engine: Engine) -> Subject:
     if given["root"] and given["brought"]:
         raise Usage("two_folders", "A brought folder and one on the server were given.", "Give one of them.")
     if given["root"]:
-        number, folder = "", folders.read_root(given["root"])
+        number, folder = "", folders.read_root(request.database, given["root"])
         said = f"{given['root']} on the server, {folder.digest}"
     else:
         row = folders.find(request.database, given["brought"])

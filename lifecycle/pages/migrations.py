@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from lifecycle.migrating import folders, handing_over
+from lifecycle.migrating import folders, handing_over, roots
 from lifecycle.migrating.expecting import Missing
 from lifecycle.migrating.recognising import recognise
 from lifecycle.migrating.status import Line, Status, status_of, validate
@@ -64,7 +64,7 @@ def migrations_tab(request: HttpRequest, database: Database) -> Mapping[str, Any
         "runs": shown(runs),
         "can_bring": rights_of(request).can("request", database),
         "days": settings.FOLDER_DAYS,
-        "roots": [str(root) for root in settings.OPSCONSOLE_ROOTS],
+        "roots": roots.offered(database),
         **found,
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.migrating import folders
+from lifecycle.migrating import folders, roots
 from lifecycle.models import MigrationFolder
 from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, Refused, Usage
@@ -68,6 +68,24 @@ def test_a_folder_of_the_consoles_machine_lies_below_a_root(
     for path in ("/etc", f"{tmp_path}/../etc", f"{tmp_path}x", "migrations"):
         with pytest.raises(Usage, match="not below a folder that the console may use"):
             folders.from_root(sqlite_shop[1], path, cast.ada)
+
+
+def test_a_folder_that_is_kept_for_another_owner_group_is_neither_read_nor_passed_through(
+    cast: Cast, sqlite_shop: Any, settings: Any, made: Path, tmp_path: Path
+) -> None:
+    database = sqlite_shop[1]
+    settings.OPSCONSOLE_ROOTS = [tmp_path]
+    settings.OPSCONSOLE_ROOT_GROUPS = {str(made): "strangers"}
+    for path in (str(made), f"{made}/./"):
+        with pytest.raises(Refused, match="kept for another owner group than") as refused:
+            folders.read_root(database, path)
+    assert refused.value.code == "other_group"
+    with pytest.raises(Refused, match="lies what is kept for another owner group"):
+        folders.from_root(database, str(tmp_path), cast.ada)
+    assert roots.offered(database) == [str(tmp_path)]
+    settings.OPSCONSOLE_ROOT_GROUPS = {str(tmp_path): "strangers", str(made): database.owner_group.name}
+    assert len(folders.read_root(database, str(made)).files) == 2  # the nearest one counts
+    assert roots.offered(database) == [str(made)]
 
 
 def test_damage_in_the_store_is_found(console: Console, cast: Cast, sqlite_shop: Any, made: Path) -> None:
