@@ -12,9 +12,44 @@ from lifecycle.migrating.differences import schema_changes
 def diagnose(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:
     """What the ledger says, held against what is there. `half` are the keys that it calls begun and failed."""
     made = {name for point in replay.points for name in point.definitions}
-    foreign = tuple(f"{name} is there, and no migration made it" for name in sorted(live) if name not in made)
-    report = _held_against(replay, {name: text for name, text in live.items() if name in made}, half)
+    nobody = "nothing that was replayed" if replay.left else "no migration"
+    foreign = tuple(f"{name} is there, and {nobody} made it" for name in sorted(live) if name not in made)
+    if replay.unproven:
+        report = _unproven(replay, half)
+    else:
+        report = _held_against(replay, {name: text for name, text in live.items() if name in made}, half)
+        report = _with_unchecked(report, replay, half)
     return replace(report, changes=(*report.changes, *foreign))
+
+
+def _unproven(replay: Replay, half: Sequence[str]) -> Report:
+    """What the ledger has could not be replayed: that some point is the live schema means nothing then."""
+    left = tuple(replay.left.values())
+    sentence = (
+        f"It is not known how far the schema came: {left[0]}, which the ledger has, cannot be replayed on "
+        f"{replay.start}: {replay.failure} Not checked: {_listed(left)}. {_BASELINE}"
+    )
+    said = "Nobody can tell by the schema how far it came, unless the doctor has a baseline."
+    return Report(sentence=sentence, diagnoses=_untold(replay, half, said), unchecked=left)
+
+
+def _with_unchecked(report: Report, replay: Replay, half: Sequence[str]) -> Report:
+    """With what could not be replayed, but for what the ledger calls failed: that was to be expected."""
+    left = tuple(name for key, name in replay.left.items() if key not in half)
+    if not left:
+        return report
+    told = f"The replay {_stopped(replay)} {_BASELINE}"
+    said = report.sentence if told in report.sentence else f"{report.sentence} {told}"
+    return replace(report, sentence=f"{said} Not checked: {_listed(left)}.", unchecked=left)
+
+
+def _stopped(replay: Replay) -> str:
+    return f"stopped in {next(iter(replay.left.values()))}: {replay.failure}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _held_against(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Report:
@@ -31,10 +66,11 @@ def _held_against(replay: Replay, live: Mapping[str, str], half: Sequence[str]) 
 
 def _as_recorded(replay: Replay, last: int, half: Sequence[str]) -> Report:
     """The schema is the one that the ledger's migrations make."""
-    points = [point for point in replay.points if point.key in half]
-    if not points:
+    if not half:
         return Report(sentence="The schema has what the migrations of the ledger make: nothing is to be set right.")
-    key, name, of = points[-1].key, points[-1].name, points[-1].of
+    points = [point for point in replay.points if point.key in half]
+    key, of = (points[-1].key, points[-1].of) if points else (half[-1], 0)  # without any, its first statement fails
+    name = replay.names.get(key, key)
     if last > replay.ledger and replay.points[last].key == key:
         said = _only_rows(replay.points[last].at, of)
         ways = (Do.ROLLED_BACK, Do.APPLIED, Do.FINISH)
@@ -82,13 +118,15 @@ def _recorded(replay: Replay, place: int) -> Report:
         )
         for point in after
     )  # fmt: skip
-    where = f"after {here.name}" if here.key else "of an empty database"
+    where = f"after {here.name}" if here.key else f"of {replay.start}"
     return Report(sentence=f"The schema is that {where}, and the ledger has {len(after)} more.", diagnoses=found)
 
 
-_AFTER_STOPPED = (
-    "Where migrations build on tables that none of them makes, a replay from nothing cannot tell how far they came: "
-    "compare with the safety backup, or put what they build on in front as a migration of its own."
+MOST_NAMED = 5
+_BASELINE = (
+    "Where migrations build on what is older than the folder, give the doctor that as a baseline: base=FILE, the "
+    "definitions from before the first migration as SQL (of a copy from then: pg_dump --schema-only --no-owner "
+    "--no-privileges, or .schema --nosys in sqlite3)."
 )
 
 
@@ -98,22 +136,24 @@ def _drifted(replay: Replay, live: Mapping[str, str], half: Sequence[str]) -> Re
     nearest = min(range(len(changes)), key=lambda place: (len(changes[place]), abs(place - replay.ledger)))
     here, differs = replay.points[nearest], changes[nearest]
     told = {"added": "is there already", "removed": "is not there", "changed": "is another one"}
-    where = "an empty database" if not here.key else _at(here)
+    where = _at(here) if here.key else replay.start
     sentence = (
         f"The schema is none that these migrations make; it is nearest to {where}, with {len(differs)} differences."
     )
     if replay.failure:
-        sentence = f"{sentence} The replay stopped: {replay.failure} {_AFTER_STOPPED}"
-    names = {point.key: point.name for point in replay.points}
+        sentence = f"{sentence} The replay {_stopped(replay)} {_BASELINE}"  # also where only a failed one fails
     said = "Nobody can tell by the schema how far it came: set right by hand what differs, then ask again."
-    found = tuple(
-        Diagnosis(
-            key=key, name=names.get(key, key), verdict=Verdict.DRIFTED, sentence=said, ways=(Do.APPLIED, Do.ROLLED_BACK)
-        )
-        for key in half
-    )
+    found = _untold(replay, half, said)
     return Report(
         sentence=sentence, diagnoses=found, changes=tuple(f"{each.name} {told[each.change]}" for each in differs)
+    )
+
+
+def _untold(replay: Replay, half: Sequence[str], said: str) -> tuple[Diagnosis, ...]:
+    """Of each that the ledger calls failed, that nobody can tell."""
+    names, ways = replay.names, (Do.APPLIED, Do.ROLLED_BACK)
+    return tuple(
+        Diagnosis(key=key, name=names.get(key, key), verdict=Verdict.DRIFTED, sentence=said, ways=ways) for key in half
     )
 
 

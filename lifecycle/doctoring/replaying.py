@@ -13,9 +13,12 @@ from lifecycle.sources.acts import Unit
 from lifecycle.sources.base import DONE, RUNNABLE, Entry, Migration, State
 from opsconsole.engines.base import Engine
 from opsconsole.engines.scripting import ScriptFailed
+from opsconsole.exceptions import OperationFailed
 from opsconsole.review import dialect_of, split
 
 NOT_DONE = (State.HALF, State.SKIPPED, *RUNNABLE)
+_RESTRICT = re.compile(r"^\\(?:un)?restrict \w+[ \t]*\r?$", re.MULTILINE)  # of pg_dump, for psql alone
+_SETS = re.compile(r"SET\s", re.IGNORECASE)
 
 
 def units_of(subject: Subject, seen: Seen) -> tuple[list[Unit], list[Unit]]:
@@ -30,20 +33,50 @@ def units_of(subject: Subject, seen: Seen) -> tuple[list[Unit], list[Unit]]:
     return units[: len(done)], units[len(done) :]
 
 
-def replay(engine: Engine, done: Sequence[Unit], rest: Sequence[Unit], ledger: str, tick: Callable[[], None]) -> Replay:
-    """Run `done` whole and `rest` statement by statement on an empty database. Raises TargetProblem."""
-    points, failure = [_point(engine, ledger)], ""
+def replay(
+    engine: Engine, done: Sequence[Unit], rest: Sequence[Unit], ledger: str, tick: Callable[[], None], base: str = ""
+) -> Replay:
+    """Run `done` whole and `rest` statement by statement on a database that has what `base` makes, and nothing else.
+
+    Raises TargetProblem, and OperationFailed("base_failed").
+    """
+    _build(engine, base, tick)
+    points, passed, failure = [_point(engine, ledger)], 0, ""
     try:
         for unit in done:
             _run(engine, unit, tick)
             points.append(_after(engine, unit, ledger))
-        stands = len(points) - 1
+            passed += 1
         for unit in rest:
             _step_by_step(engine, unit, ledger, points, tick)
+            passed += 1
     except ScriptFailed as error:
-        stands = min(len(done), len(points) - 1)
         failure = f"{error.why.rstrip('.')}."
-    return Replay(points=points, ledger=stands, failure=failure)
+    return Replay(
+        points=points,
+        ledger=min(passed, len(done)),
+        failure=failure,
+        left={unit.migrations[-1]: unit.migrations[-1] for unit in [*done, *rest][passed:]},
+        unproven=passed < len(done),
+        start="the baseline" if base else "an empty database",
+    )
+
+
+def _build(engine: Engine, base: str, tick: Callable[[], None]) -> None:
+    """Make what was there before the first migration, statement by statement, as a dump of definitions has it."""
+    with engine.script(foreign_keys=False) as script:
+        for statement in split(_RESTRICT.sub("", base), dialect_of(engine)):
+            try:
+                script.run(statement.text, tick=tick)
+            except ScriptFailed as error:
+                if _SETS.match(statement.text):
+                    continue  # a pg_dump of a later version sets what this server does not know
+                raise OperationFailed(
+                    "base_failed",
+                    f"The baseline fails in line {statement.line}: {error.why.rstrip('.')}.",
+                    "Mend that line: the file is to hold the definitions from before the first migration, without rows,"
+                    " owners and privileges.",
+                ) from error
 
 
 def definitions(engine: Engine, ledger: str) -> dict[str, str]:
@@ -80,7 +113,7 @@ def _step_by_step(engine: Engine, unit: Unit, ledger: str, points: list[Point], 
             try:
                 script.run(statement.text, tick=tick)
             except ScriptFailed as error:
-                raise ScriptFailed(f"statement {number} of {name}: {error.why}", code=error.code) from error
+                raise ScriptFailed(f"statement {number}: {error.why}", code=error.code) from error
             if not script.in_transaction:
                 points.append(_point(engine, ledger, name, number, len(statements)))
     if not statements:
@@ -98,4 +131,5 @@ def _point(engine: Engine, ledger: str, key: str = "", at: int = 0, of: int = 0)
 
 def named(found: Replay, names: Mapping[str, str]) -> Replay:
     """With what people call the migrations."""
-    return replace(found, points=[replace(point, name=names.get(point.key, point.key)) for point in found.points])
+    points = [replace(point, name=names.get(point.key, point.key)) for point in found.points]
+    return replace(found, points=points, left={key: names.get(key, key) for key in found.left})

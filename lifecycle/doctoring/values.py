@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -48,11 +48,23 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Replay:
-    """The points in order. The ledger stands at `points[ledger]`; `failure` is why the last could not be passed."""
+    """The points in order. The ledger stands at `points[ledger]`; `failure` is why the last could not be passed.
+
+    `left` are the migrations, name by key, that were not replayed to their end, in order; `unproven` where the ledger
+    has one of them, so that nothing is known of where it stands.
+    """
 
     points: Sequence[Point]
     ledger: int
     failure: str = ""
+    left: Mapping[str, str] = field(default_factory=dict)
+    unproven: bool = False
+    start: str = "an empty database"  # what the first point is
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What people call the migrations, by key."""
+        return {**{point.key: point.name for point in self.points}, **self.left}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +85,15 @@ class Diagnosis:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All of it. `changes` are what the live schema has otherwise than the point that is nearest to it, in words."""
+    """All of it. `changes` are what the live schema has otherwise than the point that is nearest to it, in words.
+
+    `unchecked` are the migrations of which nothing is said, because they could not be replayed.
+    """
 
     sentence: str
     diagnoses: tuple[Diagnosis, ...] = ()
     changes: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,6 +101,7 @@ class Report:
             "diagnoses": [each.to_json() for each in self.diagnoses],
             "changes": list(self.changes[:MOST_CHANGES]),
             "changes_in_all": len(self.changes),
+            "unchecked": list(self.unchecked),
         }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
@@ -18,12 +19,17 @@ from lifecycle.sources.base import State
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Refused
-from opsconsole.kinds import Afterwards, Errand, Kind, Recovery, Request, Result, Run, Witness
+from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.plans import Plan, Precondition, Step
 from opsconsole.targets import plan_target
 
 TICK_SECONDS = 0.5
+BASE = Parameter(
+    name="base", label="Baseline", local=True,
+    help="a file of SQL: the definitions that were there before the folder's first migration",
+)  # fmt: skip
+BASE_SQL = Parameter(name="base_sql", label="Baseline", help="the SQL of that file")
 LABELS = {
     Do.FINISH: "Finish {name}",
     Do.UNDO: "Take back what is there of {name}",
@@ -37,7 +43,7 @@ class DoctorKind(Kind):
     label = "Examine migrations"
     noun = "examination of migrations"
     engines = frozenset({"postgresql", "sqlite"})
-    parameters = (asking.FOLDER, asking.BROUGHT, asking.ROOT, asking.PATH, asking.TOOL)
+    parameters = (asking.FOLDER, asking.BROUGHT, asking.ROOT, asking.PATH, asking.TOOL, BASE, BASE_SQL)
     mutates = False
     repeatable = True
     gated = False
@@ -68,7 +74,7 @@ class DoctorKind(Kind):
                 "half": [entry.key for entry in seen.entries if entry.state is State.HALF],
                 "ledger_table": seen.ledger.table,
             },
-            steps=_steps(done, rest, engine.name),
+            steps=_steps(done, rest, engine.name, request.parameters["base_sql"]),
             preconditions=(
                 Precondition(
                     probe="ledger",
@@ -91,7 +97,7 @@ class DoctorKind(Kind):
         table = str(given["ledger_table"])
         with copies.empty(run, live.identity(), live.name) as scratch:
             run.log(f"Replaying {len(done) + len(rest)} migrations on an empty database.")
-            found = replaying.replay(scratch, done, rest, table, _ticker(run))
+            found = replaying.replay(scratch, done, rest, table, _ticker(run), base=str(given.get("base_sql", "")))
         report = diagnosing.diagnose(
             replaying.named(found, given["names"]), replaying.definitions(live, table), given["half"]
         )
@@ -124,7 +130,12 @@ class DoctorKind(Kind):
         )
 
     def bring(self, database: Database, given: Mapping[str, str], account: Account, token: Token | None) -> Errand:
-        return material.bring(database, given, account)
+        path = given.get("base")
+        brought = {**given, "base": "", **({"base_sql": material.text_of(Path(path))} if path else {})}
+        return material.bring(database, brought, account)
+
+    def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
+        return tuple(each for each in super().fields(database, given) if each is not BASE_SQL)
 
     def suggestions(
         self, parameter: str, database: Database, visible: QuerySet[Database]
@@ -162,9 +173,10 @@ def _ticker(run: Run) -> Callable[[], None]:
     return tick
 
 
-def _steps(done: list[Unit], rest: list[Unit], engine: str) -> tuple[Step, ...]:
+def _steps(done: list[Unit], rest: list[Unit], engine: str, base: str) -> tuple[Step, ...]:
     where = "a PostgreSQL server of the console's own" if engine == "postgresql" else "a file of this run alone"
     return (
+        *([Step(title="Make what was there before the first migration", sql=base)] if base else []),
         Step(title=f"Replay {len(done)} applied migrations on an empty database", detail=f"On {where}."),
         Step(
             title=f"Replay {len(rest)} others statement by statement",

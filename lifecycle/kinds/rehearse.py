@@ -19,7 +19,6 @@ from lifecycle.rehearsing.copies import Origin
 from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.engines.base import Engine
-from opsconsole.exceptions import Usage
 from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.plans import Plan, Step
@@ -54,7 +53,6 @@ SEED = Parameter(
     name="seed", label="Seed", local=True, help="with mode=fresh: a file of SQL that is run after the migrations"
 )
 SEED_SQL = Parameter(name="seed_sql", label="Seed", help="the SQL of that file")
-MOST_SEED = 4 << 20  # bytes
 
 
 @unlocking.unlocks
@@ -105,7 +103,7 @@ class RehearseKind(Kind):
 
     def bring(self, database: Database, given: Mapping[str, str], account: Account, token: Token | None) -> Errand:
         path = given.get("seed")
-        brought = {**given, "seed": "", **({"seed_sql": _seed(Path(path))} if path else {})}
+        brought = {**given, "seed": "", **({"seed_sql": material.text_of(Path(path))} if path else {})}
         return material.bring(database, brought, account)
 
     def fields(self, database: Database, given: Mapping[str, str]) -> tuple[Parameter, ...]:
@@ -145,18 +143,6 @@ class RehearseKind(Kind):
             number, _, store = subject.partition("/")
             return archives.manifest_of(Backup.objects.get(pk=int(number)), store=store).digest
         return super().probe(name, subject, engines)
-
-
-def _seed(path: Path) -> str:
-    """Read on the command line's machine. Raises Usage."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_SEED + 1)
-        if len(data) > MOST_SEED:
-            raise Usage("too_large", f"A seed has up to {MOST_SEED >> 20} MiB.", "Load larger rows by an import.")
-        return data.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Usage("no_file", f"{path} cannot be read as text: {error}.", "Look at its name and rights.") from error
 
 
 def _data_at(backup: Backup | None, began: datetime, *, copied: bool) -> datetime | None:

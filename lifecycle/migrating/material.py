@@ -17,6 +17,7 @@ from opsconsole.kinds import Afterwards, Errand, Request
 from opsconsole.models import Account, Database
 
 OFFERED = 20
+MOST_TEXT = 4 << 20  # bytes of a file of SQL that is given beside the folder
 
 
 def subject_of(request: Request, engine: Engine) -> Subject:
@@ -44,6 +45,18 @@ def bring(database: Database, given: Mapping[str, str], account: Account) -> Err
     row = folders.from_path(database, Path(given["folder"]), account)
     kept = {name: value for name, value in given.items() if name != "folder"}
     return Errand(parameters=kept | {"brought": str(row.pk)})
+
+
+def text_of(path: Path) -> str:
+    """A file of SQL on the command line's machine, as a plan takes it along. Raises Usage."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_TEXT + 1)
+        if len(data) > MOST_TEXT:
+            raise Usage("too_large", f"{path} has more than {MOST_TEXT >> 20} MiB.", "Leave rows out, or import them.")
+        return data.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Usage("no_file", f"{path} cannot be read as text: {error}.", "Look at its name and rights.") from error
 
 
 def suggestions(parameter: str, database: Database) -> tuple[tuple[str, str], ...]:

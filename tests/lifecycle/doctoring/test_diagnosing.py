@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lifecycle.doctoring.diagnosing import diagnose
@@ -78,6 +80,26 @@ def test_what_was_there_before_the_folder_is_told_and_does_not_stand_in_the_way(
     report = diagnose(replay(ledger=1), schema("a", "b", "x"), ["0002"])
     assert [(each.verdict, each.at) for each in report.diagnoses] == [(Verdict.HALF, 1)]
     assert report.changes == ("table x is there, and no migration made it",)
+
+
+def test_what_could_not_be_replayed_is_never_said_to_be_well() -> None:
+    start = Point(key="", name="", at=0, of=0, definitions={})
+    stopped = Replay(points=[start], ledger=0, failure="No table a.", left={"1": "0001", "2": "0002"}, unproven=True)
+    report = diagnose(stopped, schema("a", "b"), ["2"])
+    assert "It is not known how far the schema came: 0001, which the ledger has, cannot be replayed" in report.sentence
+    assert "database: No table a. Not checked: 0001, 0002. Where" in report.sentence and "base=FILE" in report.sentence
+    assert report.unchecked == ("0001", "0002")
+    assert [(each.name, each.verdict) for each in report.diagnoses] == [("0002", Verdict.DRIFTED)]
+    assert report.changes[0] == "table a is there, and nothing that was replayed made it"
+
+
+def test_what_follows_one_that_cannot_be_replayed_is_told_as_unchecked() -> None:
+    stopped = replace(replay(ledger=1), failure="statement 1: no table x.", left={"4": "0004", "5": "0005"})
+    report = diagnose(stopped, schema("a"), ())
+    assert "The replay stopped in 0004: statement 1: no table x. Where" in report.sentence
+    assert report.sentence.endswith("in sqlite3). Not checked: 0004, 0005.")
+    again = diagnose(replace(stopped, left={"4": "0004"}), schema("a"), ["4"])  # it failed before, too
+    assert (again.unchecked, again.diagnoses[0].verdict, again.diagnoses[0].name) == ((), Verdict.NOTHING, "0004")
 
 
 def test_a_diagnosis_comes_back_from_json() -> None:

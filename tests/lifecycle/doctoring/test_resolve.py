@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from opsconsole import kinds, operations
+from opsconsole import kinds, operations, process
 from opsconsole.exceptions import Refused
 from opsconsole.states import State
 from tests.lifecycle.migrating.conftest import Scene
@@ -118,6 +119,41 @@ def test_what_somebody_applied_by_hand_is_marked(on_postgres: Scene) -> None:
         rows = db.execute("SELECT version, success FROM _sqlx_migrations ORDER BY version").fetchall()
     assert rows == [(1, True), (2, True)]
     assert doctor(scene).result["diagnoses"] == []
+
+
+def test_tables_that_are_older_than_the_folder_are_given_as_a_baseline(on_sqlite: Scene, tmp_path: Path) -> None:
+    scene = on_sqlite
+    base = tmp_path / "base.sql"
+    base.write_text("\n".join(f"{text};" for (text,) in shop_schema(scene)))
+    scene.bring({"0001_extra.sql": "ALTER TABLE orders ADD COLUMN extra TEXT;\n"})
+    assert scene.do().state == State.SUCCEEDED
+    stopped = doctor(scene).result
+    assert "0001_extra.sql, which the ledger has, cannot be replayed on an empty database" in stopped["sentence"]
+    assert (stopped["unchecked"], stopped["diagnoses"]) == (["0001_extra.sql"], [])
+    given = {"base": str(base), "tool": scene.tool}
+    brought = kinds.get("doctor").bring(scene.row, given, scene.cast.ada, None).parameters
+    asked = operations.request("doctor", scene.row, brought, account=scene.cast.ada)
+    assert "CREATE TABLE" in asked.plan.steps[0].sql
+    done = work(scene.console, asked)
+    assert done.state == State.SUCCEEDED, done.failure_why
+    assert "nothing is to be set right" in done.result["sentence"] and done.result["changes"] == []
+    bad = operations.request(
+        "doctor", scene.row, {**brought, "base_sql": "SELECT 1;\nCREATE nothing;"}, account=scene.cast.ada
+    )
+    assert "The baseline fails in line 2" in work(scene.console, bad).failure_why
+
+
+def test_a_dump_of_definitions_is_a_baseline(on_postgres: Scene, postgres: Any) -> None:
+    scene = on_postgres
+    argv = [postgres.bin / "pg_dump", "--schema-only", "--no-owner", "--no-privileges", f"--dbname={scene.shop.url}"]
+    base = process.run(argv).stdout.decode()
+    assert "CREATE TABLE public.orders" in base
+    scene.bring({"0001_extra.sql": "ALTER TABLE orders ADD COLUMN extra text;\n"})
+    assert scene.do().state == State.SUCCEEDED
+    given = {"tool": scene.tool, "base_sql": base}
+    done = work(scene.console, operations.request("doctor", scene.row, given, account=scene.cast.ada))
+    assert done.state == State.SUCCEEDED, done.failure_why
+    assert "nothing is to be set right" in done.result["sentence"] and done.result["changes"] == []
 
 
 def test_marking_what_would_have_its_tool_skip_others_for_ever_is_refused(on_sqlite: Scene) -> None:
