@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from lifecycle.doctoring.values import Point, Replay
+from lifecycle.migrating.ledgers import is_of
 from lifecycle.migrating.planning import Seen, Subject
 from lifecycle.migrating.running import Watch, execute
 from lifecycle.sources.acts import Unit
@@ -81,8 +82,7 @@ def _build(engine: Engine, base: str, tick: Callable[[], None]) -> None:
 
 def definitions(engine: Engine, ledger: str) -> dict[str, str]:
     """What is defined, without the tool's own ledger."""
-    bare = re.compile(rf"(?<!\w){re.escape(ledger.replace(chr(34), '').rpartition('.')[2])}(?!\w)")
-    return {name: text for name, text in engine.definitions().items() if not bare.search(name)}
+    return {name: text for name, text in engine.definitions().items() if not is_of(ledger, name)}
 
 
 def _failed_first(entry: Entry) -> bool:

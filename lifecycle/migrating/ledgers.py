@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -63,6 +64,18 @@ def place_of(engine: Engine) -> Place:
     """Where migrations go, of an engine. Raises TargetProblem."""
     d1 = engine.name == "sqlite" and engine.identity().details.get("flavour") == "d1"
     return Place(engine=engine.name, database=engine.address.name, d1=d1)
+
+
+def names_of(table: str) -> frozenset[str]:
+    """What a ledger's own table may be called in a list of tables, in small letters; none for ""."""
+    small = table.lower()
+    return frozenset({small, small.rpartition(".")[2], f"public.{small}"}) if table else frozenset()
+
+
+def is_of(table: str, name: str) -> bool:
+    """Whether a name in `Engine.definitions` is of a ledger's own table, or of what its keys brought along."""
+    bare = re.escape(table.replace('"', "").rpartition(".")[2])
+    return bool(bare) and re.search(rf"(?<!\w){bare}(?:_\w*(?:pkey|key|seq|not_null))?(?!\w)", name) is not None
 
 
 def digest(engine: Engine, subject: str) -> str:

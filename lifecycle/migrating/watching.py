@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lifecycle.migrating import counting, patience
 from lifecycle.migrating.counting import Counted, Shrunk
-from lifecycle.migrating.ledgers import Given
+from lifecycle.migrating.ledgers import Given, names_of
 from lifecycle.migrating.running import Watch
 from lifecycle.sources.acts import Act, Unit
 from lifecycle.sources.base import Ledger
@@ -171,8 +171,7 @@ class Watcher:
 
     def _ledger_names(self) -> frozenset[str]:
         """The ledger's own table, whose rows come and go with migrations."""
-        table = self._ledger_table.lower()
-        return frozenset({table, table.rpartition(".")[2], f"public.{table}"})
+        return names_of(self._ledger_table)
 
     def _ledger(self) -> Ledger:
         ledger = self.given.ledger(self.script)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lifecycle.loss.values import grouped
 from lifecycle.migrating.differences import Change, schema_changes
+from lifecycle.migrating.ledgers import is_of
 from opsconsole.engines.surveying import Survey, TableState
 
 MOST_NAMED = 20
@@ -37,10 +38,15 @@ def _renamed(state: TableState, before: Survey, left: Mapping[str, TableState]) 
     return same[0] if len(same) == 1 and state.rows and state.digest else None
 
 
-def back_differences(before: Survey, after: Survey) -> list[str]:
-    """In what the way back does not lead back, in words, rows first; sequences and files' sizes are not compared."""
+def back_differences(before: Survey, after: Survey, *, ledger: str = "") -> list[str]:
+    """In what the way back does not lead back, in words, rows first; sequences and files' sizes are not compared.
+
+    Nor is the tool's own table, which stays once it was made.
+    """
     words = []
     for was, now in paired(before, after):
+        if is_of(ledger, (was or now).name):  # type: ignore[union-attr]
+            continue
         if was is None or now is None:
             name = (was or now).name  # type: ignore[union-attr]
             words.append(f"{name} is {'new' if was is None else 'gone'}")
@@ -48,7 +54,8 @@ def back_differences(before: Survey, after: Survey) -> list[str]:
             words.append(f"{was.name} has {grouped(now.rows)} rows instead of {grouped(was.rows)}")
         elif was.columns == now.columns and was.digest != now.digest:
             words.append(f"{was.name} has other values in its {grouped(was.rows)} rows")
-    words += [_words(change) for change in schema_changes(before.definitions, after.definitions)]
+    changes = schema_changes(before.definitions, after.definitions)
+    words += [_words(change) for change in changes if not is_of(ledger, change.name)]
     more = len(words) - MOST_NAMED
     return words[:MOST_NAMED] + ([f"and {more} more differences"] if more > 0 else [])
 

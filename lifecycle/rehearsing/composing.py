@@ -75,6 +75,7 @@ def trial_of(plan: Plan) -> Trial:
         all_units=[unit_from(unit) for unit in given["all_units"]],
         seed=str(given["seed_sql"]),
         names=dict(given["names"]),
+        ledger=str(given.get("ledger", "")),
     )
 
 
@@ -152,6 +153,7 @@ def _plan(
             **({"findings": _findings(engine, wanted)} if wanted.units else {}),
             "d1": seen.place.d1,
             "foreign_keys": subject.source.foreign_keys,
+            "ledger": seen.ledger.table,
             "schema": schema,
         },
         steps=_steps(wanted, told, place, engine.name, seed),

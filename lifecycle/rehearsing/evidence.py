@@ -30,7 +30,11 @@ def find(database: Database, units_digest: str) -> Rehearsed | None:
         at=row.rehearsed_at,
         verdict=row.verdict,
         held=row.held,
-        tables={table.was or table.name: (table.before, table.after) for table in report.recording.tables},
+        tables={
+            table.was or table.name: (table.before, table.after)
+            for table in report.recording.tables
+            if not table.ledger
+        },
         wrote=_wrote(report),
         facts=_facts(row, report),
     )

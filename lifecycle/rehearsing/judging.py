@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lifecycle.loss.values import grouped
 from lifecycle.migrating.differences import Change
+from lifecycle.migrating.ledgers import names_of
 from lifecycle.rehearsing.comparing import paired
 from lifecycle.rehearsing.values import Recording, TableRecord
 from opsconsole.engines.surveying import Survey, TableState
@@ -32,8 +33,10 @@ def tables(
     locks: Mapping[str, tuple[str, int]],
     changes: Sequence[Change],
     texts: Sequence[str],
+    *,
+    ledger: str = "",
 ) -> list[TableRecord]:
-    """One record a table, the biggest loss first, what was not touched last."""
+    """One record a table, the biggest loss first, what was not touched last. `ledger` is the tool's own table."""
     named = {word.lower() for text in texts for word in _WORD.findall(text)}
     altered = _altered(changes)
     found = []
@@ -42,7 +45,8 @@ def tables(
         assert known is not None
         lock, lock_ms = locks.get(known.number, ("", 0)) if was else ("", 0)
         record = _record(was, now, altered=known.name in altered, named=_is_named(known.name, named))
-        found.append(_in_words(replace(record, lock=lock, lock_ms=lock_ms)))
+        own = known.name.lower() in names_of(ledger)
+        found.append(_in_words(replace(record, lock=lock, lock_ms=lock_ms, ledger=own)))
     return sorted(found, key=lambda table: (-table.weight, table.untouched, table.name))
 
 
@@ -97,6 +101,8 @@ def _in_words(table: TableRecord) -> TableRecord:
 def _weighed(table: TableRecord) -> tuple[int, str]:
     """How much is lost (rows, and rows of a column that goes), and the rest of the sentence."""
     before, after = table.before, table.after
+    if table.ledger and before is not None and after is not None:
+        return 0, f"{grouped(before)} -> {grouped(after)}, as the tool's own record of migrations"
     unnamed = "" if table.named else _NOT_NAMED
     if before is None:
         return 0, f"new, with {grouped(after or 0)} rows"

@@ -24,7 +24,8 @@ PATIENT = Patience(lock=60.0)  # nobody else is there
 class Manner:
     """How a copy is used: `flavour` is postgresql, sqlite or d1; `foreign_keys` is what SQLite enforces.
 
-    `search_path` is that of the role's sessions in the live database, "" for the copy's own.
+    `search_path` is that of the role's sessions in the live database, "" for the copy's own. `ledger` is the tool's own
+    table.
 
     `tick` is called often and may raise.
     """
@@ -33,6 +34,7 @@ class Manner:
     foreign_keys: bool | None = None
     search_path: str = ""
     names: Mapping[str, str] = field(default_factory=dict)  # of migrations, by key
+    ledger: str = ""
     tick: Callable[[], None] = lambda: None
 
 
@@ -77,7 +79,7 @@ def _back(engine: Engine, units: Sequence[Unit], manner: Manner, before: Survey)
     began = time.monotonic()
     notes = _attempt(engine, units, manner)
     ms = round((time.monotonic() - began) * 1000)
-    differences = comparing.back_differences(before, engine.survey(manner.tick, like=before))
+    differences = comparing.back_differences(before, engine.survey(manner.tick, like=before), ledger=manner.ledger)
     return Back(
         leads_back=notes.failure is None and not differences,
         ms=ms,
@@ -96,7 +98,7 @@ def _recorded(
     return Recording(
         flavour=manner.flavour,
         verdict="",
-        tables=tuple(judging.tables(before, after, notes.locks, changes, texts)),
+        tables=tuple(judging.tables(before, after, notes.locks, changes, texts, ledger=manner.ledger)),
         statements=tuple(each for each in notes.statements if id(each) in kept),
         statements_run=len(notes.statements),
         whole=tuple(dict.fromkeys(notes.whole)),

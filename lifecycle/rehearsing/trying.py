@@ -35,6 +35,7 @@ class Trial:
     all_units: Sequence[Unit] = ()
     seed: str = ""
     names: Mapping[str, str] = field(default_factory=dict)  # of migrations, by key
+    ledger: str = ""  # the tool's own table, whose rows come and go with migrations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +179,11 @@ def manners(trial: Trial, engine_name: str) -> list[Manner]:
     What D1's own tool has is D1; for a D1 database the other one is SQLite as it comes, without foreign keys.
     """
     if engine_name == "postgresql":
-        return [Manner(flavour="postgresql", names=trial.names)]
+        return [Manner(flavour="postgresql", names=trial.names, ledger=trial.ledger)]
+    as_d1 = Manner(flavour="d1", foreign_keys=True, names=trial.names, ledger=trial.ledger)
     return [
-        Manner(flavour="sqlite", foreign_keys=bool(trial.foreign_keys) and not trial.d1, names=trial.names),
-        Manner(flavour="d1", foreign_keys=True, names=trial.names),
+        replace(as_d1, flavour="sqlite", foreign_keys=bool(trial.foreign_keys) and not trial.d1),
+        as_d1,
     ]
 
 

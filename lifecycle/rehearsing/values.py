@@ -27,6 +27,7 @@ class TableRecord:
     rewritten: bool = False
     altered: bool = False  # its columns are other ones, or are defined otherwise
     named: bool = True  # whether a text names it
+    ledger: bool = False  # the tool's own, whose rows come and go with migrations
     lost_columns: tuple[str, ...] = ()
     lock: str = ""  # the strongest lock that was held on it, in the vendor's word
     lock_ms: int = 0
@@ -41,8 +42,8 @@ class TableRecord:
 
     @property
     def lost(self) -> int:
-        """Rows that are gone."""
-        return max(0, (self.before or 0) - (self.after or 0))
+        """Rows that are gone; those of the ledger are none."""
+        return 0 if self.ledger else max(0, (self.before or 0) - (self.after or 0))
 
 
 @dataclass(frozen=True, kw_only=True)

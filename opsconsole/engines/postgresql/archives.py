@@ -14,10 +14,10 @@ from typing import IO
 from opsconsole import process
 from opsconsole.engines.postgresql import tools
 from opsconsole.engines.postgresql.connect import WRITTEN, Connector
+from opsconsole.engines.postgresql.ours import EXCLUDED
 from opsconsole.engines.postgresql.tool_runs import Tick, Tool, running
 from opsconsole.engines.postgresql.tools import Tools
 
-OURS = "*._opsconsole_*"
 SECTIONS = ("--section=pre-data", "--section=post-data")
 # A newer client sets this on every server; an older server does not know it, and nothing depends on it.
 _ATTACH = "INDEX ATTACH "
@@ -44,7 +44,7 @@ class Limits:
 
 def schema_argv(found: Tools, snapshot: str) -> list[str | Path]:
     """pg_dump of everything but rows. `--schema-only` would lose the refresh of materialized views."""
-    argv: list[str | Path] = [found.pg_dump, "-Fc", *SECTIONS, "--lock-wait-timeout=60000", f"--exclude-table={OURS}"]
+    argv: list[str | Path] = [found.pg_dump, "-Fc", *SECTIONS, "--lock-wait-timeout=60000", *EXCLUDED]
     return argv + ([f"--snapshot={snapshot}"] if snapshot else [])
 
 
@@ -56,7 +56,7 @@ def custom_argv(found: Tools, snapshot: str) -> list[str | Path]:
         "-Fc",
         f"--compress={packed}",
         "--lock-wait-timeout=60000",
-        f"--exclude-table={OURS}",
+        *EXCLUDED,
         f"--snapshot={snapshot}",
     ]
 

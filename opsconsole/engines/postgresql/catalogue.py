@@ -8,11 +8,11 @@ from psycopg import sql
 
 from opsconsole.engines.base import Column, Identity, Table
 from opsconsole.engines.postgresql.connect import Connection, check_version
+from opsconsole.engines.postgresql.ours import NOT_OURS
 
 # What is the user's: without system schemas, extensions' relations and ours.
-USER_RELATIONS = r"""
-    c.relpersistence <> 't'
-    AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' AND c.relname NOT LIKE '\_opsconsole\_%'
+USER_RELATIONS = rf"""
+    c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema' AND {NOT_OURS}
     AND NOT EXISTS (SELECT FROM pg_depend d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 """

@@ -11,9 +11,9 @@ import hashlib
 import re
 
 from opsconsole.engines.postgresql.connect import Connection
+from opsconsole.engines.postgresql.ours import NOT_OF_OURS, NOT_OURS
 
 _NOT_SYSTEM = r"n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'"
-_NOT_OURS = r"c.relname NOT LIKE '\_opsconsole\_%'"
 
 
 def _free(catalogue: str, oid: str) -> str:
@@ -37,7 +37,7 @@ _LINES = {
              WHERE i.inhrelid = c.oid),
             CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {_NOT_OURS}
+        WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {NOT_OURS}
         AND {_free("pg_class", "c.oid")}""",
     "column": f"""
         SELECT format('%I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' ',
@@ -49,19 +49,19 @@ _LINES = {
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
         JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-        AND c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {_NOT_OURS} AND {_free("pg_class", "c.oid")}""",
+        AND c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {NOT_OURS} AND {_free("pg_class", "c.oid")}""",
     "sequence": f"""
         SELECT format('%I.%I', n.nspname, c.relname), concat_ws(' ', format_type(s.seqtypid, NULL), s.seqstart,
             s.seqincrement, s.seqmin, s.seqmax, s.seqcache, s.seqcycle)
         FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {_NOT_OURS} AND {_free("pg_class", "c.oid")}""",
+        WHERE c.relpersistence <> 't' AND {_NOT_SYSTEM} AND {NOT_OURS} AND {_free("pg_class", "c.oid")}""",
     "constraint": f"""
         SELECT format('%I.%I', n.nspname, k.conname) || coalesce(' on ' || nullif(k.conrelid, 0)::regclass::text, '')
             || coalesce(' on ' || nullif(k.contypid, 0)::regtype::text, ''),
             pg_get_constraintdef(k.oid) || CASE WHEN k.convalidated THEN '' ELSE ' unproven' END
         FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace LEFT JOIN pg_class c ON c.oid = k.conrelid
         WHERE k.contype NOT IN ('n', 't') AND k.conparentid = 0 AND {_NOT_SYSTEM}
-        AND (c.oid IS NULL OR {_NOT_OURS}) AND {_free("pg_constraint", "k.oid")}
+        AND (c.oid IS NULL OR {NOT_OURS}) AND {_free("pg_constraint", "k.oid")}
         AND {_free("pg_class", "k.conrelid")}""",
     "index": f"""
         SELECT format('%I.%I', n.nspname, c.relname), concat_ws(' ', pg_get_indexdef(i.indexrelid),
@@ -69,12 +69,12 @@ _LINES = {
             CASE WHEN i.indisreplident THEN 'identity' END)
         FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
         JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE {_NOT_SYSTEM} AND {_NOT_OURS} AND {_free("pg_class", "c.oid")}""",
+        WHERE {_NOT_SYSTEM} AND {NOT_OURS} AND {_free("pg_class", "c.oid")}""",
     "trigger": f"""
         SELECT format('%I on %I.%I', t.tgname, n.nspname, c.relname),
             pg_get_triggerdef(t.oid) || ' ' || t.tgenabled::text
         FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_NOT_SYSTEM} AND {_NOT_OURS}
+        WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND {_NOT_SYSTEM} AND {NOT_OURS}
         AND {_free("pg_trigger", "t.oid")} AND {_free("pg_class", "c.oid")}""",
     "policy": f"""
         SELECT format('%I on %I.%I', p.polname, n.nspname, c.relname), concat_ws(' ', p.polcmd, p.polpermissive,
@@ -82,11 +82,11 @@ _LINES = {
              FROM unnest(p.polroles) r),
             pg_get_expr(p.polqual, p.polrelid), '/', pg_get_expr(p.polwithcheck, p.polrelid))
         FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE {_NOT_OURS}""",
+        WHERE {NOT_OURS}""",
     "rule": f"""
         SELECT format('%I on %I.%I', r.rulename, n.nspname, c.relname), pg_get_ruledef(r.oid) || r.ev_enabled::text
         FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE r.rulename <> '_RETURN' AND {_NOT_SYSTEM} AND {_NOT_OURS} AND {_free("pg_class", "c.oid")}""",
+        WHERE r.rulename <> '_RETURN' AND {_NOT_SYSTEM} AND {NOT_OURS} AND {_free("pg_class", "c.oid")}""",
     "function": f"""
         SELECT format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
             CASE WHEN p.prokind = 'a' THEN pg_get_function_result(p.oid) ELSE pg_get_functiondef(p.oid) END
@@ -137,10 +137,10 @@ _LINES = {
     "foreign server": f"""
         SELECT s.srvname, w.fdwname FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
         WHERE {_free("pg_foreign_server", "s.oid")}""",
-    "comment": r"""
+    "comment": f"""
         SELECT i.type || ' ' || i.identity, d.description FROM pg_description d
         CROSS JOIN LATERAL pg_identify_object(d.classoid, d.objoid, d.objsubid) i
-        WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND i.identity NOT LIKE '%._opsconsole_%'
+        WHERE d.objoid >= 16384 AND d.classoid <> 'pg_extension'::regclass AND {NOT_OF_OURS}
         AND NOT EXISTS (SELECT FROM pg_depend x
             WHERE x.classid = d.classoid AND x.objid = d.objoid AND x.deptype = 'e')""",
 }

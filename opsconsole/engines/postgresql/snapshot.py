@@ -13,6 +13,7 @@ from psycopg import sql
 
 from opsconsole.engines.postgresql import catalogue
 from opsconsole.engines.postgresql.connect import LONG, Connection, Connector
+from opsconsole.engines.postgresql.ours import NOT_OURS
 from opsconsole.exceptions import OperationFailed, TargetProblem
 
 ATTEMPTS = 5
@@ -201,7 +202,7 @@ def sequences(session: Connection) -> dict[str, str]:
     rows = session.execute(
         r"SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         r" WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\_%'"
-        r" AND c.relname NOT LIKE '\_opsconsole\_%'"
+        f" AND {NOT_OURS}"
         " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid"
         " AND d.deptype = 'e') ORDER BY 1, 2"
     ).fetchall()

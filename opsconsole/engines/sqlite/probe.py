@@ -17,13 +17,14 @@ from typing import Any
 from urllib.parse import quote
 
 HIDDEN_PREFIXES = ("_cf_", "_opsconsole_")  # the D1 runtime's tables, and the console's own
+MIGRATIONS = "_opsconsole_migrations"  # the ledger of numbered files goes with the schema that they made
 MEMORY_BYTES = 4 << 30
 CHECKS = ("quick_check", "integrity_check")
 
 
 def is_hidden(name: str) -> bool:
     """Whether a table is neither shown, nor counted, nor backed up."""
-    return name.lower().startswith(HIDDEN_PREFIXES)
+    return name.lower().startswith(HIDDEN_PREFIXES) and name.lower() != MIGRATIONS
 
 
 def quoted(name: str) -> str:

@@ -115,3 +115,6 @@ COMMENT ON FUNCTION double(int) IS 'doubles';
 COMMENT ON CONSTRAINT m_or_d ON kinds IS 'one of both';
 GRANT SELECT ON status TO PUBLIC;
 CREATE TABLE _opsconsole_undo (id int);
+CREATE TABLE _opsconsole_migrations (version bigint PRIMARY KEY, name text NOT NULL);
+COMMENT ON TABLE _opsconsole_migrations IS 'it goes with the schema';
+INSERT INTO _opsconsole_migrations VALUES (1, '0001_first');

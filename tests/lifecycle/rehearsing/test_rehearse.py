@@ -186,6 +186,7 @@ def test_what_a_policy_demands_of_migrations_it_demands_of_taking_them_back(on_s
     assert back.state == State.SUCCEEDED, back.failure_why
     assert back.plan.summary == "It is known what taking back migration 0001_notes would do to shop, tried on a copy."
     assert "notes: 2 -> the table is gone" in back.result["summary"]
+    assert "_opsconsole_migrations" not in back.result["summary"]
     (offer,) = kinds.get("rehearse").afterwards(back)
     assert offer.kind == "rollback"
     asked = scene.ask("rollback")

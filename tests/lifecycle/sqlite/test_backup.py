@@ -70,6 +70,17 @@ class TestOurOwnTables:
         assert again.tables == first.tables
         assert again.schema_fingerprint == first.schema_fingerprint == files.engine(live).schema_fingerprint()
 
+    def test_the_ledger_of_numbered_migrations_goes_with_the_schema_that_they_made(
+        self, folder: Path, archive: Archive, run: FakeRun
+    ) -> None:
+        live = files.plain(folder / "live.db")
+        files.run_sql(live, "CREATE TABLE _opsconsole_migrations (version INTEGER PRIMARY KEY, name TEXT)")
+        files.run_sql(live, "INSERT INTO _opsconsole_migrations VALUES (1, '0001_first')")
+        contents = FORMAT.write(files.engine(live), archive, run)
+        files.run_sql(live, "INSERT INTO _opsconsole_migrations VALUES (2, '0002_second')")
+        restore(live, archive, contents, run)
+        assert files.rows(live, "SELECT version FROM _opsconsole_migrations") == [(1,)]
+
 
 class TestDamagedBackups:
     @pytest.fixture
