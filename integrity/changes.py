@@ -185,7 +185,7 @@ def _step(rule: Spec, compiled: Compiled, before: Spec | None) -> Step:
         parts.insert(0, f"{_words(rule)}.")
     parts.append(f"Cannot be asked as it is: {compiled.problem}" if compiled.problem else "")
     parts.append(_before(before) if before and not is_switch(rule, before) else "")
-    return Step(title=title, detail=" ".join(filter(None, parts)), sql=compiled.sql)
+    return Step(title=title, detail=" ".join(filter(None, parts)), sql="" if rule.off else compiled.sql)
 
 
 def _before(rule: Spec) -> str:

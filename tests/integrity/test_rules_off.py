@@ -59,7 +59,8 @@ def test_what_a_rule_told_is_not_looked_at_while_it_is_off_and_neither_fixed_nor
     waiting = asked(cast, row, "off", "nothing-owed")
     assert (waiting.state, in_force.asked_of(row)[1].name) == (State.PENDING_APPROVAL, "orders-stay")
     assert waiting.plan.summary == "A check of shop does not ask, until it is switched on: nothing-owed."
-    assert waiting.plan.steps[0].title == "nothing-owed is switched off: no check asks it"
+    (step,) = waiting.plan.steps
+    assert (step.title, step.sql) == ("nothing-owed is switched off: no check asks it", "")
     assert (waiting.plan.risk, waiting.plan.risk_reasons[-1]) == ("medium", "Checks find less than before.")
     assert approve(cast.grace, waiting).state == State.SUCCEEDED
     assert [rule.name for rule in in_force.asked_of(row)] == ["orders-stay"]
