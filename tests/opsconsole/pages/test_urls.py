@@ -19,7 +19,7 @@ from tests.support.people import PASSWORD
 SAMPLES = {
     "name": "savings", "pk": 1, "kind": "scrub", "tab": "overview", "table": "orders", "slug": "default",
     "login": "ada", "action": "policy.set", "policy": "default", "environment": "staging", "format": "csv",
-    "schedule": "nightly-backup", "finding": "0123456789ab", "pack": "avdaily",
+    "schedule": "nightly-backup", "finding": "0123456789ab", "pack": "avdaily", "to": "off",
 }  # fmt: skip
 
 
