@@ -70,7 +70,8 @@ def unhealthy_words(chart: Chart) -> str:
     red = sum(any(colour == "red" for colour, _ in column.parts) for column in chart.columns)
     none = sum(not column.parts for column in chart.columns)
     said = f"Unhealthy in {red} of {len(chart.columns)} half hours" if red else "Healthy whenever somebody looked"
-    return f"{said}; nobody looked in {none}." if none else f"{said}."
+    of = "" if red else f" of {len(chart.columns)} half hours"
+    return f"{said}; nobody looked in {none}{of}." if none else f"{said}."
 
 
 def slowest_words(chart: Chart) -> str:

@@ -86,6 +86,15 @@ class FixKind(Kind):
             )
         return ()
 
+    def instead(self, database: Database) -> tuple[Afterwards, ...]:
+        """Findings have long names, which nobody types: each has a button where it is told."""
+        return (
+            Afterwards(
+                sentence="A report says of each finding what it is, and has a button that fills this form.",
+                link=f"{database.get_absolute_url()}integrity/", link_text="Look at what was found",
+            ),
+        )  # fmt: skip
+
     def heading(self, database: Database) -> str:
         return f"Set findings of {database.name} right"
 

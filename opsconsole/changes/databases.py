@@ -30,7 +30,7 @@ class AddDatabase(Change):
         _refuse_incomplete(parameters, self.fields)
         name, environment, group = (parameters[key] for key in ("name", "environment", "owner_group"))
         return Draft(
-            summary=f"The database {name} ({environment}) is managed by {group}.",
+            summary=f"The database {name} ({environment}) is managed, for the owner group {group}.",
             parameters=dict(parameters),
             effects=(
                 Effect(object=f"database {name}", action="created", note=f"{environment}, {parameters['display']}"),

@@ -196,6 +196,8 @@ def _seen(given: Mapping[str, str]) -> dict[str, Any]:
         form = AddForm({**given.dict(), "reason": "-"} if hasattr(given, "dict") else given)
         if form.is_valid():
             seen["facts"] = _addition(form.cleaned_data)
+        else:
+            seen["lacks"] = [f"{form[name].label}: {errors[0]}" for name, errors in form.errors.items()]
     return seen
 
 

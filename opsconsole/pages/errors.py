@@ -11,6 +11,7 @@ from django.template import loader
 
 from opsconsole.failures import foreseen
 from opsconsole.models import Role
+from opsconsole.pages.base import PAGES
 from opsconsole.permissions import ACTIONS
 
 _CODES = {400: "bad_request", 403: "not_allowed", 404: "not_found"}
@@ -59,13 +60,23 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404: in the words of the page that did not find its object, where one of ours was asked for."""
+    ours = request.resolver_match is not None and hasattr(request.resolver_match.func, "page")
     return _page(
         request,
         404,
         "Nothing here",
-        "There is nothing under this address, or nothing that you may see.",
+        (str(exception) if ours else "") or "There is nothing under this address, or nothing that you may see.",
         "Look in the list it should be in, or ask for a role in its owner group.",
+        back=_list_above(request.path),
     )
+
+
+def _list_above(path: str) -> str:
+    """The address of the list in which what was asked for would stand: of /operations/7/, /operations/."""
+    above = f"/{path.strip('/').partition('/')[0]}/"
+    known = any(f"/{each.route}" == above and "GET" in each.methods for each in PAGES.values())
+    return above if known and above != path else ""
 
 
 def broken(request: HttpRequest) -> HttpResponse:
@@ -80,10 +91,10 @@ def broken(request: HttpRequest) -> HttpResponse:
     return HttpResponse(text, status=500 if found is None else 503)
 
 
-def _page(request: HttpRequest, status: int, title: str, why: str, next_step: str) -> HttpResponse:
+def _page(request: HttpRequest, status: int, title: str, why: str, next_step: str, *, back: str = "") -> HttpResponse:
     if _is_program(request):
         return JsonResponse({"refused": _CODES[status], "why": why, "next": next_step}, status=status)
-    context = {"title": title, "why": why, "next_step": next_step, "crumbs": []}
+    context = {"title": title, "why": why, "next_step": next_step, "crumbs": [], "back": back}
     if getattr(request, "user", None) is None or not request.user.is_authenticated:
         return render(request, "console/stranger.html", context, status=status)
     return render(request, "console/error.html", {**admin.site.each_context(request), **context}, status=status)

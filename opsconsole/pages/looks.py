@@ -151,7 +151,7 @@ def cancel_words(operation: Operation) -> str:
     """What cancelling would mean now; empty when it is too late or there is nothing to cancel."""
     state = State(operation.state)
     if state in (State.PLANNED, State.PENDING_APPROVAL, State.QUEUED):
-        return "It has not started, so nothing happens to the database."
+        return "It has not started, so nothing is changed."
     if state == State.RUNNING and operation.committed_at is None and operation.witness.get("done"):
         done, of = operation.witness["done"], operation.witness["of"]
         return f"It stops before its next step; {done} of {of} are done and stay."

@@ -79,6 +79,12 @@
     for (const field of document.querySelectorAll(".oc-field input[type=file]")) field.hasChangeListener = true;
   }
 
+  // On a narrow screen the open tab may lie beyond the edge of the bar.
+  function showTab() {
+    const tab = document.querySelector(".oc-tabs [aria-current]");
+    if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - 40;
+  }
+
   document.addEventListener("click", copy);
   document.addEventListener("change", tellPaths);
   document.addEventListener("submit", onceOnly);
@@ -86,6 +92,7 @@
   document.addEventListener("htmx:afterSettle", (event) => { followLog(event); keepTimesTrue(); });
   document.addEventListener("DOMContentLoaded", () => {
     keepFilesAlone();
+    showTab();
     const log = document.getElementById("oc-log");
     if (log) log.scrollTop = log.scrollHeight;
   });

@@ -133,7 +133,7 @@ def test_an_approval_can_be_withdrawn_until_it_runs(office: Office) -> None:
 
 def test_the_requester_cancels_what_waits(office: Office) -> None:
     operation, client = office.waiting(), office.at("ada")
-    assert "nothing happens to the database" in text_of(client, operation)
+    assert "so nothing is changed" in text_of(client, operation)
     client.post(f"/operations/{operation.pk}/cancel/")
     operation.refresh_from_db()
     assert operation.state == State.CANCELLED

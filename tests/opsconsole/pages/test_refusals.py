@@ -52,7 +52,11 @@ def test_what_one_may_not_see_does_not_exist(office: Office) -> None:
     operation, client = office.waiting(), office.at("mallory")
     seen = [client.get(path) for path in (f"/operations/{operation.pk}/", "/operations/999999/")]
     assert [answer.status_code for answer in seen] == [404, 404]
-    assert "999999" not in seen[1].content.decode()
+    html, other = seen[1].content.decode(), seen[0].content.decode()
+    assert "999999" not in html
+    for page in (html, other):
+        assert "There is no operation of that number that you may see." in page
+        assert 'href="/operations/">Go to the list' in page
 
 
 def test_a_stranger_gets_a_plain_page_without_the_menu() -> None:
