@@ -217,6 +217,8 @@ def _detail(part: Part) -> str:
 def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str], laid: Laid) -> Effect:
     along = sum(len(part.aims) for part in laid.parts if part.along and part.table == table)
     gone = deleted[table]
+    notes = [f"{risks.rows(changed[table])} more get another value"] * bool(gone and changed[table])
+    notes += [f"{along} of them go along with rows of other tables"] * bool(along)
     return Effect(
         object=table,
         action="reduced" if gone else "changed",
@@ -224,7 +226,7 @@ def _effect(table: str, rows: int, deleted: Counter[str], changed: Counter[str],
         rows_after=rows - gone,
         lost=gone,
         changed=changed[table],
-        note=f"{along} of them go along with rows of other tables" if along else "",
+        note="; ".join(notes),
     )
 
 
@@ -238,5 +240,6 @@ def _words(deleted: int, changed: int, tables: Sequence[str], statements: Sequen
 
 
 def _cost(deleted: int, changed: int) -> str:
+    """With the number that an approver types, which is that of both."""
     said = [f"delete {risks.rows(deleted)}"] * bool(deleted) + [f"change {risks.rows(changed)}"] * bool(changed)
-    return " and ".join(said)
+    return " and ".join(said) + f", {deleted + changed} in all" * (len(said) > 1)

@@ -41,7 +41,7 @@ class RuleForm(AskingForm):
         self.fields["reason"] = ReasonField()
 
     def _common(self, kind: RuleKind) -> None:
-        named = [(each.value, each.value) for each in Severity]
+        named = [(each.value, "to know (info)" if each == Severity.INFO else each.value) for each in Severity]
         shown = [(each, each) for each in dict.fromkeys((kind.category, *CATEGORIES, self._kept("category"))) if each]
         self.fields["severity"] = forms.ChoiceField(choices=named, initial=Severity.WARNING.value, label="Severity")
         self.fields["category"] = forms.ChoiceField(choices=shown, initial=kind.category, label="Category")

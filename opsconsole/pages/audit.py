@@ -165,7 +165,7 @@ def _event_context(event: AuditEvent) -> dict[str, Any]:
         "payload": payload,
         "actor": payload.get("actor") or {},
         "subject": payload.get("subject") or {},
-        "source": {name: value for name, value in source.items() if value},
+        "source": {name.replace("_", " "): value for name, value in source.items() if value},
         "facts": looks.facts_of(payload.get("data") or {}),
         "proof": proof(event),
         "before": AuditEvent.objects.filter(pk__lt=event.pk).order_by("-pk").values_list("pk", flat=True).first(),

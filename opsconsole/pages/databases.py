@@ -22,8 +22,8 @@ from opsconsole.pages.asking import said
 from opsconsole.pages.base import fragment, page, rights_of, show
 from opsconsole.pages.history import history_content
 from opsconsole.pages.sections import sections_of
-from opsconsole.pages.tabs import OVERVIEW, Tab, find_tab, register_tab, show_tab, verbs_for
-from opsconsole.permissions import visible_databases
+from opsconsole.pages.tabs import OVERVIEW, Tab, find_tab, kinds_on, register_tab, show_tab
+from opsconsole.permissions import Rights, visible_databases
 from opsconsole.posture import Posture, posture_of
 from opsconsole.targets import plan_target
 
@@ -36,6 +36,7 @@ class Card:
 
     database: Database
     posture: Posture
+    may_request: bool
 
 
 @page("databases/", name="databases", permission="see")
@@ -49,7 +50,7 @@ def database_list(request: HttpRequest) -> HttpResponse:
         "console/databases/list.html",
         title="Databases",
         crumbs=[],
-        groups=_grouped(shown),
+        groups=_grouped(shown, rights_of(request)),
         environments=sorted({row.environment for row in rows}, key=lambda environment: environment.order),
         wanted=wanted,
         total=len(rows),
@@ -98,7 +99,7 @@ def overview(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """Posture with its reasons, identity, and who must agree to what."""
     return {
         "posture": posture_of([database])[database.pk],
-        "rules": _who_agrees(_kinds_for(request, database), database),
+        "rules": _who_agrees([kind for kind in kinds_on(database) if kind.mutates], database),
         "approvers": _holders(database, Role.APPROVER),
         "engineers": _holders(database, Role.ENGINEER),
         "sections": sections_of(request, database),
@@ -118,17 +119,13 @@ def data(request: HttpRequest, database: Database) -> Mapping[str, Any]:
         return {"error": error}
 
 
-def _grouped(rows: Sequence[Database]) -> list[tuple[Environment, list[Card]]]:
+def _grouped(rows: Sequence[Database], rights: Rights) -> list[tuple[Environment, list[Card]]]:
     posture = posture_of(rows)
-    cards = [Card(row, posture[row.pk]) for row in rows]
+    cards = [Card(row, posture[row.pk], rights.can("request", row)) for row in rows]
     return [
         (environment, sorted(found, key=lambda card: (-card.posture.level, card.database.name)))
         for environment, found in groupby(cards, key=lambda card: card.database.environment)
     ]
-
-
-def _kinds_for(request: HttpRequest, database: Database) -> list[Kind]:
-    return [kind for kind in verbs_for(rights_of(request), database) if kind.mutates]
 
 
 def _who_agrees(kinds: Sequence[Kind], database: Database) -> list[tuple[str, tuple[str, ...]]]:

@@ -218,6 +218,8 @@ def _effect(effect: Effect) -> EffectRow:
     before, after = effect.rows_before, effect.rows_after
     if effect.action == "removed":
         after = 0 if after is None else after
+    if effect.action == "created":
+        before = 0 if before is None else before
     known = before is not None and after is not None
     difference = (after or 0) - (before or 0) if known else None
     fewer = max(0, -difference) if difference is not None else None

@@ -128,6 +128,7 @@ def _context(request: HttpRequest, operation: Operation) -> dict[str, Any]:
         "may_audit": rights_of(request).can("audit", operation),
         "afterwards": _afterwards(operation),
         "lacking": _lacking(operation, plan, tally.requirement) if operation.state in OPEN else [],
+        "may_see_rows": rights_of(request).can("see_data", operation),
         "may_request": operation.database is not None and rights_of(request).can("request", operation.database),
         "terminal": operation.state in TERMINAL,
         "pace": 1 if operation.state in ACTIVE else 3,

@@ -105,7 +105,10 @@ def find_tab(name: str) -> Tab:
 
 def verbs_for(rights: Rights, database: Database) -> list[kinds.Kind]:
     """The kinds of operation that somebody with these rights may ask for here, harmless ones first."""
-    if not rights.can("request", database):
-        return []
+    return kinds_on(database) if rights.can("request", database) else []
+
+
+def kinds_on(database: Database) -> list[kinds.Kind]:
+    """The kinds of operation that work on its engine, harmless ones first."""
     fitting = [kind for kind in kinds.every() if database.engine in kind.engines]
     return sorted(fitting, key=lambda kind: (kind.mutates, kind.name))

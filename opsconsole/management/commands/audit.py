@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from django.core.management.base import CommandParser
 
-from opsconsole.audit import export, verification
+from opsconsole.audit import catalogue, export, verification
 from opsconsole.audit.reading import Filters
 from opsconsole.exceptions import OpsError, Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
@@ -72,6 +72,7 @@ class Command(ConsoleCommand):
 
     def export(self, options: Options) -> Exit:
         self._may_audit()
+        _refuse_unknown(options["type"])
         lines = export.export(options["format"], Filters.from_texts({name: options[name] for name in FILTERS}))
         return self._give(options, lines)
 
@@ -101,6 +102,13 @@ class Command(ConsoleCommand):
     def _refused(self, error: OpsError) -> Any:
         code = super()._refused(error)
         return WRONG_CALL if isinstance(error, Usage) else code
+
+
+def _refuse_unknown(type: str) -> None:
+    """Raises Usage for a type of event that the history cannot hold, of which an export would be empty."""
+    families = sorted({f"{entry.name.partition('.')[0]}." for entry in catalogue.every()})
+    if type and type not in families and catalogue.find(type) is None:
+        raise Usage("unknown_type", f"There is no type of event called {type}.", f"Families: {' '.join(families)}")
 
 
 def _write(path: Path, lines: Iterable[str]) -> int:

@@ -31,6 +31,7 @@ def test_the_rows_that_are_shown_go_with_what_refers_to_them_and_come_back_as_th
         "members": (2, 0), "badges": (2, 0), "notes": (0, 1),
     }  # fmt: skip
     assert plan.confirmation is not None and plan.confirmation.number == 5
+    assert plan.confirmation.sentence == "You would delete 4 rows and change 1 row, 5 in all."
     listed = {part.table.rpartition(".")[2]: part for part in parts.opened(plan)}
     assert [str(row[0]) for row in listed["members"].shown] == ["3", "4"]
     assert any("ON DELETE CASCADE" in reason for reason in plan.risk_reasons)

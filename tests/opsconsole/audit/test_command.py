@@ -54,6 +54,9 @@ def test_export_writes_lines_to_standard_output(history: list[AuditEvent], conso
     done = console.run("audit", "export", "--type", "auth.", "--since", "2026-01-01")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, len([line for line in lines if "event" in line])) == (0, 30)
+    done = console.run("audit", "export", "--type", "logins.")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert b"Families: " in done.stderr
 
 
 def test_export_writes_a_new_private_file(history: list[AuditEvent], console: Console) -> None:

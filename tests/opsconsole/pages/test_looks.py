@@ -19,3 +19,9 @@ def test_what_is_kept_encrypted_in_a_plan_is_not_shown():
 
 def test_a_change_of_the_console_is_no_change_of_tables():
     assert looks.act_of(ADDING) == "make this change"
+
+
+def test_what_is_created_has_all_its_rows_more():
+    coupons = Effect(object="coupons", action="created", rows_after=2)
+    (row,) = looks.effects_of(Plan(kind="migrate", summary="", effects=(coupons,)))
+    assert (row.difference, row.lost) == (2, 0)
