@@ -95,7 +95,9 @@ def thin() -> int:
 def _tell(database: Database, look: Look) -> None:
     broken = [each.name for each in look.counted if each.spoils]
     to = "healthy" if look.healthy else "unhealthy"
-    subject = "healthy again" if look.healthy else f"unhealthy: {look.code or ', '.join(broken)}"
+    off = ", ".join(each.name for each in look.counted if each.off)
+    again = f"healthy again, with {off} not counted: switched off" if off else "healthy again"
+    subject = again if look.healthy else f"unhealthy: {look.code or ', '.join(broken)}"
     audit.record(
         "health.changed", outcome="ok" if look.healthy else "failed", database=database, subject=subject,
         data={"to": to, "class": look.code, "broken": broken},

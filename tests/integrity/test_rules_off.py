@@ -28,6 +28,7 @@ from tests.integrity.test_rule_changes import FEWER, OWED, confirmed
 from tests.lifecycle.conftest import sqlite_shop as sqlite_shop
 from tests.opsconsole.approvals.scenes import approve
 from tests.opsconsole.pages.conftest import Office
+from tests.support.reports import found, list_report
 from tests.support.tampering import guards_off
 
 CHECK = "rule:nothing-owed"
@@ -64,7 +65,7 @@ def test_what_a_rule_told_is_not_looked_at_while_it_is_off_and_neither_fixed_nor
     assert (waiting.plan.risk, waiting.plan.risk_reasons[-1]) == ("medium", "Checks find less than before.")
     assert approve(cast.grace, waiting).state == State.SUCCEEDED
     assert [rule.name for rule in in_force.asked_of(row)] == ["orders-stay"]
-    done = check(console, cast, row, category="Business Rules")
+    done = check(console, cast, row, rule="orders-stay")
     second = report_of(done)
     assert second.off == [{"rule": "nothing-owed", "operation": waiting.pk, "findings": [finding.pk]}]
     assert (second.fixed, second.gone, second.carried, second.open_critical) == ([], [], [], 0)
@@ -72,8 +73,6 @@ def test_what_a_rule_told_is_not_looked_at_while_it_is_off_and_neither_fixed_nor
     assert (done.result["stands"], done.result["off"]) == (False, ["nothing-owed"])
     assert "the rule nothing-owed is switched off, and was not asked" in done.result["summary"]
     assert "switched off: nothing-owed." in done.plan.steps[0].detail
-    narrow = report_of(check(console, cast, row, rule="orders-stay"))
-    assert narrow.set_aside == [finding.pk]
     shop.change("DELETE FROM orders WHERE id < 3")
     switch(cast, row, "on", "nothing-owed")
     third = report_of(check(console, cast, row, category="Business Rules"))
@@ -85,12 +84,10 @@ def test_what_a_rule_told_is_not_looked_at_while_it_is_off_and_neither_fixed_nor
     assert [json.loads(each)["data"]["off"] for each in told] == [False, False, True, False]
 
 
-def test_pages_files_health_and_posture_say_which_rules_are_off_and_nothing_is_set_right_by_them(
-    console, cast, sqlite_shop
-):
+def test_pages_files_health_and_posture_say_which_rules_are_off_and_nothing_is_set_right_by_them(cast, sqlite_shop):
     _, row = sqlite_shop
     confirmed(cast, row, {**OWED, "fix": {"action": "delete_rows"}})
-    first = report_of(check(console, cast, row, rule="nothing-owed"))
+    first = list_report(row, cast.ada, [found("orders", check=CHECK)])
     (finding,) = first.findings.all()
     office = Office(people=cast, savings=row, sandbox=row)
     client, rules = office.at("ada"), f"/databases/{row.name}/rules/"
@@ -102,7 +99,7 @@ def test_pages_files_health_and_posture_say_which_rules_are_off_and_nothing_is_s
     assert f"{rules}switch/on/" in html and "Ask to switch nothing-owed on" in html
     assert "1 is switched off" in read_page(client, f"/databases/{row.name}/integrity/")
     assert re.search('name="off"[^>]* checked', read_page(client, f"{rules}new/row/?rule=nothing-owed"))
-    second = report_of(check(console, cast, row, mode="quick"))
+    second = list_report(row, cast.ada, [], off={CHECK: off.pk})
     for address in (second.get_absolute_url(), f"{second.get_absolute_url()}print/"):
         html = read_page(client, address)
         assert "1 rule was switched off, and not asked" in html and "Imported twice on Monday." in html
