@@ -13,7 +13,7 @@ from _pytest.nodeid import NodeId
 
 from opsconsole.embedded.redis import EmbeddedRedis
 from tests.support import servers
-from tests.support.console import Console, Template, build_template, fresh_console
+from tests.support.console import Console, Template, build_template, fresh_console, shared_by_a_run
 from tests.support.people import Cast, assemble
 from tests.support.servers import Pooler, PostgresServer, S3Server
 from tests.support.tools import Tools, installed
@@ -103,7 +103,7 @@ def console_templates(
     @functools.cache
     def template(backend: str) -> Template:
         server = request.getfixturevalue("postgres") if backend == "postgresql" else None
-        return build_template(tmp_path_factory.mktemp("template"), server)
+        return build_template(shared_by_a_run(tmp_path_factory), server)
 
     return template
 

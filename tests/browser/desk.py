@@ -182,6 +182,21 @@ class Desk:
         )
         return [f"{item['id']}: {node['html'][:120]}" for item in found for node in item["nodes"]]
 
+    def faults_of(self, path: str) -> list[str]:
+        """What is wrong with a page, all of it unfolded: barriers, in the dark too, and what does not fit a phone."""
+        self.page.goto(path)
+        self.page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        found = [*self.barriers(), *(["it scrolls sideways"] if self.scrolls_sideways() else [])]
+        self.page.evaluate("document.documentElement.classList.add('dark')")  # as the menu of colours does
+        found += [f"in the dark {barrier}" for barrier in self.barriers("color-contrast")]
+        self.page.evaluate("document.documentElement.classList.remove('dark')")
+        wide = self.page.viewport_size
+        self.page.set_viewport_size({"width": 390, "height": 900})
+        found += [f"on a phone {barrier}" for barrier in self.barriers()]
+        found += ["it scrolls sideways on a phone"] if self.scrolls_sideways() else []
+        self.page.set_viewport_size(wide or {"width": 1280, "height": 900})
+        return [f"{path} {each}" for each in found]
+
     def scrolls_sideways(self) -> bool:
         return bool(self.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
 

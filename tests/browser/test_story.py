@@ -13,7 +13,10 @@ from tests.browser.desk import Demo, Desk, Ignition, Savings
 Sit = Callable[..., Desk]
 
 
-@pytest.mark.parametrize("kind_of_database", [Savings, Ignition], ids=["postgresql", "sqlite"])
+@pytest.mark.parametrize(
+    "kind_of_database",
+    [pytest.param(Savings, id="postgresql", marks=pytest.mark.nightly), pytest.param(Ignition, id="sqlite")],
+)
 def test_ada_backs_up_and_restores_grace_approves_and_audrey_reads_of_it(
     demo: Demo, sit: Sit, kind_of_database: type[Savings] | type[Ignition]
 ) -> None:

@@ -13,6 +13,7 @@ from opsconsole.management.reporting import exit_for
 from opsconsole.models import AuditEvent, Operation
 from opsconsole.states import State
 from tests.integrity.checks.test_pages import SLOW
+from tests.lifecycle.conftest import POSTGRESQL_AT_NIGHT
 from tests.lifecycle.conftest import any_shop as any_shop
 from tests.lifecycle.conftest import postgres_shop as postgres_shop
 from tests.lifecycle.conftest import sqlite_shop as sqlite_shop
@@ -39,6 +40,7 @@ def test_while_a_critical_finding_stands_the_result_says_so_and_the_command_ends
     assert [each["check"] for each in Report.objects.get(pk=mended.pk).fixed] == ["orphans"]
 
 
+@POSTGRESQL_AT_NIGHT
 def test_what_is_found_is_new_once_then_stands_and_then_is_fixed(console, cast, any_shop):
     shop, row = any_shop
     shop.change("CREATE TABLE notes (said text)")

@@ -33,6 +33,14 @@ def any_shop(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("sqlite_shop" if request.param == "sqlite" else "postgres_shop")
 
 
+POSTGRESQL_AT_NIGHT = pytest.mark.parametrize(  # what hardly asks anything that engines answer in ways of their own
+    "any_shop", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)], indirect=True
+)
+SQLITE_AT_NIGHT = pytest.mark.parametrize(
+    "any_shop", [pytest.param("sqlite", marks=pytest.mark.nightly), "postgresql"], indirect=True
+)
+
+
 def stored_files(console: Console) -> list[Path]:
     """Every file in the console's store, its own mark left out."""
     return sorted(path for path in (console.home / "store").rglob("*") if path.is_file() and path.name != MARK)

@@ -21,7 +21,15 @@ from opsconsole.embedded.postgresql import EmbeddedPostgres
 from opsconsole.models import AuditEvent, ExecutionGrant, Operation
 from opsconsole.states import State
 from tests.support.cases import environment_of, events_of, runners_of, start_worker, state_of, wait_until, work
-from tests.support.console import MANAGE, Console, Template, build_template, close_connections, fresh_console
+from tests.support.console import (
+    MANAGE,
+    Console,
+    Template,
+    build_template,
+    close_connections,
+    fresh_console,
+    shared_by_a_run,
+)
 from tests.support.people import assemble
 from tests.support.registering import register
 from tests.support.servers import PostgresServer, shared_folder
@@ -141,7 +149,7 @@ def own_server() -> Iterator[tuple[PostgresServer, Callable[[], None]]]:
 @pytest.fixture(scope="module")
 def own_template(own_server: Any, tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> Template:
     with django_db_blocker.unblock():
-        return build_template(tmp_path_factory.mktemp("template"), own_server[0])
+        return build_template(shared_by_a_run(tmp_path_factory), own_server[0])
 
 
 @pytest.fixture

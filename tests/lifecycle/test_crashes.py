@@ -15,7 +15,7 @@ from opsconsole.engines.base import Engine
 from opsconsole.instance import instance_id
 from opsconsole.models import Operation, OperationTarget
 from opsconsole.states import TERMINAL, State
-from tests.lifecycle.conftest import stored_files
+from tests.lifecycle.conftest import POSTGRESQL_AT_NIGHT, stored_files
 from tests.support.cases import environment_of, is_stopped_at_failpoint, start_worker, wait_until, work
 from tests.support.console import Console
 
@@ -64,10 +64,19 @@ def cases(engine: str, kind: str) -> list[str]:
 
 
 EVERY_DAY = {
-    ("backup", "runner"): {"arm.committed", *BACKUP, "finish.committed"},
-    ("restore", "runner"): {"arm.committed", "backup.manifest_renamed", *RESTORE, *SQLITE, "finish.before"},
-    ("restore", "worker"): {"arm.committed", "restore.in_swap", "sqlite.copy_half"},
+    ("backup", "runner"): {"backup.mid", "backup.manifest_renamed", "finish.committed"},
+    ("restore", "runner"): {"restore.before_swap", "restore.in_swap", "restore.swapped", *SQLITE},
+    ("restore", "worker"): {"restore.in_swap"},
 }
+ON_ONE_ENGINE = {  # every day as well, but on SQLite alone
+    ("backup", "runner"): {"arm.committed"},
+    ("restore", "runner"): {"arm.committed", "restore.staging_half", "finish.before"},
+    ("restore", "worker"): {"arm.committed"},
+}
+
+
+def every_day(kind: str, victim: str, engine: str, point: str) -> bool:
+    return point in EVERY_DAY[kind, victim] or (engine == "sqlite" and point in ON_ONE_ENGINE[kind, victim])
 
 
 def params(kind: str, *victims: str) -> list[Any]:
@@ -77,7 +86,7 @@ def params(kind: str, *victims: str) -> list[Any]:
             point,
             victim,
             id=f"{engine}-{point}-{victim}",
-            marks=[] if point in EVERY_DAY[kind, victim] else [pytest.mark.nightly],
+            marks=[] if every_day(kind, victim, engine, point) else [pytest.mark.nightly],
         )
         for victim in victims
         for engine in ("sqlite", "postgresql")
@@ -123,7 +132,10 @@ def test_the_engines_of_the_matrix_are_all_there_are():
     assert all(issubclass(engine, Engine) for engine in ENGINES.values())
 
 
-IN_PLACE = ["arm.committed", "inplace.mid", "restore.before_swap", "restore.swapped", "finish.before"]
+IN_PLACE = [
+    "inplace.mid", "restore.before_swap", "restore.swapped",
+    *(pytest.param(point, marks=pytest.mark.nightly) for point in ("arm.committed", "finish.before")),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("victim", ["runner", pytest.param("worker", marks=pytest.mark.nightly)])
@@ -139,6 +151,7 @@ def test_a_restore_in_place_that_dies_leaves_the_old_content_or_the_new(console,
     assert_nothing_left(console, shop, operation)
 
 
+@POSTGRESQL_AT_NIGHT
 @pytest.mark.parametrize("kind", ["backup", "restore"])
 def test_a_worker_that_dies_right_after_its_claim_has_done_nothing(console, cast, any_shop, kind):
     shop, row = any_shop

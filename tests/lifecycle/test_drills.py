@@ -25,6 +25,7 @@ from opsconsole.exceptions import OperationFailed
 from opsconsole.instance import instance_id
 from opsconsole.models import Database, Operation
 from opsconsole.states import State
+from tests.lifecycle.conftest import SQLITE_AT_NIGHT
 from tests.lifecycle.test_crashes import assert_nothing_left, die_at, start_worker
 from tests.lifecycle.test_verify import backed_up, verify
 from tests.support.cases import is_stopped_at_failpoint, wait_until, work
@@ -77,6 +78,7 @@ def test_a_copy_whose_counts_agree_and_whose_values_do_not_fails_the_drill(conso
     assert_nothing_left(console, shop, asked)
 
 
+@SQLITE_AT_NIGHT
 @pytest.mark.serial
 @pytest.mark.parametrize(
     "point",

@@ -24,6 +24,7 @@ from opsconsole.keys import public_keys
 from opsconsole.models import AuditEvent
 from opsconsole.states import State
 from opsconsole.verify_audit import Report
+from tests.lifecycle.conftest import POSTGRESQL_AT_NIGHT
 from tests.lifecycle.test_crashes import die_at
 from tests.support.cases import work
 from tests.support.console import Console
@@ -100,6 +101,7 @@ def test_rows_that_came_after_the_plan_make_it_fail_whole(scene: Scene) -> None:
     assert scene.patched() == [(1002, 3, 99)]
 
 
+@POSTGRESQL_AT_NIGHT
 def test_rows_that_refer_to_nothing_make_it_fail_whole(scene: Scene) -> None:
     asked = scene.ask("reapply")
     scene.run("DELETE FROM orders WHERE customer_id = 2")
@@ -114,7 +116,7 @@ def test_rows_that_refer_to_nothing_make_it_fail_whole(scene: Scene) -> None:
     [
         ("sqlite", "reapply.before_commit", False),
         ("sqlite", "reapply.committed", True),
-        ("postgresql", "reapply.committed", True),
+        pytest.param("postgresql", "reapply.committed", True, marks=pytest.mark.nightly),
     ],
     indirect=["any_shop"],
 )
@@ -134,6 +136,7 @@ def test_a_patch_that_was_changed_in_the_store_is_not_put_back(scene: Scene) -> 
     assert scene.patched() == []
 
 
+@POSTGRESQL_AT_NIGHT
 def test_a_patch_is_downloaded_as_it_was_signed_and_let_go_in_time_unless_a_reapply_needs_it(
     scene: Scene, cast: Any
 ) -> None:

@@ -14,7 +14,7 @@ from opsconsole.clock import now
 from opsconsole.databases import engine_for
 from opsconsole.models import Operation
 from opsconsole.states import State
-from tests.lifecycle.conftest import stored_files
+from tests.lifecycle.conftest import POSTGRESQL_AT_NIGHT, stored_files
 from tests.support.cases import environment_of, is_stopped_at_failpoint, typed, wait_until, work
 from tests.support.console import MANAGE, Console
 from tests.support.registering import register
@@ -86,6 +86,7 @@ def test_a_silent_target_is_asked_for_a_while_and_then_the_announcement_counts(c
     assert operation.secrets.count() == 0
 
 
+@POSTGRESQL_AT_NIGHT
 @pytest.mark.parametrize("point", ["backup.mid", "backup.data_renamed", "backup.manifest_renamed"])
 def test_a_backup_that_fails_in_order_leaves_no_bytes_that_nobody_lists(console, cast, any_shop, point):
     _shop, row = any_shop
@@ -98,6 +99,7 @@ def test_a_backup_that_fails_in_order_leaves_no_bytes_that_nobody_lists(console,
         assert stored_files(console) == []
 
 
+@POSTGRESQL_AT_NIGHT
 @pytest.mark.parametrize("point", ["restore.staging_half", "restore.before_swap"])
 def test_a_restore_that_fails_in_order_leaves_no_copy_beside_the_live_one(console, cast, any_shop, point):
     shop, row = any_shop

@@ -7,6 +7,7 @@ import signal
 from opsconsole import operations, process
 from opsconsole.models import Operation
 from opsconsole.states import State
+from tests.lifecycle.conftest import POSTGRESQL_AT_NIGHT
 from tests.support.cases import events_of, start_worker, state_of, wait_until, work
 from tests.support.console import MANAGE, Console
 
@@ -48,6 +49,7 @@ def test_a_restore_before_its_commit_point_ends_cancelled_and_says_why(console, 
     assert (shop.orders(), shop.leftovers()) == (10, [])
 
 
+@POSTGRESQL_AT_NIGHT
 def test_a_restore_at_its_commit_point_is_left_to_finish(console, cast, any_shop):
     shop, row = any_shop
     work(console, operations.request("backup", row, {}, account=cast.ada))

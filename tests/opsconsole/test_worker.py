@@ -157,6 +157,7 @@ def test_a_queued_operation_whose_time_is_over_expires(console, queued):
 
 
 @pytest.mark.serial
+@pytest.mark.parametrize("console_backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.nightly)])
 def test_a_worker_that_is_stopped_past_its_lease_writes_nothing_when_it_wakes(console, shop, cast, queued):
     work(console, queued)
     shop.lose(10)

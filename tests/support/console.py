@@ -6,12 +6,17 @@ test does, and `on_commit` runs.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.servers import PostgresServer
 from tests.support.turns import Turns
@@ -60,18 +65,46 @@ class Template:
     turns: Turns | None
 
 
-def build_template(folder: Path, server: PostgresServer | None) -> Template:
-    """Migrate an empty database once."""
-    from django.core.management import call_command
-
+def build_template(shared: Path, server: PostgresServer | None) -> Template:
+    """An empty database, migrated once for all the processes of a test run, which have the folder in common."""
     if server is None:
-        wanted = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "template.sqlite3")}
+        wanted = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(shared / "template.sqlite3")}
     else:
         wanted = postgresql_settings(server, server.create_database(server.fresh_name("console_template")))
+    with (shared / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if server is None:
+            _migrate_once(wanted, shared / "template.sqlite3.made", lambda made: made.touch())
+        else:
+            _fill(server, wanted, shared / "template.dump")
+    return Template(wanted, Turns(server, wanted["NAME"]) if server else None)
+
+
+def _fill(server: PostgresServer, wanted: Mapping[str, Any], dump: Path) -> None:
+    url = server.url(wanted["NAME"])
+    if dump.exists():
+        argv = [str(server.bin / "pg_restore"), "--exit-on-error", f"--dbname={url}", str(dump)]
+        subprocess.run(argv, check=True)
+        return
+    pg_dump = [str(server.bin / "pg_dump"), "--format=custom", "--compress=0"]
+    _migrate_once(wanted, dump, lambda made: subprocess.run([*pg_dump, f"--file={made}", url], check=True))
+
+
+def _migrate_once(wanted: Mapping[str, Any], made: Path, make: Callable[[Path], object]) -> None:
+    from django.core.management import call_command
+
+    if made.exists():
+        return
     point_console_at(wanted)
     call_command("migrate", verbosity=0, interactive=False)
     close_connections()  # which folds SQLite's -wal in, and lets PostgreSQL copy the template
-    return Template(wanted, Turns(server, wanted["NAME"]) if server else None)
+    make(made)
+
+
+def shared_by_a_run(factory: pytest.TempPathFactory) -> Path:
+    """A folder that all the processes of a test run have in common."""
+    own = factory.getbasetemp()
+    return own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own
 
 
 @contextmanager

@@ -23,7 +23,9 @@ CANARIES = {
 }
 
 
-@pytest.mark.parametrize(("kind", "parameters"), [("backup", {}), ("restore", {"method": "swap"})])
+@pytest.mark.parametrize(
+    ("kind", "parameters"), [pytest.param("backup", {}, marks=pytest.mark.nightly), ("restore", {"method": "swap"})]
+)
 def test_a_run_holds_no_secret_but_its_own_and_hands_none_on(
     console: Any, cast: Any, postgres_shop: Any, kind: str, parameters: dict[str, str]
 ) -> None:
