@@ -29,6 +29,7 @@ from opsconsole.instance import instance_id
 from opsconsole.keys import SigningKey, public_keys
 from opsconsole.kinds import Run
 from opsconsole.models import Database, Operation, Store
+from opsconsole.stores import checking
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,12 @@ def readers_in_words(database: Database) -> str:
     if not found:
         return "none, for its environment has no recipients"
     return f"for {', '.join(row.label for row in found)}: only the private key of one of them opens it"
+
+
+def planned_room(engine: Engine, chosen: Format, store: str) -> int:
+    """`room_for` while somebody waits for a plan: a store that hangs is given seconds, and not minutes."""
+    checking.require_answer(store)
+    return room_for(engine, chosen, store)
 
 
 def room_for(engine: Engine, chosen: Format, store: str) -> int:

@@ -82,7 +82,7 @@ class BackupKind(Kind):
         formats, scope = _asked(engine.name, request.parameters)
         identity = engine.identity()
         store = taking.first_store(request.database, request.parameters["store"])
-        needed = sum(taking.room_for(engine, chosen, store) for chosen in formats)
+        needed = sum(taking.planned_room(engine, chosen, store) for chosen in formats)
         tables = engine.tables()
         wanted = set(scope.of([table.full_name for table in tables]))
         chosen = [table for table in tables if table.full_name in wanted]

@@ -102,7 +102,7 @@ class RestoreKind(Kind):
         )
         if refused:
             raise Refused(*refused[0])
-        taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(destination))
+        taking.planned_room(engine, formats_for(engine.name)[0], taking.first_store(destination))
         return self._compose(request, backup, manifest, engine, method)
 
     def _compose(self, request: Request, backup: Backup, manifest: Manifest, engine: Engine, method: str) -> Plan:

@@ -65,7 +65,7 @@ def plan(request: Request, source: Source) -> Plan:
         raise Refused(*refusal)
     before = _declare_first(source, stated, destination)
     refuse_unanswered(survey, document.summary.problems, request.parameters["accept"], before=before)
-    taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(destination))
+    taking.planned_room(engine, formats_for(engine.name)[0], taking.first_store(destination))
     preview = loading.preview(engine, document, survey)
     return Plan(
         kind="restore",

@@ -38,7 +38,7 @@ def refuse(copy: KeptCopy, engine: Engine) -> None:
         found = format_of(engine.name, contents.format).refusals(
             engine, contents, method=method_of(copy), overwrite=True
         )
-        taking.room_for(engine, formats_for(engine.name)[0], taking.first_store(copy.database))
+        taking.planned_room(engine, formats_for(engine.name)[0], taking.first_store(copy.database))
     if found:
         raise Refused(*found[0])
 

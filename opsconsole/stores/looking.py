@@ -2,7 +2,7 @@
 
 A folder on a mount that hangs holds whoever touches it, and nothing can interrupt that; a server may take a connection
 and say nothing. So a look runs in a thread, and is given up when its time is over: the thread ends when the store does
-answer, and nobody looks there a second time before. Backups, restores and copies keep their own patience.
+answer, and only so many wait for that. Backups, restores and copies keep their own patience.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from opsconsole.stores.opening import open_row
 
 ANSWER_SECONDS = 5.0  # that a store has to answer once
 WHOLE_SECONDS = 60.0  # of a look at one that goes on answering: disks are busy, and servers list what they hold
+AT_ONCE = 4  # looks at one store, in one process
 Found = TypeVar("Found")
 _mutex = threading.Lock()
-_looking: dict[str, threading.Thread] = {}  # the last look, by store
+_rooms: dict[str, threading.Semaphore] = {}  # for looks, by store
 
 
 def look(row: Store, at: Callable[[Opened], Found]) -> Found:
@@ -42,27 +43,25 @@ def within(name: str, act: Callable[[], Found], seconds: float = 0) -> Found:
     `seconds` are those that it may take, 0 for those of one answer.
     """
     seconds = seconds or ANSWER_SECONDS
-    until, mine = time.monotonic() + seconds, _Look(name, act)
-    while not _take_turn(name, mine):
-        before = _looking.get(name)
-        if before is not None:
-            before.join(max(0.0, until - time.monotonic()))
-        if time.monotonic() >= until:
-            raise _silent(name, seconds, "An earlier look at it still waits for an answer.")
-    mine.join(max(0.0, until - time.monotonic()))
-    if mine.is_alive():
+    until, room = time.monotonic() + seconds, _room(name)
+    if not room.acquire(timeout=seconds):
+        raise _silent(name, seconds, "Earlier looks at it still wait for an answer.")
+    look = _Look(name, act, room.release)
+    look.start()
+    look.join(max(0.0, until - time.monotonic()))
+    if look.is_alive():
         raise _silent(name, seconds)
-    if mine.error is not None:
-        raise mine.error
-    return mine.found[0]
+    if look.error is not None:
+        raise look.error
+    return look.found[0]
 
 
 class _Look(threading.Thread, Generic[Found]):
     """One look. It is a daemon, so that one which hangs keeps no process from ending."""
 
-    def __init__(self, name: str, act: Callable[[], Found]) -> None:
+    def __init__(self, name: str, act: Callable[[], Found], ended: Callable[[], None]) -> None:
         super().__init__(name=f"look at store {name}", daemon=True)
-        self._act = act
+        self._act, self._ended = act, ended
         self.found: list[Found] = []
         self.error: Exception | None = None
 
@@ -71,17 +70,13 @@ class _Look(threading.Thread, Generic[Found]):
             self.found.append(self._act())
         except Exception as error:  # whatever it is, it is raised where the look was asked for
             self.error = error
+        finally:
+            self._ended()
 
 
-def _take_turn(name: str, look: threading.Thread) -> bool:
-    """Start a look, unless one at the same store is under way."""
+def _room(name: str) -> threading.Semaphore:
     with _mutex:
-        before = _looking.get(name)
-        if before is not None and before.is_alive():
-            return False
-        _looking[name] = look
-        look.start()
-        return True
+        return _rooms.setdefault(name, threading.Semaphore(AT_ONCE))
 
 
 def _silent(name: str, seconds: float, more: str = "") -> OperationFailed:
