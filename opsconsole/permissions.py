@@ -39,7 +39,9 @@ class Rights:
     def __init__(self, account: Account) -> None:
         alive = account.is_authenticated and account.is_active
         rows = Membership.objects.filter(person_id=account.person_id) if alive else Membership.objects.none()
-        self._held = frozenset(rows.values_list("owner_group_id", "role"))
+        found = list(rows.values_list("owner_group_id", "role", "owner_group__name"))
+        self._held = frozenset((group, role) for group, role, _ in found)
+        self.named = frozenset((role, name) for _, role, name in found)  # by the names of owner groups
 
     @property
     def roles(self) -> frozenset[str]:

@@ -27,9 +27,9 @@ from opsconsole.approvals.rules import (
     rule_set,
     sentence,
 )
-from opsconsole.approvals.tally import Ballot, Seat, Tally, standing_tally, tally
+from opsconsole.approvals.tally import Ballot, Seat, Tally, standing_tally, tally, who_may_sit
 from opsconsole.approvals.templates import Standing, standing_of, template_of, told_of
-from opsconsole.approvals.voters import askers, credential_of, deadline_of, may_vote, who_may
+from opsconsole.approvals.voters import askers, credential_of, deadline_of, is_asked, may_vote, who_may
 from opsconsole.approvals.weakening import weakened
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "credential_of",
     "deadline_of",
     "in_force",
+    "is_asked",
     "may_vote",
     "places_of",
     "requirement_for",
@@ -69,5 +70,6 @@ __all__ = [
     "told_of",
     "weakened",
     "who_may",
+    "who_may_sit",
     "would_have_gated",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from opsconsole.approvals.asking import one_person_more, requirement_of
 from opsconsole.approvals.requirement import Clause, Requirement
 from opsconsole.approvals.templates import Standing, outside, standing_of
-from opsconsole.approvals.voters import askers, deadline_of, doubts, fits, roles_by_person
+from opsconsole.approvals.voters import askers, deadline_of, doubts, fits, roles_by_person, who_may
 from opsconsole.models import Operation, Person, Schedule, Vote
 from opsconsole.plans import Plan
+
+Voter = TypeVar("Voter", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,13 +149,24 @@ def _any_group(clauses: Sequence[Clause]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(group for clause in clauses for group in clause.owner_groups))
 
 
-def _sit(vote: Vote, willing: Mapping[Vote, Sequence[int]], taken: dict[int, Vote], tried: set[int]) -> bool:
-    for seat in willing[vote]:
+def who_may_sit(operation: Operation, counted: Tally, *, at: datetime) -> list[Person]:
+    """Who could take a seat that is free, by name; also one that somebody leaves for another that fits them as well."""
+    seated = {seat.person.id: number for number, seat in enumerate(counted.seats) if seat.person}
+    people = [person for person in who_may(operation, counted.requirement, at=at) if person.id not in seated]
+    held = roles_by_person([*seated, *(person.id for person in people)], at=at)
+    clauses = [seat.clause for seat in counted.seats]
+    willing = {pk: [i for i, clause in enumerate(clauses) if fits(held[pk], clause)] for pk in held}
+    taken = {number: pk for pk, number in seated.items()}
+    return [person for person in people if _sit(person.id, willing, dict(taken), set())]
+
+
+def _sit(voter: Voter, willing: Mapping[Voter, Sequence[int]], taken: dict[int, Voter], tried: set[int]) -> bool:
+    for seat in willing[voter]:
         if seat in tried:
             continue
         tried.add(seat)
         if seat not in taken or _sit(taken[seat], willing, taken, tried):
-            taken[seat] = vote
+            taken[seat] = voter
             return True
     return False
 

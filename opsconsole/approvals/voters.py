@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from opsconsole.approvals.asking import requirement_of
 from opsconsole.approvals.requirement import Clause, Requirement
@@ -109,6 +110,12 @@ def fits(held: Held, clause: Clause) -> bool:
 
 def fits_any(held: Held, clauses: Iterable[Clause]) -> bool:
     return any(fits(held, clause) for clause in clauses)
+
+
+def is_asked(held: Held, requirement: Mapping[str, Any]) -> bool:
+    """Whether one of these roles is one that a stored requirement (`Requirement.as_json`) asks for."""
+    clauses = requirement.get("clauses", ())
+    return fits_any(held, (Clause(roles=tuple(c["roles"]), owner_groups=tuple(c["owner_groups"])) for c in clauses))
 
 
 def who_may(operation: Operation, requirement: Requirement, *, at: datetime) -> list[Person]:

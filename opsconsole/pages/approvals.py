@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from opsconsole import approvals
 from opsconsole.models import Operation, Vote
 from opsconsole.pages import looks
 from opsconsole.pages.base import SIGNED_IN, account_of, page, rights_of, show
@@ -74,7 +75,7 @@ def _joined(rows: QuerySet[Operation]) -> QuerySet[Operation]:
 
 def _row(operation: Operation, rights: Rights, person_id: int) -> Waiting:
     newest = {vote.person_id: vote.decision for vote in operation.votes.all() if vote.digest == operation.digest}
-    may = rights.can("vote", operation) or (operation.database is None and rights.can("administer"))
+    may = approvals.is_asked(rights.named, operation.requirement)
     return Waiting(
         operation=operation,
         plan=operation.plan,

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from opsconsole import approvals
 from opsconsole.models import Role
 from opsconsole.pages.base import account_of, rights_of
 from opsconsole.permissions import visible_operations
@@ -24,6 +25,7 @@ class Item:
 
 
 INBOX = "/approvals/"
+MOST = 100  # requests that are looked at for the badge
 WORK = (
     Item(title="Dashboard", icon="space_dashboard", link="/"),
     Item(title="Approvals", icon="how_to_vote", link=INBOX),
@@ -74,11 +76,11 @@ def _line(item: Item, request: HttpRequest, waiting: int) -> dict[str, Any]:
 
 
 def _waiting_for(request: HttpRequest) -> int:
-    """How many requests this person could decide on."""
-    if not rights_of(request).roles & {Role.APPROVER, Role.ADMINISTRATOR}:
+    """How many requests ask for a role that this person holds."""
+    rights, person = rights_of(request), account_of(request).person_id
+    if not rights.roles & {Role.APPROVER, Role.ADMINISTRATOR}:
         return 0
     rows = visible_operations(account_of(request)).filter(state=State.PENDING_APPROVAL)
-    if Role.APPROVER not in rights_of(request).roles:
-        rows = rows.filter(database=None)
-    others = rows.exclude(requester_person_id=account_of(request).person_id)
-    return others.exclude(votes__person_id=account_of(request).person_id).count()
+    others = rows.exclude(requester_person_id=person).exclude(votes__person_id=person)
+    asked = others.values_list("requirement", flat=True)[:MOST]
+    return sum(approvals.is_asked(rights.named, requirement) for requirement in asked)

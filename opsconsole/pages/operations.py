@@ -144,7 +144,7 @@ def _panels(operation: Operation) -> dict[str, Any]:
 
 def _able(operation: Operation, context: dict[str, Any]) -> list[Person]:
     """Who could sit down, while seats are free; asked only where it is shown, for it looks at everybody."""
-    return approvals.who_may(operation, context["tally"].requirement, at=now()) if context["waits"] else []
+    return approvals.who_may_sit(operation, context["tally"], at=now()) if context["waits"] else []
 
 
 def _lines(operation: Operation, *, after: int) -> dict[str, Any]:

@@ -89,7 +89,8 @@ class Proposal:
         given = {**request.POST.dict(), **{key: request.POST.getlist(key) for key in several}, "reason": "-"}
         form = self.form(given, said(request, "known"))
         if not form.is_valid():
-            return fragment(request, self._template("_preview"), incomplete=True)
+            lacks = [(form[name].label, found[0]) for name, found in form.errors.items() if given.get(name)]
+            return fragment(request, self._template("_preview"), incomplete=True, lacks=lacks)
         try:
             plan = get_change(self.action).plan(form.wanted(), account_of(request))
         except OpsError as error:

@@ -12,7 +12,7 @@ from opsconsole import audit, dashboard, operations, posture
 from opsconsole.clock import now
 from opsconsole.models import Database, Operation
 from opsconsole.posture import Level, Line
-from tests.opsconsole.approvals.scenes import add_database, ask
+from tests.opsconsole.approvals.scenes import add_database, approve, ask
 from tests.opsconsole.pages.conftest import Office
 
 
@@ -147,6 +147,22 @@ def test_the_inbox_costs_the_same_for_ten_requests_as_for_one(
     for _ in range(9):
         office.waiting()
     assert queries(client, "/approvals/") == before
+
+
+def test_whom_a_policy_asks_for_is_told_and_who_could_take_the_seat_that_is_left(office: Office) -> None:
+    clauses = [{"role": role, "count": 1} for role in ("approvers", "administrators")]
+    given = {"name": "both", "match": {"kinds": ["scrub"]}, "clauses": clauses}
+    approve(office.grace, operations.request_change("policy.set", given, account=office.admin))
+    operation, admin = office.waiting(), office.at("admin")
+    assert "1 request waits for you" in read(admin, "/dashboard/now/")
+    answer = admin.get("/approvals/")
+    assert [row.for_me for row in answer.context["rows"]] == [True]
+    items = answer.context["sidebar_navigation"][0]["items"]
+    assert next(item["badge"] for item in items if item["link"] == "/approvals/") == 1
+    page = operation.get_absolute_url()
+    assert [person.name for person in admin.get(page).context["able"]] == ["Admin", "Grace", "Linus"]
+    approve(office.grace, operation)
+    assert [person.name for person in admin.get(page).context["able"]] == ["Admin"]
 
 
 def test_the_menu_counts_what_waits(office: Office) -> None:
