@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'"
 )
 STARTED, SEEN = "started_at", "seen_at"
+_REORDERING = re.compile(rb"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")  # in UTF-8
 GRAIN = timedelta(seconds=60)  # how often a session's last use is written down
 OPEN_WHILE_PASSWORD_MUST_CHANGE = frozenset({"password", "logout", "login"})
 
@@ -41,6 +43,27 @@ class ContentSecurityPolicy:
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         response.headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=()"
         return response
+
+
+class LegibleOrder:
+    """Signs that reorder the text around them (U+202A to U+202E, U+2066 to U+2069) are written out on every page.
+
+    Whoever approves reads SQL, reasons and names of others: what they see must be in the order in which it runs.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_page = not response.streaming and response.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and _REORDERING.search(response.content):
+            response.content = _REORDERING.sub(_written_out, response.content)
+        return response
+
+
+def _written_out(found: re.Match[bytes]) -> bytes:
+    return found[0].decode().encode("unicode_escape")
 
 
 class SessionRules:

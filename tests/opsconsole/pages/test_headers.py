@@ -30,6 +30,16 @@ def test_no_page_is_kept_by_a_cache(office: Office) -> None:
         assert "no-store" in client.get(path).headers["Cache-Control"], path
 
 
+def test_no_page_contains_signs_that_reorder_the_text_around_them(office: Office) -> None:
+    client = office.at("ada")
+    client.post("/databases/savings/notes/", {"text": "delete nothing \u202e;sredro EVERYTHING\u202c \u2067x"})
+    answer = client.get("/databases/savings/history/")
+    html = answer.content.decode()
+    assert "delete nothing \\u202e;sredro EVERYTHING\\u202c \\u2067x" in html
+    assert not set(html) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
 def test_no_page_contains_a_script_of_its_own(office: Office) -> None:
     client = office.at("ada")
     for path in PATHS:
