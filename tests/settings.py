@@ -36,3 +36,4 @@ SQLITE_OPTIONS = SQLITE_OPTIONS | {
     "init_command": SQLITE_OPTIONS["init_command"].replace("FULL", "OFF")
 }  # no power cuts
 DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+STATIC_ROOT.mkdir()  # else each client warns of it
