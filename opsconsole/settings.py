@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from opsconsole import loading
+from opsconsole.environment import Environment
 from opsconsole.secrets import home_secrets
 from opsconsole.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = Environment()
 env.read_env(BASE_DIR / ".env")
 
 # -- where things live ------------------------------------------------------------------------------------------
@@ -27,7 +26,7 @@ STORE_RESERVE_BYTES = env.int("STORE_RESERVE_MIB", 1024) << 20  # what a backup 
 STORE_PRIVATE_NETWORKS = tuple(env.list("STORE_PRIVATE_NETWORKS", default=[]))  # not public, and stores may be there
 
 # -- production or not ------------------------------------------------------------------------------------------
-OPSCONSOLE_ENV = env.str("OPSCONSOLE_ENV", "local")
+OPSCONSOLE_ENV = env.one_of("OPSCONSOLE_ENV", "local", "production")
 PRODUCTION = OPSCONSOLE_ENV == "production"
 DEMO = env.bool("OPSCONSOLE_DEMO", not PRODUCTION)  # loaded by `up`
 DEBUG = env.bool("DEBUG", False)
@@ -53,7 +52,7 @@ PATIENCE = {  # with a PostgreSQL server that has vanished from the network with
     "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }  # fmt: skip
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{OPSCONSOLE_HOME / 'console.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{OPSCONSOLE_HOME / 'console.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
 else:
@@ -61,7 +60,7 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 if "migrate" in sys.argv and env.str("MIGRATE_DATABASE_URL", ""):
-    DATABASES["default"] = env.db("MIGRATE_DATABASE_URL")
+    DATABASES["default"] = env.database("MIGRATE_DATABASE_URL")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- worker and operations (seconds) ----------------------------------------------------------------------------
