@@ -45,6 +45,7 @@ class KeptCopy(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "kept copies"
         indexes = [models.Index(fields=["state", "expires_at"], name="kept_by_expiry")]
 
     def __str__(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -97,11 +97,13 @@ def bars(tables: Sequence[Table]) -> list[tuple[Table, int]]:
 
 def overview(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """Posture with its reasons, identity, and who must agree to what."""
+    asked = {kind.label: _rule(kind, database) for kind in kinds_on(database) if kind.mutates}
+    seats = {role for rule in asked.values() for clause in rule.clauses for role in clause.roles}
     return {
         "posture": posture_of([database])[database.pk],
-        "rules": _who_agrees([kind for kind in kinds_on(database) if kind.mutates], database),
-        "approvers": _holders(database, Role.APPROVER),
-        "engineers": _holders(database, Role.ENGINEER),
+        "rules": _who_agrees(asked),
+        "approvers": _holders(database, seats or {Role.APPROVER}),
+        "engineers": _holders(database, {Role.ENGINEER}),
         "sections": sections_of(request, database),
         "open_operations": database.operations.filter(finished_at=None).select_related("requester__person")[:5],
     }
@@ -128,11 +130,11 @@ def _grouped(rows: Sequence[Database], rights: Rights) -> list[tuple[Environment
     ]
 
 
-def _who_agrees(kinds: Sequence[Kind], database: Database) -> list[tuple[str, tuple[str, ...]]]:
+def _who_agrees(asked: Mapping[str, approvals.Requirement]) -> list[tuple[str, tuple[str, ...]]]:
     """Names of kinds, and the sentences that they have in common: what is asked alike is told once."""
     found: dict[tuple[str, ...], list[str]] = {}
-    for kind in kinds:
-        found.setdefault(_rule(kind, database).sentences, []).append(kind.label)
+    for label, rule in asked.items():
+        found.setdefault(rule.sentences, []).append(label)
     return [(", ".join(labels), sentences) for sentences, labels in found.items()]
 
 
@@ -140,9 +142,9 @@ def _rule(kind: Kind, database: Database) -> approvals.Requirement:
     return approvals.requirement_for(kind, (plan_target(database, None),), at=now())
 
 
-def _holders(database: Database, role: Role) -> list[str]:
-    rows = Membership.objects.filter(owner_group=database.owner_group, role=role, person__is_service=False)
-    return list(rows.order_by("person__name").values_list("person__name", flat=True))
+def _holders(database: Database, roles: Collection[str]) -> list[str]:
+    rows = Membership.objects.filter(owner_group=database.owner_group, role__in=roles, person__is_service=False)
+    return list(rows.order_by("person__name").values_list("person__name", flat=True).distinct())
 
 
 register_tab(

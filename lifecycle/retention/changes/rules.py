@@ -36,7 +36,9 @@ class SetRule(Change):
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         scope = scope_of(text(parameters, "scope"))
-        return _draft(scope, rule_from(parameters, _now_of(scope)), enabled=True)
+        wanted = rule_from(parameters, _now_of(scope))
+        _refuse_same(scope, wanted)
+        return _draft(scope, wanted, enabled=True)
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return write(operation, parameters)
@@ -57,6 +59,14 @@ class RemoveRule(Change):
 
     def carry_out(self, operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return write(operation, parameters)
+
+
+def _refuse_same(scope: str, wanted: Rule) -> None:
+    """Raises Usage for the rule that is there already; one that is to end by a version that waits may be set again."""
+    own, newest = rules.in_force().get(scope), rules.newest_of(scope)
+    waits = newest is not None and (not newest.enabled or rules.rule_of(newest) != wanted)
+    if own is not None and own.rule == wanted and not waits:
+        raise Usage("nothing_to_change", f"{rules.where(scope)}: that is the rule already.", "Give other numbers.")
 
 
 def rule_from(parameters: Mapping[str, Any], before: Rule) -> Rule:

@@ -50,6 +50,9 @@ def test_the_narrowest_rule_counts_and_one_that_keeps_less_waits(later: Later, s
     assert rules.rule_for(shop) == USUAL
     more = agreed(cast, "retention.set", by=cast.admin, scope="environment/development", daily="10")
     assert (more.plan.risk, rules.rule_for(shop).daily, rules.rule_for(savings).daily) == ("low", 10, 7)
+    for scope in ("default", "environment/development"):
+        with pytest.raises(Usage, match="that is the rule already"):
+            asked(cast.admin, "retention.set", scope=scope)
     less = asked(cast.admin, "retention.set", scope="database/shop", last="1", daily="0", weekly="0", monthly="0")
     assert less.plan.risk == "high"
     assert "Of shop it keeps less than now: 11 of its backups would go today" in less.plan.risk_reasons[0]

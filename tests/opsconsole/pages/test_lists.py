@@ -159,6 +159,7 @@ def test_whom_a_policy_asks_for_is_told_and_who_could_take_the_seat_that_is_left
     assert [row.for_me for row in answer.context["rows"]] == [True]
     items = answer.context["sidebar_navigation"][0]["items"]
     assert next(item["badge"] for item in items if item["link"] == "/approvals/") == 1
+    assert "Admin, Grace, Linus" in read(admin, "/databases/savings/")
     page = operation.get_absolute_url()
     assert [person.name for person in admin.get(page).context["able"]] == ["Admin", "Grace", "Linus"]
     approve(office.grace, operation)
