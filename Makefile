@@ -35,7 +35,7 @@ test: test-ready
 # everything that tests need; `make -j` makes its parts side by side
 test-ready: $(DEVELOPMENT) compiled test-servers $(AXE) $(TOOLS)
 
-compiled: $(RUNTIME)
+compiled: $(DEVELOPMENT)
 	@$(PYTHON) -m compileall -q manage.py opsconsole lifecycle integrity tests/support
 
 nightly: test-ready
