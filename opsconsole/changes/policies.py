@@ -13,7 +13,7 @@ from opsconsole.changes.base import Change, Draft, delay_in_words
 from opsconsole.changes.values import number, slug, structure, text
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
-from opsconsole.models import Environment, Operation, OwnerGroup, Policy
+from opsconsole.models import Environment, Membership, Operation, OwnerGroup, Policy
 from opsconsole.plans import Effect
 
 VOTING = approvals.CONFIRMING
@@ -102,9 +102,23 @@ def draft_of(name: str, newest: Policy, wanted: Mapping[str, Any]) -> Draft:
         owner_groups=tuple(OwnerGroup.objects.values_list("name", flat=True)),
         demands=approvals.strictest_of(requirement for _, requirement in lost),
         risk="high" if lost else "low",
-        risk_reasons=tuple(f"It asks for less than now for a {where}." for where, _ in lost[:10]),
+        risk_reasons=(*(f"It asks for less than now for a {where}." for where, _ in lost[:10]), *_too_few(row)),
         way_back="Set the policy as it was: that is a tightening, which counts at once.",
     )  # fmt: skip
+
+
+def _too_few(row: Policy) -> list[str]:
+    """Seats for which there are so few people that nobody could take them."""
+    told = []
+    for clause in row.clauses if row.enabled else ():
+        role, seats = clause["role"], int(clause.get("count", 1))
+        rows = Membership.objects.filter(role=role, person__is_service=False, person__accounts__is_active=True)
+        held = rows.values("person").distinct().count()
+        if held <= seats:
+            there = f"there {'is' if held == 1 else 'are'} {held}"
+            what = "what one of them asks for" if held == seats else "anything"
+            told.append(f"It asks for {seats} of {role}, and {there}: {what} would wait for nobody.")
+    return told
 
 
 def write(operation: Operation, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def test_what_a_proposal_means_is_said_before_it_is_asked_for(office: Office) ->
     html = office.at("admin").post("/policy-form/preview/", given).content.decode()
     assert "In development, a scrub needs 2 other people of approvers" in html
     assert "It weakens nothing." in html
+    assert "It asks for 2 of approvers, and there are 2: what one of them asks for would wait for nobody." in html
     assert "it would have made 1 operation wait" in html
     assert "nobody else was asked" in html
 
