@@ -138,7 +138,7 @@ OF_STATE = (
     Scene(what=PreparedTransaction(minutes=0), nearly=PreparedTransaction(), on=(POSTGRESQL,), subject="sessions"),
     Scene(
         what=SlowStatement(mean=10, calls=1),
-        nearly=SlowStatement(mean=10, calls=2),
+        nearly=SlowStatement(mean=10, calls=1000),
         on=(POSTGRESQL,),
         subject="statement *",
         sound="statements",
