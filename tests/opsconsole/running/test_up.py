@@ -122,6 +122,7 @@ def test_an_insecure_production_setting_keeps_it_from_starting(tmp_path: Path) -
         assert "opsconsole.E002" in console.said()
 
 
+@pytest.mark.nightly  # browsers start one demo by day, and tests/opsconsole/test_demo.py loads one twice
 def test_a_second_start_keeps_the_demo_of_the_first(tmp_path: Path) -> None:
     told = []
     try:
