@@ -25,14 +25,11 @@ WHERE = "Correct it in the environment or in .env; docs/operators-guide.md lists
 class Environment(environ.Env):
     def get_value(self, var: str, cast: Any = None, *given: Any, **more: Any) -> Any:
         """Raises ImproperlyConfigured, which names the variable and never its value."""
+        value = str(self.ENVIRON.get(var, ""))
+        if value.startswith("$") and value.lstrip("$") not in self.ENVIRON:  # a default in its place would be a guess
+            raise ImproperlyConfigured(f"{var} begins with $, and no variable has the name that follows. {WHERE}")
         try:
             return super().get_value(var, cast, *given, **more)
-        except ImproperlyConfigured as error:
-            if var not in self.ENVIRON:
-                raise
-            raise ImproperlyConfigured(
-                f"{var} begins with $, and no variable has the name that follows. {WHERE}"
-            ) from error
         except ValueError:
             raise ImproperlyConfigured(f"{var} is not {WANTED.get(cast, 'what it should be')}. {WHERE}") from None
 

@@ -48,6 +48,11 @@ class Line:
     link: str = ""
     link_text: str = ""
 
+    @property
+    def asks(self) -> bool:
+        """Whether its link leads to a request, which not everybody may make."""
+        return "/request/" in self.link
+
 
 @dataclass(frozen=True)
 class Posture:

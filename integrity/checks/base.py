@@ -165,6 +165,9 @@ class Question:
     of_all: bool = False
 
 
+Progress = Callable[[int, int, str], None]  # tables that are done, of how many, what is looked at now
+
+
 def unheard(done: int, of: int, what: str) -> None:
     """Progress that nobody follows."""
 
@@ -183,7 +186,7 @@ class Moment:
     ruled: frozenset[tuple[str, str]] = (
         frozenset()
     )  # (table, column) of references that rules look after, in lower case
-    follow: Callable[[int, int, str], None] = unheard  # tables that are done, of how many, what is looked at now
+    follow: Progress = unheard
 
     @property
     def vendor(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from integrity.checks.base import Moment, unheard
+from integrity.checks.base import Moment, Progress, unheard
 from opsconsole.engines.base import Engine
 
 
@@ -18,7 +18,7 @@ def opened(
     before: Mapping[str, int] | None = None,
     quick: bool = False,
     ruled: frozenset[tuple[str, str]] = frozenset(),
-    follow: Callable[[int, int, str], None] = unheard,
+    follow: Progress = unheard,
 ) -> Iterator[Moment]:
     """A moment of the database called `name`, each question of which may take `seconds`; see `Moment` for the rest.
 

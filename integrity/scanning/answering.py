@@ -11,13 +11,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from integrity.checks.base import CONSISTENCY, Answer, Found, Moment, Outcome, Question, Severity
+from integrity.checks.base import CONSISTENCY, Answer, Found, Moment, Outcome, Progress, Question, Severity
 from integrity.scanning import parts
 from integrity.scanning.counting import Tally
 from integrity.scanning.failing import failed
 from integrity.scanning.looking import Looked, look
 from integrity.scanning.parts import Part
-from integrity.scanning.sessions import Progress, each
+from integrity.scanning.sessions import each
 from integrity.scanning.showing import query
 from opsconsole.engines.inquiry import AskFailed
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from integrity.checks.base import Check, Found, Moment, Outcome, Question, Severity
+from integrity.checks.base import Check, Found, Moment, Outcome, Progress, Question, Severity, unheard
 from integrity.rules.base import Spec, Unfit, rule_kind
 from integrity.scanning.answering import Budget, answer
 from integrity.scanning.failing import failed
 from integrity.scanning.selecting import Selection
-from integrity.scanning.sessions import Progress, unheard
 from opsconsole.engines.inquiry import AskFailed
 
 

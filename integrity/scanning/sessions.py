@@ -10,12 +10,10 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import TypeVar
 
-from integrity.checks.base import Moment
-from integrity.checks.base import unheard as unheard
+from integrity.checks.base import Moment, Progress
 from opsconsole.engines.inquiry import TICK_SECONDS, AskFailed, Inquiry
 from opsconsole.exceptions import TargetProblem
 
-Progress = Callable[[int, int, str], None]  # done, of, what is looked at now
 T = TypeVar("T")
 
 

@@ -45,11 +45,12 @@ def back_differences(before: Survey, after: Survey, *, ledger: str = "") -> list
     """
     words = []
     for was, now in paired(before, after):
-        if is_of(ledger, (was or now).name):  # type: ignore[union-attr]
+        known = was or now
+        assert known is not None
+        if is_of(ledger, known.name):
             continue
         if was is None or now is None:
-            name = (was or now).name  # type: ignore[union-attr]
-            words.append(f"{name} is {'new' if was is None else 'gone'}")
+            words.append(f"{known.name} is {'new' if was is None else 'gone'}")
         elif was.rows != now.rows:
             words.append(f"{was.name} has {grouped(now.rows)} rows instead of {grouped(was.rows)}")
         elif was.columns == now.columns and was.digest != now.digest:

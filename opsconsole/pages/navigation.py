@@ -67,7 +67,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     ]
 
 
-def _line(item: Item, request: HttpRequest, waiting: int) -> dict[str, Any]:
+def _line(item: Item, request: HttpRequest, waiting: str) -> dict[str, Any]:
     here = request.path == item.link if item.link == "/" else request.path.startswith(item.link)
     line: dict[str, Any] = {"title": item.title, "icon": item.icon, "link": item.link, "active": here}
     if item.link == INBOX and waiting:
@@ -75,12 +75,13 @@ def _line(item: Item, request: HttpRequest, waiting: int) -> dict[str, Any]:
     return line
 
 
-def _waiting_for(request: HttpRequest) -> int:
-    """How many requests ask for a role that this person holds."""
+def _waiting_for(request: HttpRequest) -> str:
+    """How many requests ask for a role that this person holds; `100+` where so many were looked at; empty for none."""
     rights, person = rights_of(request), account_of(request).person_id
     if not rights.roles & {Role.APPROVER, Role.ADMINISTRATOR}:
-        return 0
+        return ""
     rows = visible_operations(account_of(request)).filter(state=State.PENDING_APPROVAL)
     others = rows.exclude(requester_person_id=person).exclude(votes__person_id=person)
-    asked = others.values_list("requirement", flat=True)[:MOST]
-    return sum(approvals.is_asked(rights.named, requirement) for requirement in asked)
+    asked = list(others.values_list("requirement", flat=True)[: MOST + 1])
+    found = sum(approvals.is_asked(rights.named, requirement) for requirement in asked[:MOST])
+    return f"{found}+" if len(asked) > MOST else str(found or "")

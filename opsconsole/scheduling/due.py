@@ -7,16 +7,16 @@ chore has a thread of its own, so that a target that hangs holds up nothing else
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from opsconsole import approvals, audit, kinds, operations
+from opsconsole.background import in_background
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Account, Database, Operation, Schedule, ScheduleSlot
@@ -28,25 +28,13 @@ log = logging.getLogger(__name__)
 ON_TIME = timedelta(minutes=15)  # something that could not be planned is tried again for so long, and is not late yet
 AGAIN_SECONDS = 60.0
 State = ScheduleSlot.State
-_working = threading.Lock()
 _again: dict[tuple[str, int, datetime], float] = {}
 
 
 def start_in_background() -> None:
     """Start what is due in a thread, unless the last one still works."""
-    if settings.SCHEDULES and _working.acquire(blocking=False):
-        threading.Thread(target=_work, name="schedules", daemon=True).start()
-
-
-def _work() -> None:
-    try:
-        with audit.acting_as(audit.Actor(kind="system", name="schedule")):
-            start()
-    except Exception:
-        log.exception("what is due could not be started; the next tick tries again")
-    finally:
-        connection.close()
-        _working.release()
+    if settings.SCHEDULES:
+        _beside()
 
 
 def start() -> int:
@@ -55,6 +43,9 @@ def start() -> int:
     What fails in a way that nobody foresaw keeps neither another schedule nor another database from its turn.
     """
     return sum(_or_nothing(partial(_start, schedule), schedule.name) for schedule in standing.current())
+
+
+_beside = in_background(start, name="schedules", actor="schedule", failed="what is due could not be started")
 
 
 def _start(schedule: Schedule) -> int:

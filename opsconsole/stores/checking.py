@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from dataclasses import asdict, dataclass
 
-from django.db import connection
-
 from opsconsole import audit
+from opsconsole.background import in_background
 from opsconsole.clock import now
 from opsconsole.exceptions import OpsError
 from opsconsole.models import Store
@@ -16,9 +13,6 @@ from opsconsole.storage import Facts
 from opsconsole.storage import Store as Opened
 from opsconsole.stores import looking
 from opsconsole.stores.opening import LOCAL, mark_in, note_marked, reading, require_mark, row_called
-
-log = logging.getLogger(__name__)
-_working = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +37,6 @@ def check(name: str) -> Checked:
     return found
 
 
-def look_in_background() -> None:
-    """`look_again` in a thread, unless the last one still works: no store holds up a tick."""
-    if _working.acquire(blocking=False):
-        threading.Thread(target=_work, name="stores", daemon=True).start()
-
-
-def _work() -> None:
-    try:
-        with audit.acting_as(audit.Actor(kind="system", name="ticker")):
-            look_again()
-    except Exception:
-        log.exception("the stores could not be looked at; the next look tries again")
-    finally:
-        connection.close()
-        _working.release()
-
-
 def look_again() -> int:
     """Check every store that is in use; the history is told only of one that has begun to fail, or has come back."""
     rows = list(Store.objects.filter(retired_at=None))
@@ -69,6 +46,11 @@ def look_again() -> int:
         if found.code != row.problem.get("class", "ok"):
             _tell(found)
     return len(rows)
+
+
+look_in_background = in_background(
+    look_again, name="stores", actor="ticker", failed="the stores could not be looked at"
+)
 
 
 def note(name: str, error: OpsError) -> None:

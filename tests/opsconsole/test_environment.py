@@ -17,7 +17,7 @@ Read = Callable[[Environment], Any]
 
 def of(value: str) -> Environment:
     env = Environment()
-    env.ENVIRON = {"SETTING": value}
+    env.ENVIRON = {"SETTING": value, "SETTING_OF_ANOTHER": "7"}
     return env
 
 
@@ -26,6 +26,7 @@ def of(value: str) -> Environment:
     [
         ("Yes", lambda env: env.bool("SETTING", False), True),
         ("off", lambda env: env.bool("SETTING", True), False),
+        ("$SETTING_OF_ANOTHER", lambda env: env.int("SETTING", 1), 7),
         ("2.5", lambda env: env.float("SETTING", 1), 2.5),
         ("production", lambda env: env.one_of("SETTING", "local", "production"), "production"),
         ("/srv/pay=payments", lambda env: env.dict("SETTING", default={}), {"/srv/pay": "payments"}),
@@ -50,6 +51,7 @@ def test_what_fits_is_read(value: str, read: Read, found: object) -> None:
         ("mysql://a:b@h/n", lambda env: env.database("SETTING"), "SETTING is neither sqlite:///PATH nor postgres://"),
         ("postgres://a:b@h:port/n", lambda env: env.database("SETTING"), "SETTING is neither sqlite:///PATH nor"),
         ("$ecret", lambda env: env.str("SETTING"), "SETTING begins with $"),
+        ("$ecret", lambda env: env.str("SETTING", "a default"), "SETTING begins with $"),
     ],
 )
 def test_what_does_not_fit_is_named_and_not_shown(value: str, read: Read, said: str) -> None:

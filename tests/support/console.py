@@ -98,7 +98,8 @@ def _migrate_once(wanted: Mapping[str, Any], made: Path, make: Callable[[Path], 
     point_console_at(wanted)
     call_command("migrate", verbosity=0, interactive=False)
     close_connections()  # which folds SQLite's -wal in, and lets PostgreSQL copy the template
-    make(made)
+    make(part := made.with_suffix(".part"))
+    part.replace(made)
 
 
 def shared_by_a_run(factory: pytest.TempPathFactory) -> Path:

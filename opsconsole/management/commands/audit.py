@@ -104,11 +104,11 @@ class Command(ConsoleCommand):
         return WRONG_CALL if isinstance(error, Usage) else code
 
 
-def _refuse_unknown(type: str) -> None:
+def _refuse_unknown(asked: str) -> None:
     """Raises Usage for a type of event that the history cannot hold, of which an export would be empty."""
     families = sorted({f"{entry.name.partition('.')[0]}." for entry in catalogue.every()})
-    if type and type not in families and catalogue.find(type) is None:
-        raise Usage("unknown_type", f"There is no type of event called {type}.", f"Families: {' '.join(families)}")
+    if asked and asked not in families and catalogue.find(asked) is None:
+        raise Usage("unknown_type", f"There is no type of event called {asked}.", f"Families: {' '.join(families)}")
 
 
 def _write(path: Path, lines: Iterable[str]) -> int:

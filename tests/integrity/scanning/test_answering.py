@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Question, Severity
+from integrity.checks.base import Answer, Condition, Found, Held, Moment, Outcome, Question, Severity, unheard
 from integrity.checks.known import CHECKS
 from integrity.scanning import counting, parts
 from integrity.scanning.answering import SAMPLED, Budget, answer
 from integrity.scanning.examining import examine
 from integrity.scanning.selecting import Selection
-from integrity.scanning.sessions import unheard
 from integrity.scanning.showing import LONGEST, SAMPLE_ROWS
 from opsconsole.engines.inquiry import AskFailed, Inquiry
 from tests.integrity.conftest import Ground

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.backups import taking
-from opsconsole import system
+from opsconsole import operations, system
 from opsconsole.exceptions import OperationFailed
 from opsconsole.models import Store
 from opsconsole.stores import checking, looking
@@ -41,7 +40,7 @@ def test_a_server_that_takes_a_connection_and_says_nothing_is_waited_for_as_long
 
 
 def test_a_folder_whose_reads_hang_holds_few_looks_and_works_again_once_they_end(
-    console: Any, cast: Any, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    console: Any, cast: Any, say: Say, sqlite_shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hanging = tmp_path / ".console"
     os.mkfifo(hanging)  # whoever opens it to read waits until somebody opens it to write
@@ -52,7 +51,7 @@ def test_a_folder_whose_reads_hang_holds_few_looks_and_works_again_once_they_end
         found = checking.check("attic")
         assert (found.code, found.why) == ("store_timeout", "The store attic did not answer within 0.3 s.")
         with pytest.raises(OperationFailed, match=r"did not answer within 0\.3 s"):
-            taking.planned_room(None, None, "attic")  # type: ignore[arg-type]
+            operations.request("backup", sqlite_shop[1], {"store": "attic"}, account=cast.ada)
     hanging.open("wb").close()
     hanging.unlink()
     assert checking.check("attic").code == "ok"
