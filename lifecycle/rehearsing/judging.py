@@ -102,20 +102,20 @@ def _weighed(table: TableRecord) -> tuple[int, str]:
     """How much is lost (rows, and rows of a column that goes), and the rest of the sentence."""
     before, after = table.before, table.after
     if table.ledger and before is not None and after is not None:
-        return 0, f"{grouped(before)} -> {grouped(after)}, as the tool's own record of migrations"
+        return 0, f"{grouped(before)} → {grouped(after)}, as the tool's own record of migrations"
     unnamed = "" if table.named else _NOT_NAMED
     if before is None:
         return 0, f"new, with {grouped(after or 0)} rows"
     if after is None:
-        return max(before, 1), f"{grouped(before)} -> the table is gone{unnamed}"
+        return max(before, 1), f"{grouped(before)} → the table is gone{unnamed}"
     renamed = f", renamed to {table.name}" if table.was else ""
     if table.lost_columns and before:
         columns = f"{grouped(before)} values of {', '.join(table.lost_columns)} are gone"
-        return max(before, before - after), f"{grouped(before)} -> {grouped(after)}, {columns}{renamed}{unnamed}"
+        return max(before, before - after), f"{grouped(before)} → {grouped(after)}, {columns}{renamed}{unnamed}"
     if after < before:
-        return before - after, f"{grouped(before)} -> {grouped(after)}{renamed}{unnamed}"
+        return before - after, f"{grouped(before)} → {grouped(after)}{renamed}{unnamed}"
     if after > before:
-        return 0, f"{grouped(before)} -> {grouped(after)}{renamed}{unnamed}"
+        return 0, f"{grouped(before)} → {grouped(after)}{renamed}{unnamed}"
     return 0, _kept(table) + renamed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,11 @@ def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path, monkeypa
     monkeypatch.setattr(report, "PAGE", page)
     report.write("new\n", "bench")
     assert page.read_text() == f"before\n{begin}\n\nnew\n\n{end}\nafter\n{other}\n"
+
+
+def test_the_page_explains_every_bar_that_does_not_hold_and_no_other() -> None:
+    page = report.PAGE.read_text()
+    missed = re.findall(r"^\| ([^|]+) \|.*\| \*\*does not hold\*\* \|$", page, re.M)
+    explained = page.partition("## What does not hold, and why")[2].partition("\n## ")[0]
+    assert re.findall(r"^- \*\*(.+?)\*\*", explained, re.M) == sorted(missed)
+    assert not re.search(r"\d\.\d|\d+ (thousand|ms)", explained)  # figures stand in the tables, which are written anew

@@ -37,7 +37,7 @@ def test_rows_that_go_are_told_first_and_tables_that_stay_are_proven_untouched(s
     found = rehearse(shop, unit("CREATE TABLE extra (id integer);\n\nDELETE FROM orders WHERE cents > 500;"))
     orders, customers, extra = (table(found, name) for name in ("orders", "customers", "extra"))
     assert found.tables[0] == orders
-    assert orders.sentence.endswith("orders: 200 -> 100")
+    assert orders.sentence.endswith("orders: 200 → 100")
     assert (customers.untouched, customers.same, customers.before) == (True, True, 10)
     assert (extra.before, extra.after) == (None, 0)
     assert [(each.line, each.text[:6]) for each in found.statements] == [(1, "CREATE"), (3, "DELETE")]
@@ -161,7 +161,7 @@ def test_d1_empties_child_tables_by_a_rebuild_that_sqlite_gets_through(tmp_path:
     assert found["sqlite"].lost_rows == 0
     assert table(found["sqlite"], "people").rewritten and table(found["sqlite"], "people").same
     messages = found["d1"].tables[0]
-    assert messages.sentence == "messages: 3 -> 0, not named in the SQL"
+    assert messages.sentence == "messages: 3 → 0, not named in the SQL"
     assert table(found["d1"], "people").same is True
 
 

@@ -51,7 +51,7 @@ def test_a_rehearsal_on_a_backup_is_evidence_of_exactly_the_same_migration(on_po
     row = Rehearsal.objects.get(pk=operation.pk)
     backup = Backup.objects.get()
     assert (row.backup, row.data_at, row.held) == (backup, backup.started_at, True)
-    assert "public.orders: 200 -> 150" in operation.result["summary"]
+    assert "public.orders: 200 → 150" in operation.result["summary"]
     back = keeping.report_of(row).recording.back
     assert back is not None and not back.leads_back
     assert back.differences == ("public.orders has 150 rows instead of 200",)
@@ -185,7 +185,7 @@ def test_what_a_policy_demands_of_migrations_it_demands_of_taking_them_back(on_s
     back = rehearse(scene, mode="back")
     assert back.state == State.SUCCEEDED, back.failure_why
     assert back.plan.summary == "It is known what taking back migration 0001_notes would do to shop, tried on a copy."
-    assert "notes: 2 -> the table is gone" in back.result["summary"]
+    assert "notes: 2 → the table is gone" in back.result["summary"]
     assert "_opsconsole_migrations" not in back.result["summary"]
     (offer,) = kinds.get("rehearse").afterwards(back)
     assert offer.kind == "rollback"

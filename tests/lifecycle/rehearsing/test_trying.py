@@ -76,7 +76,7 @@ def test_sqlite_is_tried_as_sqlite_and_as_d1_and_the_difference_is_told(sqlite_s
     report = rehearse(row, tmp_path, OWN, Trial(units=[unit(REBUILD, transaction=False)], d1=True))
     assert [each.flavour for each in report.recordings] == ["sqlite", "d1"]
     (told,) = report.differences
-    assert told == "as SQLite messages: 3 rows, proven untouched; as D1 messages: 3 -> 0, not named in the SQL"
+    assert told == "as SQLite messages: 3 rows, proven untouched; as D1 messages: 3 → 0, not named in the SQL"
     assert (report.main, report.held, report.recording.lost_rows) == ("d1", False, 3)
     assert (shop.orders(), shop.leftovers()) == (200, [])
 
