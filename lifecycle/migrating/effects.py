@@ -76,7 +76,7 @@ def announce(reviews: Sequence[Review], live: Live, rehearsed: Rehearsed | None)
     effects = [_effect(name, fate, live, rehearsed) for name, fate in fates.items()]
     new = [name for name in dict.fromkeys(created) if name not in fates]
     effects += [Effect(object=name, action="created", rows_after=_after(rehearsed, name)) for name in new]
-    losses = {name: _most(name, fate, rehearsed) for name, fate in fates.items() if fate.lost}
+    losses = {name: _most(name, fate, live, rehearsed) for name, fate in fates.items() if fate.lost}
     unmentioned = len([name for name in live.rows if name not in fates])
     return Announced(effects=tuple(effects), losses=losses, unmentioned=unmentioned)
 
@@ -159,18 +159,31 @@ def _tables_of(finding: Finding, live: Live) -> Iterable[str]:
 def _measured(rehearsed: Rehearsed, fates: dict[str, _Fate], live: Live) -> None:
     """Losses that a rehearsal saw and nobody reads in the SQL."""
     for name, (before, after) in rehearsed.tables.items():
-        lost = rehearsed.lost(name)
+        lost, exact = _foreseen(name, live, rehearsed)
         if lost and name not in fates and name in live.rows:
             gone = "removed" if after is None else "reduced"
             note = f"rehearsed: {grouped(before or 0)} to {grouped(after or 0)} rows, not named in the SQL"
-            fates[name] = _Fate(action=gone, lost=lost, notes=[note])
+            fates[name] = _Fate(action=gone, lost=lost, exact=exact, notes=[note])
+
+
+def _foreseen(name: str, live: Live, rehearsed: Rehearsed | None) -> tuple[int | None, bool]:
+    """How many of the rows that are there now go by what a rehearsal saw, and whether that is sure.
+
+    Its copy may have held more rows, or fewer: what it emptied loses all there are, and nothing loses more than that.
+    """
+    known, rows = rehearsed.lost(name) if rehearsed else None, live.rows.get(name)
+    if not known or rows is None or rehearsed is None:
+        return known, True
+    if not rehearsed.tables[name][1]:
+        return rows, True
+    return min(known, rows), known <= rows
 
 
 def _effect(name: str, fate: _Fate, live: Live, rehearsed: Rehearsed | None) -> Effect:
-    rows, known = live.rows.get(name), rehearsed.lost(name) if rehearsed else None
+    rows, (known, sure) = live.rows.get(name), _foreseen(name, live, rehearsed)
     lost, exact = fate.lost, fate.exact
     if fate.action == "reduced" and known is not None:
-        lost, exact = known, True
+        lost, exact = known, sure
     after: int | None = rows
     if fate.action in ("removed", "emptied"):
         after = 0
@@ -182,10 +195,9 @@ def _effect(name: str, fate: _Fate, live: Live, rehearsed: Rehearsed | None) -> 
     )  # fmt: skip
 
 
-def _most(name: str, fate: _Fate, rehearsed: Rehearsed | None) -> int | None:
+def _most(name: str, fate: _Fate, live: Live, rehearsed: Rehearsed | None) -> int | None:
     """How many rows may go: however many there are, unless a rehearsal has counted a part."""
-    known = rehearsed.lost(name) if rehearsed else None
-    return known if fate.action == "reduced" else None
+    return _foreseen(name, live, rehearsed)[0] if fate.action == "reduced" else None
 
 
 def _after(rehearsed: Rehearsed | None, name: str) -> int | None:

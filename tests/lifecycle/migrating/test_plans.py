@@ -52,6 +52,16 @@ def test_a_rehearsal_says_how_many_rows_go_and_which_nobody_names() -> None:
     assert "not named in the SQL" in found.effects[1].note
 
 
+def test_what_a_rehearsal_emptied_costs_the_rows_that_are_there_now() -> None:
+    found = announced("DELETE FROM rooms WHERE id = 1;", rehearsal(messages=(40_000, 0), rooms=(40, 20), users=(9, 4)))
+    assert [(e.object, e.rows_before, e.rows_after, e.lost, e.exact) for e in found.effects] == [
+        ("rooms", 12, None, 12, False), ("messages", 18_402, 0, 18_402, True), ("users", 3, None, 3, False),
+    ]  # fmt: skip
+    assert found.losses == {"messages": 18_402, "rooms": 12, "users": 3}
+    more = announced("DROP TABLE rooms;", rehearsal(rooms=(12, None), messages=(5, 0), users=(3, 3)))
+    assert {e.object: (e.rows_after, e.lost) for e in more.effects} == {"rooms": (0, 12), "messages": (0, 18_402)}
+
+
 def test_what_only_adds_loses_nothing() -> None:
     found = announced("CREATE TABLE tags (id INTEGER);\nALTER TABLE users ADD COLUMN tag INTEGER;")
     assert [(e.object, e.action, e.lost or 0) for e in found.effects] == [
