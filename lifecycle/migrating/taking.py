@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -22,6 +24,11 @@ _USTAR, _USTAR_AT, _HEAD = b"ustar", 257, 512
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ONE_READ = 1 << 20  # no header of a tar is larger
+# What zipfile and tarfile raise for bytes that make no sense: also for names, places and numbers that cannot be.
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, NotImplementedError, OSError,
+    ValueError, OverflowError, struct.error,
+)  # fmt: skip
 
 
 @contextmanager
@@ -90,7 +97,7 @@ def from_archive(gathering: Gathering, stream: IO[bytes]) -> None:
             _from_zip(gathering, stream)
         else:
             _from_tar(gathering, stream)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise Refused(
             "damaged_archive",
             f"{gathering.name} is damaged or no archive that is read here.",

@@ -38,7 +38,7 @@ def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     rows = Backup.objects.filter(database=database).select_related("operation__requester__person", "pinned_by__person")
     before, with_deleted = request.GET.get("before", ""), request.GET.get("deleted") == "yes"
     rows = rows if with_deleted else rows.exclude(state=Backup.State.EXPIRED)
-    if before.isdecimal():
+    if before.isdecimal() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
     found = list(rows.order_by("-pk")[: BACKUPS_A_PAGE + 1])
     shown = found[:BACKUPS_A_PAGE]

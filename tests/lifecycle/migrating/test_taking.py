@@ -172,3 +172,29 @@ def test_what_is_no_archive_or_empty_is_told_of(tmp_path: Path) -> None:
             unpacked(io.BytesIO(data))
     with pytest.raises(Usage, match="none that a migration tool reads"):
         on_disk(tmp_path)
+
+
+def _of_lzma() -> bytes:
+    """A zip of which the packed content begins with settings that cannot be."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("migrations/0001_a.sql", "SELECT 1;")
+    data = bytearray(sink.getvalue())
+    data[data.index(b"0001_a.sql") + len("0001_a.sql") + 4] = 0xFF
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(
+            zipped({"migrations/ä.sql": b"SELECT 1;"}).getvalue().replace("ä".encode(), b"\xff\xa4"), id="name"
+        ),
+        pytest.param((whole := zipped(FILES).getvalue())[:-6] + b"\xff\xff\xff\x00" + whole[-2:], id="place"),
+        pytest.param(_of_lzma(), id="content"),
+    ],
+)
+def test_an_archive_that_makes_no_sense_is_refused_and_not_stumbled_over(data: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        unpacked(io.BytesIO(data))
+    assert refused.value.code == "damaged_archive"
