@@ -12,6 +12,7 @@ from integrity.fixing.laid import Laid
 from integrity.fixing.parts import Part
 from opsconsole.engines.base import Engine
 from opsconsole.models import Database
+from opsconsole.templatetags.console import duration
 
 
 def way_back(database: Database, engine: Engine, laid: Laid) -> str:
@@ -32,8 +33,8 @@ def way_back(database: Database, engine: Engine, laid: Laid) -> str:
             "changes rows on their way back, the fix cannot be taken back."
         )
     return (
-        f"What these rows held is kept in {database.name}, encrypted, for {settings.FIX_UNDO_HOURS} hours: until then "
-        f"the fix can be taken back, where nobody has changed the rows meanwhile.{more}"
+        f"What these rows held is kept in {database.name}, encrypted, for {duration(settings.FIX_UNDO_HOURS * 3600)}: "
+        f"until then the fix can be taken back, where nobody has changed the rows meanwhile.{more}"
     )
 
 

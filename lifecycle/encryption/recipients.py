@@ -57,7 +57,10 @@ def warnings(environment: Environment, rows: Sequence[Recipient]) -> list[str]:
     if not rows:
         if not environment.protected:
             return []
-        return ["Its backups are not encrypted, for it has no recipients. Add one for operations and one for escrow."]
+        return [
+            "Its backups are not encrypted, for no public key (recipient) is set for them. Add one for operations, "
+            "and one for escrow, whose private key lies in a safe."
+        ]
     found = []
     if not any(row.role == Recipient.Role.ESCROW for row in rows):
         found.append(

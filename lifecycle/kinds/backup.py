@@ -108,7 +108,7 @@ class BackupKind(Kind):
             evidence={
                 "server": identity.server_version,
                 "store": taking.stores_in_words(request.database, store),
-                "room in the store": f"at most {needed >> 20} MiB are needed; where a store tells, they are free",
+                "room in the store": f"at most {(needed >> 20) + 1} MiB are needed; they are free, as far as it tells",
                 "formats": ", ".join(f.name for f in formats_for(engine.name)),
                 "encryption": taking.readers_in_words(request.database),
             },

@@ -252,6 +252,6 @@ def _result(backup: Backup, check: Mapping[str, Any]) -> Result:
     took = f" Restoring took {drills.about(outcome.restore_seconds)}." if outcome.restore_seconds else ""
     still = " It stays marked as damaged, because an earlier check failed." if bad else ""
     return Result(
-        summary=f"Backup {backup.id} of {backup.database.name} holds: {outcome.detail}{took}{still}",
+        summary=f"Backup {backup.id} of {backup.database.name} holds. {outcome.detail}{took}{still}",
         data={"backup": backup.id, "level": check.get("level"), "seconds": check.get("seconds"), **outcome.facts()},
     )

@@ -73,7 +73,7 @@ def _restore(operation: Operation) -> tuple[Afterwards, ...]:
     backup = _safety(operation)
     if backup is None or backup.state != Backup.State.GOOD:
         return ()
-    took = drills.words_for(backup) or "how long that takes nobody has measured"
+    took = drills.words_for(backup) or "nobody has measured how long restoring it takes"
     return (
         Afterwards(
             sentence=f"Safety backup {backup.pk} holds everything as it was before ({took}); what was written since "

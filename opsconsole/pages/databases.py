@@ -85,7 +85,8 @@ def table_sizes(request: HttpRequest, database: Database) -> HttpResponse:
     except OpsError as error:
         return fragment(request, "console/databases/_sizes.html", database=database, error=error)
     largest = sorted(tables, key=lambda table: -(table.size_bytes or 0))[:LARGEST]
-    context = {"bars": bars(largest), "total": total, "tables": len(tables)}
+    in_tables = sum(table.size_bytes or 0 for table in tables)
+    context = {"bars": bars(largest), "total": total, "tables": len(tables), "in_tables": in_tables}
     return fragment(request, "console/databases/_sizes.html", database=database, **context)
 
 

@@ -136,9 +136,10 @@ def duration(value: float | timedelta | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    days = whole // 86400
-    return f"{days} day{'s' if days != 1 else ''} {whole % 86400 // 3600} h"
+        minutes = whole % 3600 // 60
+        return f"{whole // 3600} h {minutes} min" if minutes else f"{whole // 3600} h"
+    days, hours = whole // 86400, whole % 86400 // 3600
+    return f"{days} day{'s' * (days != 1)}{f' {hours} h' if hours else ''}"
 
 
 @register.filter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -119,7 +120,9 @@ def test_the_connection_test_works_without_a_script(shop: Office) -> None:
 
 def test_the_sizes_come_in_after_the_page(shop: Office) -> None:
     assert "/databases/shop/sizes/" in read(shop.at("ada"), "/databases/shop/")
-    assert "people" in read(shop.at("ada"), "/databases/shop/sizes/")
+    html = read(shop.at("ada"), "/databases/shop/sizes/")
+    assert "people" in html
+    assert re.search(r"<p>(\S+ KiB) in all, (\S+ KiB) of it in \d+ tables?\. Row counts", html.replace("\u202f", " "))
     assert "NOWHERE_URL" in read(shop.at("ada"), "/databases/savings/sizes/")
 
 

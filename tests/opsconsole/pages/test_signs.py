@@ -61,7 +61,16 @@ def test_counts_have_thin_separators() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.85, "850 ms"), (4.21, "4.2 s"), (42, "42 s"), (192, "3 min 12 s"), (7500, "2 h 5 min"), (100_000, "1 day 3 h")],
+    [
+        (0.85, "850 ms"),
+        (4.21, "4.2 s"),
+        (42, "42 s"),
+        (192, "3 min 12 s"),
+        (7500, "2 h 5 min"),
+        (14_400, "4 h"),
+        (100_000, "1 day 3 h"),
+        (604_800, "7 days"),
+    ],
 )
 def test_durations_are_read_at_a_glance(seconds: float, words: str) -> None:
     assert tags.duration(seconds) == words
