@@ -29,6 +29,16 @@ MOST_LATE = 7 * 24 * 60
 ONCE, EACH_RUN = "once", "each_run"  # how its runs are approved, where a policy asks for people
 
 
+def _refuse_lacking(parameters: Mapping[str, Any], last: Schedule) -> None:
+    """Raises Usage that names all a new schedule lacks, not the first of it."""
+    needed = {"kind": "what it starts (kind, like backup)", "cron": "when (cron, like 30 1 * * *)"}
+    lacking = [words for name, words in needed.items() if not (parameters.get(name) or getattr(last, name))]
+    if lacking:
+        raise Usage(
+            "missing_value", f"A new schedule needs {' and '.join(lacking)}.", f"There is no schedule {last.name} yet."
+        )
+
+
 class SetSchedule(Change):
     """A new schedule, or a new version of one. The values are those of `models.Schedule`."""
 
@@ -40,6 +50,7 @@ class SetSchedule(Change):
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         name = slug(parameters, "name", of="a schedule")
         last = newest_of(name) or Schedule(name=name, title=name, version=0)
+        _refuse_lacking(parameters, last)
         kind = kinds.get(text(parameters, "kind", default=last.kind or None))
         given = structure(parameters, "parameters", default=last.parameters)
         blackouts = windows_of(structure(parameters, "blackouts", default=last.blackouts))

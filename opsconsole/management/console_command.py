@@ -33,6 +33,14 @@ Options = Mapping[str, Any]
 TOKEN_VARIABLE = "OPSCONSOLE_TOKEN"  # noqa: S105 - the variable's name
 
 
+class VerbParser(CommandParser):
+    """The words of one verb: a call that lacks some ends with a whole example, where the verb has one."""
+
+    def error(self, message: str) -> Any:
+        example = self.get_default("example")
+        return super().error(f"{message}\nFor example: {example}" if example else message)
+
+
 class ConsoleCommand(BaseCommand):
     """A command is a table of verbs (`add_arguments` calls `verb`), or one act (`set_defaults(act=self.method)`).
 
@@ -45,16 +53,24 @@ class ConsoleCommand(BaseCommand):
     account: Account | None = None
     token: Token | None = None
     as_json = False
+    example = ""
 
-    def verb(self, verbs: Any, name: str, act: Callable[[Options], Exit], help: str) -> ArgumentParser:
-        """One verb of the command; it takes --json."""
+    def verbs(self, parser: CommandParser) -> Any:
+        """The table of a command's verbs, for `verb`."""
+        return parser.add_subparsers(dest="verb", required=True, parser_class=VerbParser)
+
+    def verb(
+        self, verbs: Any, name: str, act: Callable[[Options], Exit], help: str, example: str = ""
+    ) -> ArgumentParser:
+        """One verb of the command; it takes --json. `example` is a whole call, shown to whoever leaves words out."""
         parser: ArgumentParser = verbs.add_parser(name, help=help, description=help)
-        parser.set_defaults(act=act)
+        parser.set_defaults(act=act, example=example)
+        parser.epilog = f"For example: {example}" if example else None
         add_json(parser)
         return parser
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.as_json = options["json"]
+        self.as_json, self.example = options["json"], options.get("example", "")
         try:
             with self._acting(), refusals():
                 code = options["act"](options)
@@ -133,6 +149,8 @@ class ConsoleCommand(BaseCommand):
             yield
 
     def _refused(self, error: OpsError) -> Exit:
+        if error.code == "missing_value" and self.example:
+            error.next_step = f"{error.next_step} For example: {self.example}".strip()
         if self.as_json:
             self.stdout.write(as_line(error.as_dict()))
         else:

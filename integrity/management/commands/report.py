@@ -27,7 +27,7 @@ class Command(ConsoleCommand):
     help = "List the reports of a database's checks, read one, or have it as a file."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         listing = self.verb(verbs, "list", self.list, "the newest reports of a database")
         listing.add_argument("name", help="the database")
         listing.add_argument("--limit", type=int, default=20, metavar="N")

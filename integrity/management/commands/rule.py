@@ -23,22 +23,25 @@ from opsconsole.management.reporting import Exit, table
 from opsconsole.models import Database
 from opsconsole.review import Dialect
 
+SET = 'manage.py rule set savings paid --kind row --set table=orders --set violates="t.paid < 0" --reason "as agreed"'
+
 
 class Command(ConsoleCommand):
     help = "Say what must hold in a database. Another person confirms every change of it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         listing = self.verb(verbs, "list", self.list, "the rules that its checks ask")
         listing.add_argument("database")
-        setting = self.verb(verbs, "set", self.set, "ask for a rule, in place of the one of that name")
+        setting = self.verb(verbs, "set", self.set, "ask for a rule, in place of the one of that name", SET)
         setting.add_argument("database")
         setting.add_argument("name", help="small letters, digits, - and _")
         known = [kind.name for kind in rule_kinds() if kind.offered]
         setting.add_argument("--kind", required=True, choices=known)
         setting.add_argument("--set", action="append", default=[], metavar="MEMBER=VALUE", dest="members",
                              help="a member of the kind; see below")  # fmt: skip
-        setting.epilog, setting.formatter_class = _members_of_kinds(), RawDescriptionHelpFormatter
+        setting.epilog = f"{setting.epilog}\n\n{_members_of_kinds()}"
+        setting.formatter_class = RawDescriptionHelpFormatter
         setting.add_argument("--severity", choices=list(Severity), default=Severity.WARNING.value)
         for name in ("category", "owner", "hint", "health"):
             setting.add_argument(f"--{name}", default="")

@@ -17,7 +17,7 @@ class Command(ConsoleCommand):
     help = "Print the shape of a database, or of its migrations, as a rule, or ask for it to be expected from now on."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         showing = self.verb(verbs, "show", self.show, "print the rule, as an import of rules reads it")
         setting = self.verb(verbs, "set", self.set, "ask for the rule to be set; another person confirms it")
         setting.add_argument("--like", help="take the shape of this database, such as one that was migrated for it")

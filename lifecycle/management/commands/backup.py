@@ -29,7 +29,7 @@ class Command(ConsoleCommand):
     help = "List backups, show one, download one, or look into files that others wrote."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "list", self.list, "the backups of a database, newest first").add_argument("database")
         showing = self.verb(verbs, "show", self.show, "one backup: what it holds and what is proven of it")
         showing.add_argument("id", help="its number, or a database's name for the latest good one")

@@ -25,7 +25,7 @@ class Command(ConsoleCommand):
     help = "Tell how a folder of migrations stands to a database, whether its tables are there, and what was run."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         looking = self.verb(
             verbs, "status", self.status, "files against ledger; exits 1 when something is pending or wrong"
         )

@@ -20,7 +20,7 @@ class Command(ConsoleCommand):
     help = "List the patches of a database, download one. A reapply puts its rows back."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "list", self.list, "the patches of a database, newest first").add_argument("database")
         getting = self.verb(verbs, "download", self.download, "a patch as a tar file, in the name of a token's owner")
         getting.add_argument("id", help="the number of the restore that made it")

@@ -25,7 +25,7 @@ class Command(ConsoleCommand):
     help = "Print for each backup whether it stays or goes, and why; or make a pass now."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         planning = self.verb(verbs, "plan", self.plan, "what becomes of each backup, with its reasons; changes nothing")
         planning.add_argument("database", nargs="?", help="one database; without it, all that may be seen")
         self.verb(verbs, "run", self.run, "make the pass now that the ticker makes once an hour")

@@ -22,14 +22,16 @@ from opsconsole.stores import asking, checking
 
 SHOWN = ("name", "kind", "where", "writable", "default", "environments", "copies", "state", "checked_at")
 
+ADD = 'manage.py store add attic --kind folder --path /srv/attic --reason "a second place"'
+
 
 class Command(ConsoleCommand):
     help = "Say where backups lie, try it, and list what lies there."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "list", self.list, "the stores, and what was found when they were last tried")
-        adding = self.verb(verbs, "add", self.add, "ask for a store more")
+        adding = self.verb(verbs, "add", self.add, "ask for a store more", ADD)
         adding.add_argument("name", help="what it is called here: small letters, digits, - and _")
         adding.add_argument("--kind", choices=Store.Kind.values, required=True)
         _add_settings(adding)

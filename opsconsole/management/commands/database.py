@@ -15,13 +15,15 @@ from opsconsole.management.reporting import Exit, table
 from opsconsole.models import Database
 from opsconsole.permissions import can, visible_databases
 
+ADD = 'manage.py database add savings --url-env SAVINGS_URL --environment staging --reason "it is new"'
+
 
 class Command(ConsoleCommand):
     help = "Register, list, test and annotate managed databases."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
-        adding = self.verb(verbs, "add", self.add, "register a database")
+        verbs = self.verbs(parser)
+        adding = self.verb(verbs, "add", self.add, "register a database", ADD)
         adding.add_argument("name", help="what it is called here: small letters, digits, - and _")
         where = adding.add_mutually_exclusive_group(required=True)
         _add_whereabouts(where)

@@ -21,12 +21,14 @@ from opsconsole.permissions import can
 WHICH = ("audit", "manifest", "secret", "fields")
 FINISHED = "The older {} keys are gone: {}."
 
+TRUST = 'manage.py keys trust manifest.pub --label "the old console" --reason "it is replaced"'
+
 
 class Command(ConsoleCommand):
     help = "Show the console's keys, or replace them."
 
     def add_arguments(self, parser: Any) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "status", self.status, "which keys there are, and what still needs an older one")
         rotating = self.verb(verbs, "rotate", self.rotate, "replace a key, or go on with it")
         rotating.add_argument("which", choices=WHICH)
@@ -49,7 +51,7 @@ class Command(ConsoleCommand):
         age.choices["remove"].add_argument(
             "--although-needed", action="store_true", help="although backups are encrypted for it"
         )
-        trusting = self.verb(verbs, "trust", self.trust, "ask for another console's backups to be believed")
+        trusting = self.verb(verbs, "trust", self.trust, "ask for another console's backups to be believed", TRUST)
         trusting.add_argument("file", type=Path, help="its file keys/manifest.pub")
         trusting.add_argument("--label", required=True, help="which console it is, for people")
         trusting.add_argument("--reason", default="")

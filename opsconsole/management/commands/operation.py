@@ -30,7 +30,7 @@ class Command(ConsoleCommand):
     help = "Look at operations, wait for the end of one, or cancel one."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         listing = self.verb(verbs, "list", self.list, "the newest operations")
         listing.add_argument("--database", default="", metavar="NAME")
         listing.add_argument("--state", default="", choices=["", *State])

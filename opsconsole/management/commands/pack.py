@@ -18,10 +18,16 @@ class Command(ConsoleCommand):
     help = "List the packs, show what one holds, or ask for one to be loaded into a database."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "list", self.list, "every pack, and the databases that have it")
         self.verb(verbs, "show", self.show, "all that one pack holds").add_argument("name")
-        asking = self.verb(verbs, "load", self.load, "ask for a pack to be loaded; another person confirms it")
+        asking = self.verb(
+            verbs,
+            "load",
+            self.load,
+            "ask for a pack to be loaded; another person confirms it",
+            'manage.py pack load avdaily savings --reason "as agreed"',
+        )
         asking.add_argument("name")
         asking.add_argument("database")
         asking.add_argument("--over-edits", action="store_true", help="also replace what people changed since")

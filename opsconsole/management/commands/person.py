@@ -10,14 +10,16 @@ from opsconsole.management.console_command import ConsoleCommand, Options, passw
 from opsconsole.management.reporting import Exit, table
 from opsconsole.models import Account, Role
 
+ADD = 'manage.py person add ada --email ada@example.test --groups engineers --reason "she joins us"'
+
 
 class Command(ConsoleCommand):
     help = "Add people and list them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         adding = self.verb(
-            verbs, "add", self.add, "add a login; an e-mail address that is known makes it that person's"
+            verbs, "add", self.add, "add a login; an e-mail address that is known makes it that person's", ADD
         )
         adding.add_argument("name", help="the login, like ada")
         adding.add_argument("--email", default="", help="says who it is")
@@ -37,7 +39,7 @@ class Command(ConsoleCommand):
             given = {"login": options["name"], "name": options["full_name"], "service_owner": options["service_of"]}
             return self._ask({key: value for key, value in given.items() if value}, "", options)
         if not options["email"]:
-            raise Usage("missing_value", "A person is known by an e-mail address.", "Add --email ada@example.test.")
+            raise Usage("missing_value", "A person is known by an e-mail address.", "Add --email.")
         made = "" if options["password_stdin"] else people.one_time_password()
         given = {
             "login": options["name"], "email": options["email"], "owner_group": options["owner_group"],

@@ -17,16 +17,17 @@ from opsconsole.models import Schedule, ScheduleSlot
 from opsconsole.scheduling import standing
 
 NEXT, SLOTS = 5, 20
+SET = 'manage.py schedule set nightly --kind backup --cron "30 1 * * *" --reason "after the batch"'
 
 
 class Command(ConsoleCommand):
     help = "List the schedules, look at one, ask for a new one or for one to be switched off."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         self.verb(verbs, "list", self.list, "every schedule with its next time")
         self.verb(verbs, "show", self.show, "one schedule: next times, last times").add_argument("name")
-        setting = self.verb(verbs, "set", self.set, "ask for a schedule, or for a new version of one")
+        setting = self.verb(verbs, "set", self.set, "ask for a schedule, or for a new version of one", SET)
         setting.add_argument("name")
         for option in ("title", "kind", "cron", "timezone", "missed", "late-minutes", "approval"):
             setting.add_argument(f"--{option}", default=None)

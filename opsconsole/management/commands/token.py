@@ -18,9 +18,13 @@ class Command(ConsoleCommand):
     help = "Make, list and revoke the tokens by which scripts ask in a person's name."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = self.verbs(parser)
         making = self.verb(
-            verbs, "create", self.create, "make a token; asks for that person's password and shows it once"
+            verbs,
+            "create",
+            self.create,
+            "make a token; asks for that person's password and shows it once",
+            "manage.py token create ada --name deploy-script",
         )
         making.add_argument("person", help="the login it acts for")
         making.add_argument("--name", required=True, help="where it is used")
