@@ -80,10 +80,6 @@ class SetRules(Change):
             risk_reasons=(*told, *plan.risk_reasons, *unfit),
         )
 
-    def weakens(self, plan: Plan) -> str:
-        off = [each["name"] for each in plan.parameters["rules"] if each.get("off")]
-        return f"Switching off {_listed(off)}" if off else ""
-
     def refuse_strangers(self, account: Account | None, draft: Draft) -> None:
         """Whoever may ask for a check there may ask for this."""
         require_engineer(account, database_of(draft.parameters["database"]), "set its rules")

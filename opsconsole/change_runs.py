@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import transaction
 
-from opsconsole import approvals, audit, bootstrap, changes
+from opsconsole import approvals, audit, bootstrap, changes, wording
 from opsconsole.clock import now
-from opsconsole.exceptions import OpsError, Refused, Stale, Usage
+from opsconsole.exceptions import OpsError, Refused, Stale
 from opsconsole.fences import next_fence
 from opsconsole.models import Account, ExecutionGrant, Operation
 from opsconsole.plans import Plan
@@ -20,13 +20,11 @@ from opsconsole.transitions import move
 KIND = "change"
 
 
-def plan_change(action: str, parameters: Mapping[str, Any], account: Account | None, reason: str) -> Plan:
-    """The plan of a change. Raises Usage for an unknown action, Refused when it may not be asked for (without why)."""
+def plan_change(action: str, parameters: Mapping[str, Any], account: Account | None) -> Plan:
+    """The plan of a change. Raises Usage for an unknown action or a bad value, Refused when it may not be asked for."""
     change = changes.get_change(action)
-    plan = change.plan(parameters, account)
-    if not reason.strip() and (what := change.weakens(plan)):
-        raise Usage("missing_reason", f"{what} needs a reason.", "Say why; whoever confirms it reads that.")
-    return plan
+    wording.refuse_reordering(parameters)
+    return change.plan(parameters, account)
 
 
 def requirement_for_change(plan: Plan, *, at: datetime) -> approvals.Requirement:

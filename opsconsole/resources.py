@@ -79,9 +79,9 @@ class DatabaseResource(ModelResource):
         report_skipped = True
         use_transactions = False  # every request is a transaction of its own, and targets are asked in between
 
-    def __init__(self, account: Account, **kwargs: Any) -> None:
+    def __init__(self, account: Account, reason: str = "", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.account = account
+        self.account, self.reason = account, reason
         self.requested: list[Operation] = []
 
     def get_queryset(self) -> QuerySet[Database]:
@@ -92,7 +92,9 @@ class DatabaseResource(ModelResource):
         try:
             action, parameters = self._change(is_create, row)
             if not self._is_dry_run(kwargs):
-                self.requested.append(operations.request_change(action, parameters, account=self.account))
+                self.requested.append(
+                    operations.request_change(action, parameters, account=self.account, reason=self.reason)
+                )
         except OpsError as error:
             raise ValidationError(f"{error.why} {error.next_step}".strip()) from error
 

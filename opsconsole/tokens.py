@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from opsconsole import audit
+from opsconsole import audit, wording
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Token
@@ -45,6 +45,7 @@ def mint(
         raise Usage(
             "bad_name", "A token needs a name of at most 80 characters.", "Say where it is used, like deploy-script."
         )
+    wording.refuse_reordering(name)
     if account.must_change_password:
         raise Refused(
             "password_not_own", f"The password of {account.username} is a one-time one that somebody else has seen.",

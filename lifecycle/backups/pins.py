@@ -8,11 +8,13 @@ from django.db import transaction
 
 from lifecycle.backups.uses import refuse_absent
 from lifecycle.models import Backup
-from opsconsole import audit
+from opsconsole import audit, wording
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.permissions import can
+
+SHORTEST = 5  # letters of a reason that a colleague will understand next year
 
 
 @transaction.atomic
@@ -25,12 +27,9 @@ def pin(backup: Backup, *, account: Account, reason: str, until: datetime | None
     refuse_absent(backup)
     if until is not None and until <= now():
         raise Usage("bad_value", "A pin ends in the future.", "Give a later day, or none.")
-    if len(reason.strip()) < 5:
-        raise Usage(
-            "reason_missing", "A pin needs a reason that a colleague will understand next year.", "Write a few words."
-        )
+    reason = wording.reason(reason, "A pin", least=SHORTEST)
     Backup.objects.filter(pk=backup.pk).update(
-        pinned_at=now(), pinned_by=account, pin_reason=reason.strip()[:300], pinned_until=until
+        pinned_at=now(), pinned_by=account, pin_reason=reason[:300], pinned_until=until
     )
     _record("backup.pinned", backup, reason, until=until.isoformat() if until else "")
     backup.refresh_from_db()
@@ -38,23 +37,27 @@ def pin(backup: Backup, *, account: Account, reason: str, until: datetime | None
 
 
 @transaction.atomic
-def unpin(backup: Backup, *, account: Account, reason: str = "") -> Backup:
-    """Let retention treat a backup like any other again. The old reason stays in the audit."""
+def unpin(backup: Backup, *, account: Account, reason: str) -> Backup:
+    """Let retention treat a backup like any other again. The old reason stays in the audit.
+
+    Raises Usage without a new one, and Refused without the role.
+    """
     _may_pin(backup, account)
-    was = backup.pin_reason
+    reason = wording.reason(reason, "Taking a pin away")
     Backup.objects.filter(pk=backup.pk).update(pinned_at=None, pinned_by=None, pin_reason="", pinned_until=None)
-    _record("backup.unpinned", backup, reason or f"It was pinned because: {was}")
+    _record("backup.unpinned", backup, reason)
     backup.refresh_from_db()
     return backup
 
 
 @transaction.atomic
-def accept(backup: Backup, *, operation: Operation | None = None, reason: str = "") -> None:
+def accept(backup: Backup, *, reason: str, operation: Operation | None = None) -> None:
     """What the operation left that a safety backup was taken for is good: the backup goes by the rule from now on.
 
-    Raises Refused for a backup that is no safety backup, or was accepted.
+    Raises Refused for a backup that is no safety backup, or was accepted, and Usage without a reason.
     """
     refuse_acceptance(backup)
+    reason = wording.reason(reason, "Accepting what was done")
     Backup.objects.filter(pk=backup.pk, accepted_at=None).update(accepted_at=now())
     _record("backup.accepted", backup, reason, operation)
 

@@ -67,9 +67,8 @@ def accept_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
 @page("backups/<int:pk>/put-back/", name="backup-put-back", permission="request", scope=BACKUP, methods=("POST",))
 def put_back_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
     """Out of the trash. On a protected database another person agrees first."""
-    reason = said(request, "reason") or "it is needed"
     if protected(backup.database):
-        return ask(request, going.PUT_BACK, {"backup": backup.pk}, reason=reason)
-    trash.put_back(backup, reason)
+        return ask(request, going.PUT_BACK, {"backup": backup.pk}, reason=said(request, "reason"))
+    trash.put_back(backup, "it is needed")
     messages.success(request, f"Backup {backup.id} is out of the trash. Pin it if the rule must not let it go again.")
     return redirect("backup", pk=backup.pk)

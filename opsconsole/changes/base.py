@@ -108,10 +108,6 @@ class Change(ABC):
                 f"Ask an administrator of {' and '.join(draft.owner_groups) or 'the console'}.",
             )  # fmt: skip
 
-    def weakens(self, plan: Plan) -> str:
-        """What it does that nobody may ask for without saying why, in words; empty for nothing of the kind."""
-        return ""
-
     def requirement(self, plan: Plan, *, at: datetime) -> approvals.Requirement:
         """Who must confirm it."""
         return approvals.requirement_for_change(plan, at=at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from opsconsole import audit
+from opsconsole import audit, wording
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, DatabaseNote
@@ -19,6 +19,7 @@ def write_note(database: Database, text: str, *, account: Account | None) -> Dat
     text = text.strip()
     if not text or len(text) > LONGEST:
         raise Usage("bad_note", f"A note has between 1 and {LONGEST} characters.", "Say what was changed, and why.")
+    wording.refuse_reordering(text, "The note")
     if account is not None and not can(account, "note", database):
         raise Refused(
             "not_allowed", f"Your role does not let you write notes about {database.name}.",

@@ -9,9 +9,11 @@ from opsconsole.operations.ending import cancel, settle
 from opsconsole.operations.recording import Carried
 from opsconsole.operations.requesting import Prepared, draft, prepare, request, request_change, retry, submit
 from opsconsole.operations.voting import approve, reject, withdraw
+from opsconsole.operations.waiting import AlreadyWaits
 from opsconsole.parameters import clean
 
 __all__ = [
+    "AlreadyWaits",
     "Carried",
     "Prepared",
     "Typed",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from opsconsole import approvals
+from opsconsole import approvals, wording
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
@@ -17,6 +17,7 @@ from opsconsole.transitions import Overtaken, move
 
 def cancel(operation: Operation, *, account: Account, reason: str = "") -> Operation:
     """Stop an operation: at once when it does not run yet, at its next safe place when it does."""
+    wording.refuse_reordering(reason, "The reason")
     with transaction.atomic():
         row = locked(operation)
         own = row.requester_person_id == account.person_id
@@ -50,12 +51,13 @@ def settle(operation: Operation, *, account: Account, outcome: str, reason: str)
     """Decide how an indeterminate operation ended. On a protected database a second person confirms it."""
     if operation.state != State.INDETERMINATE:
         raise Overtaken(operation)
-    if outcome not in (State.SUCCEEDED, State.FAILED) or len(reason.strip()) < 10:
+    if outcome not in (State.SUCCEEDED, State.FAILED):
         raise Usage(
             "bad_value",
-            "Say whether it succeeded or failed, and what you looked at to know (10 characters or more).",
+            "Say whether it succeeded or failed.",
             "Look into the database first: the operation's page says what to look for.",
         )
+    reason = wording.reason(reason, "Saying how it ended", least=10)
     if operation.gated or any(place.protected for place in approvals.places_of(operation.plan.targets)):
         given = {"operation": operation.id, "outcome": outcome, "reason": reason}
         return request_change("operation.settle", given, account=account, reason=reason)

@@ -10,13 +10,14 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from opsconsole import approvals, change_runs, kinds, tokens
+from opsconsole import approvals, change_runs, changes, kinds, tokens, wording
 from opsconsole.ciphers import field_cipher
 from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Database, Operation, OperationSecret, OperationTarget, Person, Token
 from opsconsole.operations.recording import Carried, record_plan
 from opsconsole.operations.rows import queue as enqueue
+from opsconsole.operations.waiting import refuse_second
 from opsconsole.parameters import clean
 from opsconsole.permissions import can, visible_databases
 from opsconsole.plans import Plan
@@ -50,6 +51,7 @@ def draft(
     the database's owner group is seen.
     """
     kind = kinds.get(kind_name)
+    wording.refuse_reordering(parameters)
     _may_request(account, database)
     if database.engine not in kind.engines:
         raise Refused(
@@ -188,11 +190,14 @@ def request_change(
     """Ask for a change of the console itself (people, policies, databases); it is done when another person agrees.
 
     `account` is None for somebody at a shell, who is nobody in particular and might be whoever confirms it: then one
-    person more must agree. Raises Refused where there are not so many.
-    While the console is being set up, it is done at once and recorded as bootstrap.
+    person more must agree. Raises Refused where there are not so many, AlreadyWaits when the same waits already, and
+    Usage without a reason for whoever confirms it.
+    While the console is being set up, it is done at once and recorded as bootstrap; that needs no reason.
     """
-    plan = change_runs.plan_change(action, parameters, account, reason)
+    plan = change_runs.plan_change(action, parameters, account)
     requirement = change_runs.requirement_for_change(plan, at=now())
+    if requirement.gated:
+        reason = wording.reason(reason, f"{changes.get_change(action).label}: what another person has to confirm")
     if requirement.gated and "asked_by" in plan.evidence:
         _enough_people(requirement)
     return _submit(plan, requirement, account=account, reason=reason)
@@ -234,6 +239,9 @@ def _submit(
     carried: Carried | None = None,
 ) -> Operation:
     at = now()
+    wording.refuse_reordering(reason, "The reason")
+    if plan.kind == change_runs.KIND and requirement.gated:
+        refuse_second(plan, at)
     sealed = plan.sealed(policy_digest=requirement.policy_digest)
     person = _accountable(account)
     operation = Operation.objects.create(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from opsconsole import approvals, audit
+from opsconsole import approvals, audit, wording
 from opsconsole.audit.reconciliation import VOTE_FIELDS
 from opsconsole.audit.told import as_told
 from opsconsole.clock import now
@@ -44,11 +44,12 @@ def reject(
     *,
     account: Account,
     digest: str,
-    reason: str = "",
+    reason: str,
     auth_at: datetime | None,
     ip: str | None = None,
 ) -> Operation:
-    """Veto the plan: it ends here, whatever others said."""
+    """Veto the plan: it ends here, whatever others said. Raises Usage without a reason, which the requester reads."""
+    reason = wording.reason(reason, "Rejecting it")
     return _vote(operation, Vote.Decision.VETO, account, digest, reason, auth_at, ip)
 
 
@@ -124,7 +125,7 @@ def _vote(
         _record_vote(row, decision, account, reason, auth_at, ip)
         tally = approvals.tally(row, at=now())
         if tally.vetoed:
-            return move(row, State.REJECTED, reason=reason or f"{account.person.name} rejected it.")
+            return move(row, State.REJECTED, reason=reason)
         if not tally.satisfied:
             return row
         return queue(row, event="op.approved")
@@ -134,6 +135,7 @@ def _record_vote(
     row: Operation, decision: str, account: Account, reason: str, auth_at: datetime | None, ip: str | None
 ) -> None:
     at = now()
+    wording.refuse_reordering(reason, "The reason")
     vote = Vote.objects.create(
         operation=row,
         digest=row.digest,

@@ -58,9 +58,16 @@ def said(request: HttpRequest, name: str) -> str:
 
 
 def ask(request: HttpRequest, action: str, parameters: Mapping[str, Any], *, reason: str) -> HttpResponse:
-    """Raise the change and go to its operation, which says what it waits for. Raises OpsError when it is refused."""
-    operation = operations.request_change(action, parameters, account=request.user, reason=reason)  # type: ignore[arg-type]
-    tell(request, operation)
+    """Raise the change and go to its operation, which says what it waits for; or to the same one that waits already.
+
+    Raises OpsError when it is refused.
+    """
+    try:
+        operation = operations.request_change(action, parameters, account=request.user, reason=reason)  # type: ignore[arg-type]
+        tell(request, operation)
+    except operations.AlreadyWaits as refusal:
+        operation = refusal.operation
+        messages.error(request, f"{refusal.why} This is its page; nothing was asked for a second time.")
     return redirect("operation", pk=operation.pk)
 
 

@@ -126,7 +126,7 @@ def test_only_a_reason_and_another_person_switch_a_rule_and_none_that_is_so_alre
     _, row = sqlite_shop
     confirmed(cast, row, OWED, FEWER)
     refused: tuple[tuple[str, tuple[str, ...], dict[str, Any], str], ...] = (
-        ("off", ("nothing-owed",), {"reason": " "}, "Switching off nothing-owed needs a reason"),
+        ("off", ("nothing-owed",), {"reason": " "}, "needs a reason"),
         ("on", ("nothing-owed",), {}, "is on already"),
         ("off", ("nowhere",), {}, "has no rule nowhere"),
         ("off", ("orders-stay",), {"remove": ["orders-stay"]}, "both set and removed"),

@@ -117,11 +117,11 @@ def test_a_protected_one_waits_for_another_person_and_then_comes_once(
     operations.approve(operation, account=cast.grace, digest=operation.digest, auth_at=now())
     first = _download(say, cast.ada, guarded)
     assert (first.code, Path(first.json["file"]).parent) == (0, tmp_path)
-    assert _download(say, cast.ada, guarded, "--output", "again.tar").code == 3
+    assert _download(say, cast.ada, guarded, "--output", "again.tar", "--reason", "once more").code == 3
 
 
 def test_setting_the_console_up_frees_nobody_from_asking(say: Say, guarded: Backup, cast: Cast) -> None:
-    assert _download(say, cast.ada, guarded).code == 3
+    assert _download(say, cast.ada, guarded, "--reason", "a drill").code == 3
 
 
 def test_a_damaged_backup_leaves_no_file(say: Say, console: Console, kept: Backup, cast: Cast, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ def test_recipients_are_confirmed_by_another_person_and_stay_what_was_confirmed(
         asked(cast, row, OPS, label="again")
     with pytest.raises(Usage, match="no public key"):
         given = {"environment": "development", "label": "x", "public_key": str(OPS), "role": "ops"}
-        operations.request_change(recipients.ADD, given, account=cast.admin)
+        operations.request_change(recipients.ADD, given, account=cast.admin, reason="it is wanted")
     for by_hand in (
         lambda: Recipient.objects.filter(pk=added.pk).update(public_key=public(ESCROW)),
         lambda: Recipient.objects.filter(pk=added.pk).update(retired_by=added.operation),
@@ -281,7 +281,7 @@ def test_on_the_command_line(console, cast, sqlite_shop, monkeypatch, tmp_path):
     assert say("keys", "age", "list", "--json").json == {"keys": [made]}
     assert (console.home / "keys" / "age" / "ops.txt").stat().st_mode & 0o777 == 0o600
     given = {"environment": "development", "label": "ops", "public_key": made["public_key"], "role": "ops"}
-    operations.request_change(recipients.ADD, given, account=cast.admin)
+    operations.request_change(recipients.ADD, given, account=cast.admin, reason="it is wanted")
     key = (console.home / "keys" / "age" / "ops.txt").read_text()
     backed_up(console, cast, row)
     assert say("keys", "age", "remove", "ops", "--json").json["refused"] == "still_needed"

@@ -106,7 +106,7 @@ def test_a_rejected_and_a_cancelled_restore_are_accounted_for(console: Console, 
 def test_a_change_of_the_console_is_accounted_for(console: Console, cast: Cast, shop: Any) -> None:
     with acting(cast.admin):
         change = operations.request_change(
-            "membership.add", {"login": "mallory", "role": "approvers"}, account=cast.admin
+            "membership.add", {"login": "mallory", "role": "approvers"}, account=cast.admin, reason="it is wanted"
         )
     with acting(cast.grace):
         operations.approve(change, account=cast.grace, digest=change.digest, auth_at=now())
@@ -134,12 +134,12 @@ def test_everything_that_was_replaced_put_back_and_undone_under_a_policy_for_res
     url = f"sqlite:///{make_shop(console.files / 'shop.sqlite3')}"
     with acting(cast.admin):
         told = registration.addition("shop", environment="production", url=url)
-        operations.request_change("database.add", told, account=cast.admin)
+        operations.request_change("database.add", told, account=cast.admin, reason="it is wanted")
     assert bootstrap.close_if_ready(cast.grace)
     shop = Database.objects.get(name="shop")
     policy = {"name": "two", "match": {"kinds": ["restore"]}, "clauses": [{"role": "approvers", "count": 2}]}
     with acting(cast.admin):
-        change = operations.request_change("policy.set", policy, account=cast.admin)
+        change = operations.request_change("policy.set", policy, account=cast.admin, reason="it is wanted")
     with acting(cast.grace):
         operations.approve(change, account=cast.grace, digest=change.digest, auth_at=now())
     work(console, asked("backup", cast, shop))

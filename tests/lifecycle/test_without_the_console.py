@@ -172,7 +172,7 @@ def key_file(console: Console, cast: Any, tmp_path: Path) -> Path:
     """The private key of a recipient of development; the console holds none."""
     key = x25519.Identity.generate()
     given = {"environment": "development", "label": "escrow", "public_key": str(key.to_public()), "role": "escrow"}
-    operations.request_change(recipients.ADD, given, account=cast.admin)
+    operations.request_change(recipients.ADD, given, account=cast.admin, reason="it is wanted")
     path = tmp_path / "key.txt"
     path.write_text(f"# created: today\n# public key: {key.to_public()}\n{key}\n")
     return path

@@ -275,7 +275,7 @@ def test_a_request_that_is_killed_half_way_has_changed_nothing(savings: Cast, mo
 
 def test_a_request_of_a_login_keeps_the_old_key_as_long_as_it_is_open(savings: Cast) -> None:
     wanted = {"login": "ada", "password": "another password for tests"}
-    reset = operations.request_change("account.reset_password", wanted, account=savings.admin)
+    reset = operations.request_change("account.reset_password", wanted, account=savings.admin, reason="it is wanted")
     renewed = rotation.rotate_fields(savings.admin)
     assert renewed is not None
     assert approve(savings.grace, renewed).state == "succeeded"

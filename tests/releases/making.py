@@ -67,7 +67,7 @@ def _live(console: Any, cast: Any) -> Any:
     os.environ[SHOP_URL] = console.env[SHOP_URL] = shop.url
     row = register("shop", shop.url, environment="production")
     Database.objects.filter(pk=row.pk).update(url_sealed="", url_env=SHOP_URL)
-    operations.request_change("policy.set", TWO_FOR_RESTORES, account=cast.admin)
+    operations.request_change("policy.set", TWO_FOR_RESTORES, account=cast.admin, reason="it is wanted")
     bootstrap.close_if_ready(cast.grace)
 
     def approve(operation: Any, *people: Any) -> Any:
@@ -89,10 +89,14 @@ def _live(console: Any, cast: Any) -> Any:
     vetoed = ask("restore")
     operations.reject(vetoed, account=cast.linus, digest=vetoed.digest, reason="Not on a Friday", auth_at=now())
     operations.cancel(ask("restore"), account=cast.ada)
-    changed = operations.request_change("membership.add", _member(cast.bob, "viewers"), account=cast.admin)
+    changed = operations.request_change(
+        "membership.add", _member(cast.bob, "viewers"), account=cast.admin, reason="it is wanted"
+    )
     if changed.state == "pending_approval":
         approve(changed, cast.grace)
-    operations.request_change("membership.add", _member(cast.mallory, "approvers"), account=cast.admin)
+    operations.request_change(
+        "membership.add", _member(cast.mallory, "approvers"), account=cast.admin, reason="it is wanted"
+    )
     audit.seal()
     audit.checkpoint(force=True)
     approve(ask("restore"), cast.grace)  # one of two; this is not sealed, for it names the file

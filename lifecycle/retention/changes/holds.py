@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from lifecycle.backups.finding import backup_numbered, moment_of
+from lifecycle.backups.pins import SHORTEST
 from lifecycle.backups.uses import refuse_absent
 from lifecycle.models import Backup, Hold
-from opsconsole import audit
+from opsconsole import audit, wording
 from opsconsole.changes import Change, Draft
 from opsconsole.changes.values import number, text
 from opsconsole.clock import now
@@ -19,7 +20,6 @@ from opsconsole.models import Account, Database, Operation
 from opsconsole.plans import Effect
 
 SET, LIFT = "hold.set", "hold.lift"
-SHORTEST = 5  # letters of a reason
 
 
 class SetHold(Change):
@@ -32,9 +32,8 @@ class SetHold(Change):
 
     def draft(self, parameters: Mapping[str, Any]) -> Draft:
         backup, database = _object(parameters)
-        cause, until = text(parameters, "cause"), moment_of(parameters, "until")
-        if len(cause) < SHORTEST:
-            raise Usage("reason_missing", "A hold needs a reason that others will understand.", "Write a few words.")
+        cause = wording.reason(text(parameters, "cause", default=" "), "A hold", least=SHORTEST)
+        until = moment_of(parameters, "until")
         if until is not None and until <= now():
             raise Usage("bad_value", "A hold ends in the future.", "Give a later day, or none.")
         ends = f"until {until:%Y-%m-%d %H:%M} UTC" if until else "until it is lifted"

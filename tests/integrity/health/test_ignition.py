@@ -43,7 +43,7 @@ def test_the_documented_answer_and_its_cleanup(console: Any, cast: Any, sqlite_s
         return told.json()
 
     _, text = tokens.mint(cast.ada, "monitor", scopes=["see"], databases=["shop"])
-    approve(cast.grace, loading.load(packs.get("ignition"), row, account=cast.ada))
+    approve(cast.grace, loading.load(packs.get("ignition"), row, account=cast.ada, reason="As the docs say"))
     wrong = by_hand()
     assert all(wrong.values())
     told = answer()
@@ -78,7 +78,7 @@ def club(postgres_shop: Any) -> Any:
 
 def test_the_same_names_on_postgresql(cast: Any, club: Any) -> None:
     _, row = club
-    approve(cast.grace, loading.load(packs.get("ignition"), row, account=cast.ada))
+    approve(cast.grace, loading.load(packs.get("ignition"), row, account=cast.ada, reason="As the docs say"))
     look = look_at(row)
     assert sorted(look.checks) == sorted(BY_HAND) and None not in look.checks.values()
     assert not look.healthy and not look.problem

@@ -26,7 +26,7 @@ def test_a_rule_is_set_listed_taken_to_a_file_brought_and_removed(
     _, row = sqlite_shop
 
     def asked(*words: str) -> None:
-        said = say("rule", *words, "--json", account=cast.ada)
+        said = say("rule", *words, "--reason", "Until Friday.", "--json", account=cast.ada)
         assert said.code == 3, said
         assert approve(cast.grace, Operation.objects.get(pk=said.json["id"])).state == "succeeded"
 
@@ -43,14 +43,14 @@ def test_a_rule_is_set_listed_taken_to_a_file_brought_and_removed(
     assert [each.name for each in in_force.rules_of(row)] == ["others"]
     silent = say("rule", "off", row.name, "others", "--json", account=cast.ada)
     assert (silent.code, silent.json["refused"]) == (2, "missing_reason")
-    asked("off", row.name, "others", "--reason", "Until Friday.")
+    asked("off", row.name, "others")
     assert [each["off"] for each in say("rule", "list", row.name, "--json").json["rules"]] == [True]
     asked("on", row.name, "others")
     assert [each["off"] for each in say("rule", "list", row.name, "--json").json["rules"]] == [False]
     asked("remove", row.name, "others")
     assert in_force.rules_of(row) == []
     odd = say("rule", "set", row.name, "odd", "--kind", "row", "--set", "table=orders", "--set", "violates=t.no > 1",
-              account=cast.ada)  # fmt: skip
+              "--reason", "odd", account=cast.ada)  # fmt: skip
     assert (odd.code, "odd cannot be asked as it is: no such column: t.no" in odd.err) == (3, True)
     path.write_text('[{"name": "a", "kind": "row"}, 5]')
     refused = say("rule", "import", row.name, str(path), "--json", account=cast.ada)

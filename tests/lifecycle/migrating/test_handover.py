@@ -148,7 +148,7 @@ def test_handing_over_asks_the_people_and_the_evidence_that_policies_of_migratio
     assert plan.parameters["units_digest"] == scene.plan().parameters["units_digest"]
     change = {"name": "migrations", "title": "m", "match": {"kinds": ["migrate"]}, "rehearsal_hours": 4}
     more = {"clauses": [{"role": "approvers", "count": 1}], "rehearsal_data_hours": 24, "valid_minutes": 1440}
-    operations.request_change("policy.set", change | more, account=scene.cast.admin)
+    operations.request_change("policy.set", change | more, account=scene.cast.admin, reason="it is wanted")
     with pytest.raises(Refused) as refused:
         operations.request("handover", scene.row, {"tool": "wrangler"}, account=scene.cast.ada)
     assert refused.value.code == "not_rehearsed"

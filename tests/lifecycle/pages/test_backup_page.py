@@ -97,9 +97,10 @@ def test_a_pin_needs_a_reason_and_is_recorded(office: Office) -> None:
 def test_an_unpinned_backup_leaves_its_reason_in_the_history(office: Office) -> None:
     backup, client = list_backup(office.savings, office.ada), office.at("ada")
     client.post(f"/backups/{backup.pk}/pin/", {"reason": "Before the audit"})
-    client.post(f"/backups/{backup.pk}/unpin/", {})
+    assert client.post(f"/backups/{backup.pk}/unpin/", {}).status_code == 400
+    client.post(f"/backups/{backup.pk}/unpin/", {"reason": "The audit is over"})
     assert Backup.objects.get(pk=backup.pk).pinned_at is None
-    assert b"Before the audit" in bytes(AuditEvent.objects.get(type="backup.unpinned").payload)
+    assert b"The audit is over" in bytes(AuditEvent.objects.get(type="backup.unpinned").payload)
 
 
 def test_an_auditor_looks_and_pins_nothing(office: Office) -> None:

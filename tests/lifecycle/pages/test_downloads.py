@@ -143,5 +143,5 @@ def test_setting_the_console_up_frees_nobody_from_asking_for_protected_data(cons
     row = register("shop", SqliteShop.make(console.files).url, environment="production")
     backup = work(console, operations.request("backup", row, {}, account=cast.ada)).backups.get()
     assert bootstrap.is_open()
-    asked = operations.request_change("backup.download", {"backup": backup.id}, account=cast.ada)
+    asked = operations.request_change("backup.download", {"backup": backup.id}, account=cast.ada, reason="it is wanted")
     assert asked.state == "pending_approval"

@@ -137,7 +137,7 @@ def test_a_policy_demands_a_fresh_rehearsal_when_asked_and_when_armed(on_sqlite:
     change = {"name": "migrations", "title": "m", "match": {"kinds": ["migrate"]}, "rehearsal_hours": 4}
     change |= {"valid_minutes": 1440}
     clauses = {"clauses": [{"role": "approvers", "count": 1}], "rehearsal_data_hours": 24}
-    operations.request_change("policy.set", change | clauses, account=scene.cast.admin)
+    operations.request_change("policy.set", change | clauses, account=scene.cast.admin, reason="it is wanted")
     scene.bring({"0001_notes.sql": UP})
     with pytest.raises(Refused) as refused:
         scene.ask()
@@ -175,7 +175,7 @@ def test_what_a_policy_demands_of_migrations_it_demands_of_taking_them_back(on_s
     assert (forth.state, applied.state) == (State.SUCCEEDED, State.SUCCEEDED), applied.failure_why
     change = {"name": "migrations", "title": "m", "match": {"kinds": ["migrate"]}, "rehearsal_hours": 4}
     change |= {"clauses": [{"role": "approvers", "count": 1}], "valid_minutes": 1440}
-    operations.request_change("policy.set", change, account=scene.cast.admin)
+    operations.request_change("policy.set", change, account=scene.cast.admin, reason="it is wanted")
     with pytest.raises(Refused, match="exactly this was not rehearsed") as refused:
         scene.ask("rollback")
     assert refused.value.code == "not_rehearsed" and "--set mode=back" in refused.value.next_step

@@ -164,7 +164,7 @@ def test_a_safety_backup_goes_once_what_it_was_taken_for_is_accepted(later: Late
     safety.refresh_from_db()
     assert "was accepted" in safety.trash_reason
     with pytest.raises(Refused):
-        pins.accept(safety)
+        pins.accept(safety, reason="all is well")
 
 
 def test_what_a_restore_of_ours_made_live_goes_on_in_the_line_of_what_it_replaced(shop: Database, cast: Cast) -> None:

@@ -91,4 +91,4 @@ def test_a_rule_names_days_and_a_store_that_there_is(cast: Any, cold: Path) -> N
     for wrong in ({"move_days": "90"}, {"move_to": "cold"}, {"move_days": "90", "move_to": "nowhere"}):
         with pytest.raises(Usage):
             operations.request_change("retention.set", {**given, "move_days": "0", "move_to": ""} | wrong,
-                                      account=cast.admin)  # fmt: skip
+                                      account=cast.admin, reason="it is wanted")  # fmt: skip

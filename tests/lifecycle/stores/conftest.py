@@ -58,5 +58,8 @@ def cloud(console: Any, cast: Any, add_s3: AddS3, say: Say, tmp_path: Path) -> A
         == 0
     )
     given = {"name": "development", "stores": ["cloud", "attic"]}
-    assert operations.request_change("environment.edit", given, account=cast.admin).state == "succeeded"
+    assert (
+        operations.request_change("environment.edit", given, account=cast.admin, reason="it is wanted").state
+        == "succeeded"
+    )
     return place

@@ -37,7 +37,7 @@ def backup(console: Any, cast: Any, say: Say, tmp_path: Path) -> Backup:
 
 def test_a_wanted_copy_is_made_although_nobody_in_particular_can_ask_for_it(backup: Backup, cast: Any) -> None:
     """So it is with the backups of a schedule, too."""
-    left = operations.request_change("account.deactivate", {"login": "ada"}, account=cast.admin)
+    left = operations.request_change("account.deactivate", {"login": "ada"}, account=cast.admin, reason="it is wanted")
     assert left.state == State.SUCCEEDED
     BackupCopy.objects.create(backup=backup, store="attic", state="missing")
     assert copies.ask_for_missing() == 1

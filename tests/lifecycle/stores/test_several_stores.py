@@ -147,7 +147,8 @@ def test_a_store_is_a_matter_of_two_people_and_its_keys_are_nowhere_to_be_read(
     close_bootstrap()
     place = s3_server.place()
     words = ["store", "add", "cloud", "--kind", "s3", "--endpoint", place.endpoint, "--bucket", place.bucket]
-    asked = say(*words, "--credentials-stdin", "--json", account=cast.admin, stdin="AKIATELLTALE\nhush hush hush\n")
+    words += ["--credentials-stdin", "--reason", "copies elsewhere"]
+    asked = say(*words, "--json", account=cast.admin, stdin="AKIATELLTALE\nhush hush hush\n")
     assert asked.json["state"] == "pending_approval"
     assert not Store.objects.exists()
     operation = Operation.objects.get(pk=asked.json["id"])

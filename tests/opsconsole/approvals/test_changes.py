@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from opsconsole import changes, operations
 from opsconsole.exceptions import OpsError, Refused, Usage
-from opsconsole.models import Account, AuditEvent, Environment, Membership, Person
+from opsconsole.models import Account, AuditEvent, Environment, Membership, Operation, Person
 from tests.opsconsole.approvals.scenes import add_database, approve, ask
 
 NEW = {"login": "carol", "email": "carol@example.test", "roles": ["approvers"], "password": "correct horse 9 battery"}
 
 
 def wish(account: Any, action: str, **given: Any) -> Any:
-    return operations.request_change(action, given, account=account)
+    return operations.request_change(action, given, account=account, reason="it is wanted")
 
 
 def events(operation: Any) -> set[str]:
@@ -51,6 +53,34 @@ def test_the_requester_does_not_confirm(team: Any) -> None:
         approve(team.admin, wish(team.admin, "person.add", **NEW))
 
 
+def test_whoever_confirms_a_change_reads_why_it_is_wanted(team: Any) -> None:
+    with pytest.raises(Usage, match="needs a reason"):
+        operations.request_change("person.add", NEW, account=team.admin, reason=" \n")
+    assert not Operation.objects.exists()
+
+
+def test_the_same_change_does_not_wait_twice(team: Any) -> None:
+    """Of two at once one waits, and the other one names it. What ended, or is something else, stands in no way."""
+
+    def wished(account: Any) -> Any:
+        try:
+            return wish(account, "membership.add", login="ada", role="approvers")
+        except operations.AlreadyWaits as refusal:
+            return refusal
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        ends = list(pool.map(wished, (team.admin, None)))
+    (waiting,) = Operation.objects.all()
+    assert [end.operation for end in ends if isinstance(end, operations.AlreadyWaits)] == [waiting]
+    with pytest.raises(Refused, match=f"Operation {waiting.pk} asks for exactly this already"):
+        wish(team.admin, "membership.add", login="ada", role="approvers")
+    wish(team.admin, "membership.add", login="ada", role="auditors")
+    operations.cancel(waiting, account=team.admin)
+    assert wish(team.admin, "membership.add", login="ada", role="approvers").state == "pending_approval"
+
+
 @pytest.mark.parametrize("login", ["ada", "grace", "audrey", "mallory"])
 def test_only_administrators_ask_for_changes(team: Any, login: str) -> None:
     with pytest.raises(Refused, match="administrator"):
@@ -59,13 +89,16 @@ def test_only_administrators_ask_for_changes(team: Any, login: str) -> None:
 
 def test_a_rejected_change_changes_nothing(team: Any) -> None:
     asked = wish(team.admin, "membership.add", login="ada", role="approvers")
-    operations.reject(asked, account=team.grace, digest=asked.digest, auth_at=asked.created_at)
+    given = {"account": team.grace, "digest": asked.digest, "auth_at": asked.created_at}
+    with pytest.raises(Usage, match="Rejecting it needs a reason"):
+        operations.reject(asked, reason=" ", **given)
+    operations.reject(asked, reason="She votes elsewhere", **given)
     assert not Membership.objects.filter(person=team.ada.person, role="approvers").exists()
 
 
 def test_what_moved_meanwhile_makes_a_change_stale(team: Any) -> None:
     first = wish(team.admin, "account.deactivate", login="ada")
-    second = wish(team.admin, "account.deactivate", login="ada")
+    second = wish(team.admin, "account.reset_password", login="ada", password=NEW["password"])
     assert approve(team.grace, first).state == "succeeded"
     assert approve(team.grace, second).state == "stale"
     second.refresh_from_db()
@@ -155,7 +188,7 @@ def test_moving_a_database_out_of_production_needs_those_who_protect_it(team: An
     need("scrub", {"approvers": 2})
     team.savings.refresh_from_db()
     given = registration.edition(team.savings, {"environment": "development"})
-    asked = operations.request_change("database.edit", given, account=team.admin)
+    asked = operations.request_change("database.edit", given, account=team.admin, reason="it is wanted")
     assert asked.votes_needed == 2
     approve(team.grace, asked)
     assert approve(team.linus, asked).state == "succeeded"
@@ -166,7 +199,9 @@ def test_moving_a_database_out_of_production_needs_those_who_protect_it(team: An
 def test_a_removed_database_keeps_its_row_and_its_history(team: Any) -> None:
     from opsconsole.databases import registration
 
-    asked = operations.request_change("database.remove", registration.removal(team.savings), account=team.admin)
+    asked = operations.request_change(
+        "database.remove", registration.removal(team.savings), account=team.admin, reason="it is wanted"
+    )
     assert approve(team.grace, asked).state == "succeeded"
     team.savings.refresh_from_db()
     assert team.savings.removed_at is not None

@@ -27,7 +27,7 @@ def rules(*others: Rule) -> RuleSet:
 
 
 def set_policy(team: Any, **given: Any) -> Any:
-    return operations.request_change("policy.set", given, account=team.admin)
+    return operations.request_change("policy.set", given, account=team.admin, reason="it is wanted")
 
 
 def test_without_a_policy_the_default_protects_protected_places_alone() -> None:
@@ -202,7 +202,12 @@ def test_what_is_tightened_counts_at_once_and_what_is_weakened_a_day_later(team:
 
 def test_weakening_a_policy_needs_all_whom_it_asks_for(team: Any, need: Any) -> None:
     need("scrub", {"approvers": 2})
-    assert operations.request_change("policy.disable", {"name": "wanted"}, account=team.admin).votes_needed == 2
+    assert (
+        operations.request_change(
+            "policy.disable", {"name": "wanted"}, account=team.admin, reason="it is wanted"
+        ).votes_needed
+        == 2
+    )
 
 
 def test_a_policy_that_takes_the_default_s_place_with_another_role_is_a_weakening(team: Any) -> None:
@@ -242,7 +247,7 @@ def test_a_policy_that_makes_no_sense_is_refused_with_the_reason(team: Any, give
 
 def test_the_default_can_be_changed_but_not_switched_off(team: Any) -> None:
     with pytest.raises(OpsError, match="cannot be switched off"):
-        operations.request_change("policy.disable", {"name": "default"}, account=team.admin)
+        operations.request_change("policy.disable", {"name": "default"}, account=team.admin, reason="it is wanted")
     changed = set_policy(team, name="default", clauses=[{"role": "approvers", "count": 2}])
     assert approve(team.grace, changed).state == "succeeded"
     assert ask(team.ada, team.savings).votes_needed == 2

@@ -19,7 +19,7 @@ EVE = {"login": "eve", "email": "eve@example.test", "roles": ["approvers"], "pas
 
 
 def on_a_shell(action: str = "person.add", given: Mapping[str, Any] = EVE) -> Operation:
-    return operations.request_change(action, given, account=None)
+    return operations.request_change(action, given, account=None, reason="it is wanted")
 
 
 def test_one_person_with_a_shell_and_a_browser_is_not_two(team: Any) -> None:
@@ -46,7 +46,7 @@ def test_it_says_why_it_needs_two(team: Any) -> None:
 
 
 def test_in_somebody_s_name_one_other_person_is_enough(team: Any) -> None:
-    asked = operations.request_change("person.add", EVE, account=team.admin)
+    asked = operations.request_change("person.add", EVE, account=team.admin, reason="it is wanted")
     assert asked.votes_needed == 1
     assert approve(team.grace, asked).state == State.SUCCEEDED
 

@@ -84,7 +84,7 @@ def test_nobody_mints_with_a_password_that_somebody_else_has_seen(team: Any) -> 
 
 def test_a_service_s_token_ends_with_its_owner_s_last_login(team: Any) -> None:
     given = {"login": "robot", "name": "Robot", "service_owner": "ada"}
-    approve(team.grace, operations.request_change("person.add", given, account=team.admin))
+    approve(team.grace, operations.request_change("person.add", given, account=team.admin, reason="it is wanted"))
     _, text = minted(Account.objects.get(username="robot"))
     assert tokens.owner_of(text)[0].username == "robot"
     Account.objects.filter(pk=team.ada.pk).update(is_active=False)

@@ -131,7 +131,7 @@ def test_nobody_votes_after_the_end(team: Any) -> None:
 
 def test_a_new_approver_has_to_wait(team: Any, founders: Any) -> None:
     operation = approve(team.grace, operations.request_change(
-        "membership.add", {"login": "bob", "role": "approvers"}, account=team.admin
+        "membership.add", {"login": "bob", "role": "approvers"}, account=team.admin, reason="it is wanted"
     ))  # fmt: skip
     assert operation.state == "succeeded"
     assert why_not(team.bob, ask(team.ada, team.savings)) == ["role_too_new"]
@@ -169,5 +169,5 @@ def confirmed_service(team: Any) -> Any:
         ("person.add", {"login": "robot", "service_owner": "grace"}),
         ("membership.add", {"login": "robot", "role": "engineers"}),
     ):
-        approve(team.linus, operations.request_change(action, given, account=team.admin))
+        approve(team.linus, operations.request_change(action, given, account=team.admin, reason="it is wanted"))
     return Account.objects.get(username="robot")

@@ -42,7 +42,7 @@ def office(console: Console, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cast]:
         url = f"sqlite:///{make_shop(console.files / f'{name}.sqlite3', rows=3)}"
         wanted = registration.addition(name, environment=environment, url=url)
         assert acting(cast.admin, lambda given=wanted: operations.request_change(
-            "database.add", given, account=cast.admin)).state == "succeeded"  # fmt: skip
+            "database.add", given, account=cast.admin, reason="it is wanted")).state == "succeeded"  # fmt: skip
     assert bootstrap.close_if_ready(cast.grace)
     monkeypatch.setattr("opsconsole.verify_audit.SLACK", timedelta(0))  # what follows does so within seconds
     yield cast

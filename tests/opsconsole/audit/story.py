@@ -34,7 +34,9 @@ def armed(operation: Operation, fence: int = 7) -> Operation:
 def ran_by_schedule(cast: Cast) -> Operation:
     """Scrubs of savings are approved once by grace, with their schedule, and one has run."""
     wanted = {"name": "scrubs", "kind": "scrub", "databases": "savings", "cron": "0 3 * * *"}
-    asked = acting(cast.ada, lambda: operations.request_change("schedule.set", wanted, account=cast.ada))
+    asked = acting(
+        cast.ada, lambda: operations.request_change("schedule.set", wanted, account=cast.ada, reason="it is wanted")
+    )
     assert acting(cast.grace, lambda: approve(cast.grace, asked)).state == "succeeded"
     schedule, savings = Schedule.objects.get(name="scrubs"), Database.objects.get(name="savings")
     assert due._begin(schedule, savings, now(), timedelta()) == 1
@@ -48,5 +50,7 @@ def live(cast: Cast) -> None:
     armed(one)
     armed(asked(cast.ada, "sandbox"), fence=8)
     wanted = {"name": "careful", "match": {"kinds": ["copy"]}, "clauses": [{"role": "approvers", "count": 2}]}
-    change = acting(cast.admin, lambda: operations.request_change("policy.set", wanted, account=cast.admin))
+    change = acting(
+        cast.admin, lambda: operations.request_change("policy.set", wanted, account=cast.admin, reason="it is wanted")
+    )
     assert acting(cast.linus, lambda: approve(cast.linus, change)).state == "succeeded"

@@ -781,7 +781,10 @@ def test_a_consoles_own_history_is_sound(office: Cast, console: Console) -> None
     armed(asked(office.ada, "sandbox"), fence=8)
     ran_by_schedule(office)
     wanted = {"login": "ada", "role": "approvers", "owner_group": "default"}
-    change = acting(office.admin, lambda: operations.request_change("membership.add", wanted, account=office.admin))
+    change = acting(
+        office.admin,
+        lambda: operations.request_change("membership.add", wanted, account=office.admin, reason="it is wanted"),
+    )
     assert acting(office.linus, lambda: approve(office.linus, change)).state == "succeeded"
     assert counted(console) == []
 

@@ -129,7 +129,7 @@ def test_a_policy_that_was_changed_as_it_should_be_is_sound(cast: Cast) -> None:
     wanted = {"name": "production", "title": "Production", "match": {"environments": ["production"]},
               "clauses": [{"role": "approvers", "count": 2}]}  # fmt: skip
     with audit.acting_as(audit.actor_for(cast.admin)):
-        done = request_change("policy.set", wanted, account=cast.admin)
+        done = request_change("policy.set", wanted, account=cast.admin, reason="it is wanted")
     assert done.state == State.SUCCEEDED
     assert Policy.objects.filter(name="production", created_at__gt=now() - timedelta(minutes=1)).exists()
     assert audit.verify().findings == []

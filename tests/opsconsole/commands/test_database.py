@@ -28,7 +28,7 @@ def test_a_database_is_added_and_listed(say: Say, console: Console) -> None:
 
 def test_after_the_set_up_it_waits_and_says_where(say: Say, console: Console, team: Cast) -> None:
     people.close_bootstrap()
-    said = add(say, console)
+    said = add(say, console, "--reason", "a new shop")
     assert said.code == 3
     assert said.json["state"] == "pending_approval"
     assert said.json["url"] == f"/operations/{said.json['id']}/"
@@ -142,7 +142,17 @@ def test_who_may_not_register_makes_the_console_connect_to_nothing(say: Say, tea
 
 def test_an_edit_is_a_request_too(say: Say, open_shop: Any, team: Cast) -> None:
     people.close_bootstrap()
-    said = say("database", "edit", "shop", "--environment", "production", "--json", account=team.admin)
+    said = say(
+        "database",
+        "edit",
+        "shop",
+        "--environment",
+        "production",
+        "--reason",
+        "it goes live",
+        "--json",
+        account=team.admin,
+    )
     assert (said.code, said.json["requester"]) == (3, "admin")
     open_shop.refresh_from_db()
     assert open_shop.environment.name == "development"

@@ -45,17 +45,19 @@ def test_a_weak_password_is_refused(say: Say) -> None:
 
 def test_after_the_set_up_a_person_waits_for_another_one(say: Say, team: Cast) -> None:
     people.close_bootstrap()
-    said = say(*ZOE, "--groups", "approvers")
+    silent = say(*ZOE, "--groups", "approvers")
+    assert (silent.code, silent.json["refused"]) == (2, "missing_reason")
+    said = say(*ZOE, "--groups", "approvers", "--reason", "she joins us")
     assert (said.code, said.json["state"]) == (3, "pending_approval")
     assert not Account.objects.filter(username="zoe").exists()
 
 
 def test_a_shell_without_a_token_needs_one_person_more_and_says_so(say: Say, team: Cast) -> None:
     people.close_bootstrap()
-    alone = say(*ZOE[:-1])
+    alone = say(*ZOE[:-1], "--reason", "she joins us")
     assert "waits for 2 other people" in alone.out
     assert "with OPSCONSOLE_TOKEN one is enough" in alone.out
-    named = say(*ZOE[:-1], account=team.admin)
+    named = say(*ZOE[:-1], "--reason", "she joins us", account=team.admin)
     assert "waits for one other person" in named.out and "OPSCONSOLE_TOKEN" not in named.out
 
 

@@ -41,7 +41,7 @@ def test_an_export_can_be_imported_again_and_changes_nothing(savings: Any, team:
 def test_a_new_row_becomes_a_request(team: Cast, shop: Shop, monkeypatch: Any) -> None:
     monkeypatch.setenv("SHOP_URL", shop.url)
     people.close_bootstrap()
-    resource = DatabaseResource(team.admin)
+    resource = DatabaseResource(team.admin, "as the list of the move says")
     resource.import_data(table({"name": "shop", "environment": "staging", "url_env": "SHOP_URL"}), raise_errors=True)
     assert [operation.state for operation in resource.requested] == [State.PENDING_APPROVAL]
     assert not Database.objects.filter(name="shop").exists()
@@ -49,7 +49,7 @@ def test_a_new_row_becomes_a_request(team: Cast, shop: Shop, monkeypatch: Any) -
 
 def test_a_differing_row_becomes_a_request_and_leaves_the_database_as_it_is(savings: Any, team: Cast) -> None:
     people.close_bootstrap()
-    resource = DatabaseResource(team.admin)
+    resource = DatabaseResource(team.admin, "as the list of the move says")
     resource.import_data(table({"name": "savings", "environment": "development"}), raise_errors=True)
     (operation,) = resource.requested
     assert operation.plan.parameters["changes"] == {"environment": {"old": "production", "new": "development"}}

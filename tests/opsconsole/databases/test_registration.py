@@ -21,7 +21,7 @@ from tests.support.people import Cast
 
 def add(account: Any, name: str, url: str, environment: str = "development") -> Operation:
     wanted = registration.addition(name, url=url, environment=environment, tags=["core"])
-    return operations.request_change("database.add", wanted, account=account)
+    return operations.request_change("database.add", wanted, account=account, reason="it is wanted")
 
 
 def test_while_the_console_is_set_up_a_database_is_there_at_once(team: Cast, shop: Shop) -> None:
@@ -49,7 +49,7 @@ def test_a_database_that_cannot_be_reached_is_taken_with_the_reason(team: Cast) 
     wanted = registration.addition("far", url="postgresql://app@nowhere.invalid/far", environment="demo")
     assert "nowhere.invalid" in wanted["problem"]
     assert any("cannot be reached" in warning for warning in wanted["warnings"])
-    operations.request_change("database.add", wanted, account=team.admin)
+    operations.request_change("database.add", wanted, account=team.admin, reason="it is wanted")
     assert Database.objects.get(name="far").problem == wanted["problem"]
 
 
@@ -108,7 +108,7 @@ def test_the_console_itself_is_refused_as_a_target(console: Console, settings: A
 def test_an_edit_changes_what_it_names_and_says_old_and_new(savings: Any, team: Cast) -> None:
     wanted = registration.edition(savings, {"environment": "staging", "tags": []})
     assert wanted["changes"] == {"environment": {"old": "production", "new": "staging"}}
-    operations.request_change("database.edit", wanted, account=team.admin)
+    operations.request_change("database.edit", wanted, account=team.admin, reason="it is wanted")
     savings.refresh_from_db()
     assert savings.environment.name == "staging"
 
@@ -127,15 +127,17 @@ def test_an_edit_of_an_address_keeps_the_kind_of_database(savings: Any, shop_fil
 
 def test_an_edit_that_was_overtaken_by_another_is_not_done(savings: Any, team: Cast) -> None:
     first, second = (registration.edition(savings, {"environment": name}) for name in ("staging", "demo"))
-    operations.request_change("database.edit", first, account=team.admin)
-    late = operations.request_change("database.edit", second, account=team.admin)
+    operations.request_change("database.edit", first, account=team.admin, reason="it is wanted")
+    late = operations.request_change("database.edit", second, account=team.admin, reason="it is wanted")
     assert (late.state, late.failure_code) == (State.FAILED, "stale")
     savings.refresh_from_db()
     assert savings.environment.name == "staging"
 
 
 def test_a_removed_database_keeps_its_row_and_is_managed_no_more(savings: Any, team: Cast) -> None:
-    operations.request_change("database.remove", registration.removal(savings), account=team.admin)
+    operations.request_change(
+        "database.remove", registration.removal(savings), account=team.admin, reason="it is wanted"
+    )
     savings.refresh_from_db()
     assert savings.removed_at is not None
     assert AuditEvent.objects.filter(type="database.removed", database_id=savings.pk).count() == 1
@@ -172,7 +174,7 @@ def test_an_agreed_change_of_address_is_not_done_under_an_operation_that_opened_
 ) -> None:
     wanted = registration.edition(ignition, {}, url=f"sqlite:///{shop_file}")
     operations.request("backup", ignition, {}, account=team.ada)
-    late = operations.request_change("database.edit", wanted, account=team.admin)
+    late = operations.request_change("database.edit", wanted, account=team.admin, reason="it is wanted")
     assert (late.state, late.failure_code) == (State.FAILED, "in_use")
 
 

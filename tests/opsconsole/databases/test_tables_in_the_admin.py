@@ -30,9 +30,8 @@ def admin(team: Cast) -> Client:
 
 
 def upload(client: Client, text: str) -> Any:
-    return client.post(
-        f"{WHERE}/import/", {"format": "0", "import_file": SimpleUploadedFile("databases.csv", text.encode())}
-    )
+    file = SimpleUploadedFile("databases.csv", text.encode())
+    return client.post(f"{WHERE}/import/", {"format": "0", "import_file": file, "reason": "the move"})
 
 
 def confirm(client: Client, preview: Any) -> Any:
@@ -55,7 +54,8 @@ def test_an_import_is_shown_first_and_then_asked_for(savings: Any, admin: Client
     assert not Operation.objects.exists()
     answer = confirm(admin, preview)
     assert "1 changes were asked for" in answer.content.decode()
-    assert Operation.objects.get().state == State.PENDING_APPROVAL
+    operation = Operation.objects.get()
+    assert (operation.state, operation.reason) == (State.PENDING_APPROVAL, "the move")
     assert Database.objects.get(name="savings").environment.name == "production"
 
 

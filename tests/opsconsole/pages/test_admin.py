@@ -140,13 +140,15 @@ def test_an_upload_that_nobody_confirmed_is_removed_by_the_next_one(office: Offi
 
 @pytest.mark.parametrize("name", ["console.sqlite3", "../console.sqlite3", "0" * 32])
 def test_an_import_opens_no_file_that_it_did_not_keep_itself(office: Office, name: str) -> None:
-    given = {"import_file_name": name, "original_file_name": "x.csv", "format": "0", "resource": ""}
+    given = {"import_file_name": name, "original_file_name": "x.csv", "format": "0", "resource": "", "reason": "x"}
     assert office.at("admin").post("/admin/opsconsole/database/process_import/", given).status_code == 400
 
 
 def _upload(client: Client, content: str) -> Any:
     file = SimpleUploadedFile("databases.csv", content.encode(), content_type="text/csv")
-    return client.post("/admin/opsconsole/database/import/", {"format": "0", "resource": "", "import_file": file})
+    return client.post(
+        "/admin/opsconsole/database/import/", {"format": "0", "resource": "", "import_file": file, "reason": "x"}
+    )
 
 
 def test_times_are_exact_and_in_utc(office: Office) -> None:

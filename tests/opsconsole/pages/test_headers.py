@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
+from opsconsole import audit
+from opsconsole.models import DatabaseNote, Operation
 from tests.opsconsole.pages.conftest import Office
+from tests.opsconsole.pages.test_policies_pages import RULE
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -31,13 +34,25 @@ def test_no_page_is_kept_by_a_cache(office: Office) -> None:
 
 
 def test_no_page_contains_signs_that_reorder_the_text_around_them(office: Office) -> None:
-    client = office.at("ada")
-    client.post("/databases/savings/notes/", {"text": "delete nothing \u202e;sredro EVERYTHING\u202c \u2067x"})
-    answer = client.get("/databases/savings/history/")
+    text = "delete nothing \u202e;sredro EVERYTHING\u202c \u2067x"
+    audit.record("database.noted", database=office.savings, subject="note:1", data={"note": 1, "text": text})
+    answer = office.at("ada").get("/databases/savings/history/")
     html = answer.content.decode()
     assert "delete nothing \\u202e;sredro EVERYTHING\\u202c \\u2067x" in html
     assert not set(html) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
     assert int(answer.headers["Content-Length"]) == len(answer.content)
+
+
+def test_what_people_write_holds_no_such_sign_so_that_a_form_gives_back_what_is_saved(office: Office) -> None:
+    """A page that wrote them out in a form's field would change what is saved when nobody touched it."""
+    answer = office.at("ada").post("/databases/savings/notes/", {"text": "ward\u202e"})
+    assert "The note holds U+202E" in answer.content.decode()
+    answer = office.at("ada").post("/databases/savings/request/scrub/", {"reason": "\u2067x"})
+    assert "The reason holds U+2067" in answer.content.decode()
+    for given in ({**RULE, "title": "Scrubs\u202d"}, {**RULE, "reason": "\u202d"}):
+        html = office.at("admin").post("/policy-form/", given).content.decode()
+        assert "holds U+202D" in html and "Take that sign out." in html
+    assert not DatabaseNote.objects.exists() and not Operation.objects.exists()
 
 
 def test_no_page_contains_a_script_of_its_own(office: Office) -> None:

@@ -73,7 +73,7 @@ def test_the_dashboard_shows_an_approver_what_waits_and_ada_what_she_waits_for(o
 
 def test_who_asked_on_a_shell_is_called_somebody_and_not_nobody(office: Office) -> None:
     eve = {"login": "eve", "email": "eve@example.test", "roles": ["viewers"], "password": "correct horse 9 battery"}
-    asked = operations.request_change("person.add", eve, account=None)
+    asked = operations.request_change("person.add", eve, account=None, reason="it is wanted")
     for path in ("/dashboard/now/", f"/operations/{asked.pk}/"):
         assert "asked for by somebody on the server" in read(office.at("grace"), path)
 
@@ -153,7 +153,7 @@ def test_the_inbox_costs_the_same_for_ten_requests_as_for_one(
 def test_whom_a_policy_asks_for_is_told_and_who_could_take_the_seat_that_is_left(office: Office) -> None:
     clauses = [{"role": role, "count": 1} for role in ("approvers", "administrators")]
     given = {"name": "both", "match": {"kinds": ["scrub"]}, "clauses": clauses}
-    approve(office.grace, operations.request_change("policy.set", given, account=office.admin))
+    approve(office.grace, operations.request_change("policy.set", given, account=office.admin, reason="it is wanted"))
     operation, admin = office.waiting(), office.at("admin")
     assert "1 request waits for you" in read(admin, "/dashboard/now/")
     answer = admin.get("/approvals/")

@@ -140,3 +140,10 @@ def test_what_somebody_asked_for_elsewhere_is_not_named_to_others(founding: Offi
     path = f"/people/{founding.ada.person.pk}/"
     assert "elsewhere" not in founding.at("grace").get(path).content.decode()
     assert "elsewhere" in founding.at("audrey").get(path).content.decode()
+
+
+def test_a_small_form_needs_a_reason_as_a_large_one_does(office: Office) -> None:
+    where = f"/people/{office.ada.person_id}/logins/ada/switch/"
+    html = office.at("admin").post(where, {"act": "off", "reason": " "}).content.decode()
+    assert "Switch a login off: what another person has to confirm needs a reason." in html
+    assert not Operation.objects.exists()

@@ -36,6 +36,14 @@ def test_a_proposal_counts_when_it_is_confirmed(office: Office) -> None:
     assert "In production, a scrub needs 2 other people of approvers; valid 1 h" in html
 
 
+def test_a_proposal_that_waits_already_is_led_to_and_not_asked_for_again(office: Office) -> None:
+    client = office.at("admin")
+    first, second = (client.post("/policy-form/", {**RULE, "reason": why}) for why in ("Two see more", "They do"))
+    asked = Operation.objects.get()
+    assert [first["Location"], second["Location"]] == [asked.get_absolute_url()] * 2
+    assert "asks for exactly this already" in client.get(asked.get_absolute_url()).content.decode()
+
+
 def test_what_a_proposal_means_is_said_before_it_is_asked_for(office: Office) -> None:
     ask(office.ada, office.sandbox)
     given = {**RULE, "environments": ["development"]}

@@ -34,7 +34,7 @@ def people(console: Any) -> Any:
         told = {"environment": environment, "owner_group": "default", "tags": [], "identity": row.identity}
         audit.record("database.added", database=row, data=told)
     for shipped in Schedule.objects.filter(changed_by=None):
-        operations.request_change("schedule.off", {"name": shipped.name}, account=cast.admin)
+        operations.request_change("schedule.off", {"name": shipped.name}, account=cast.admin, reason="it is wanted")
     add_database("crm", "production", owner_group="sales")
     close_bootstrap()
     return cast

@@ -138,8 +138,8 @@ def test_a_database_that_came_to_match_later_is_not_changed_unless_somebody_agre
     people, wanted = assemble(), {"cron": daily(), **NIGHTLY, "name": "scrubs", "kind": "scrub", "databases": ""}
     add_database("sandbox", "development")
     for shipped in Schedule.objects.filter(changed_by=None):
-        operations.request_change("schedule.off", {"name": shipped.name}, account=people.admin)
-    asked = operations.request_change("schedule.set", wanted, account=people.ada)
+        operations.request_change("schedule.off", {"name": shipped.name}, account=people.admin, reason="it is wanted")
+    asked = operations.request_change("schedule.set", wanted, account=people.ada, reason="it is wanted")
     assert asked.state == State.SUCCEEDED  # nobody else is asked while the console is being set up
     add_database("newcomer", "development")
     close_bootstrap()
@@ -158,7 +158,10 @@ def test_what_nobody_asks_for_any_more_stays_in_its_owner_group(people: Any) -> 
     set_up(people, parameters={"source": "crm"})
     with later(**FIRST):
         assert due.start() == 0  # ada does not see it
-    approve(people.grace, operations.request_change("account.deactivate", {"login": "ada"}, account=people.admin))
+    approve(
+        people.grace,
+        operations.request_change("account.deactivate", {"login": "ada"}, account=people.admin, reason="it is wanted"),
+    )
     due._again.clear()
     with later(hours=1):
         assert due.start() == 0  # and without her it is seen no more

@@ -106,7 +106,7 @@ def template_is_widened_past_the_guards(people: Any) -> None:
 
 
 def it_is_handed_to_another_change(people: Any) -> None:
-    other = operations.request_change("policy.set", STRICT, account=people.admin)
+    other = operations.request_change("policy.set", STRICT, account=people.admin, reason="it is wanted")
     with guards_off():
         Schedule.objects.filter(name="scrubs").update(changed_by=other)
 
@@ -173,7 +173,7 @@ def test_the_people_of_the_policy_must_confirm_the_schedule_itself(people: Any) 
     confirmed(people, "policy.set", **{**STRICT, "match": {"kinds": ["copy"]}})
     asked = operations.request_change(
         "schedule.set", {"name": "copies", "kind": "copy", "databases": "savings", "cron": "0 3 * * *"},
-        account=people.ada,
+        account=people.ada, reason="it is wanted",
     )  # fmt: skip
     assert asked.votes_needed == 2
     assert "approves its runs on savings, for 90 days" in asked.plan.risk_reasons[0]

@@ -9,6 +9,8 @@ from opsconsole.models import Account, Membership, Operation
 from tests.opsconsole.approvals.scenes import approve
 from tests.support.people import PASSWORD
 
+WHY = ("--reason", "it is wanted")
+
 
 def approve_by_two(team: Any, number: int) -> None:
     """Nobody is known on a shell, so the first vote might be the asker's own: it does nothing yet."""
@@ -18,7 +20,7 @@ def approve_by_two(team: Any, number: int) -> None:
 
 
 def test_changepassword_asks_instead_of_setting(console: Any, team: Any) -> None:
-    ended = console.run("changepassword", "grace", "--json")
+    ended = console.run("changepassword", "grace", "--json", *WHY)
     told = json.loads(ended.stdout)
     assert (ended.returncode, told["state"]) == (3, "pending_approval")
     assert Account.objects.get(username="grace").check_password(PASSWORD)
@@ -28,7 +30,7 @@ def test_changepassword_asks_instead_of_setting(console: Any, team: Any) -> None
 
 
 def test_changepassword_never_shows_a_given_password(console: Any, team: Any) -> None:
-    ended = console.run("changepassword", "grace", "--password-stdin", input="correct horse 9 battery\n")
+    ended = console.run("changepassword", "grace", "--password-stdin", *WHY, input="correct horse 9 battery\n")
     assert ended.returncode == 3
     assert b"correct horse" not in ended.stdout + ended.stderr
     assert "correct horse" not in Operation.objects.latest("id").plan_text
@@ -40,7 +42,8 @@ def test_changepassword_refuses_a_login_that_there_is_not(console: Any, team: An
 
 
 def test_createsuperuser_asks_once_the_console_is_set_up(console: Any, team: Any) -> None:
-    ended = console.run("createsuperuser", "--username", "root", "--email", "root@example.test", "--noinput", "--json")
+    given = ("--username", "root", "--email", "root@example.test", "--noinput", "--json")
+    ended = console.run("createsuperuser", *given, *WHY)
     assert ended.returncode == 3
     assert not Account.objects.filter(username="root").exists()
     approve_by_two(team, json.loads(ended.stdout)["id"])
@@ -60,5 +63,5 @@ def test_createsuperuser_without_a_name_is_usage(console: Any, team: Any) -> Non
 
 
 def test_person_add_asks_once_the_console_is_set_up(console: Any, team: Any) -> None:
-    ended = console.run("person", "add", "eve", "--email", "eve@example.test", "--groups", "approvers", "--json")
+    ended = console.run("person", "add", "eve", "--email", "eve@example.test", "--groups", "approvers", "--json", *WHY)
     assert ended.returncode == 3 and not Account.objects.filter(username="eve").exists()

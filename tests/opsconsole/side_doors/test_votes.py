@@ -48,7 +48,10 @@ def test_a_second_login_of_the_requester_does_not_vote(founders: Any) -> None:
 def test_two_logins_of_one_person_are_one_vote(founders: Any) -> None:
     second = people.add_person("grace2", email="grace@example.test", password=PASSWORD).account
     operations.request_change(
-        "policy.set", {"name": "two", "clauses": [{"role": "approvers", "count": 2}]}, account=founders.admin
+        "policy.set",
+        {"name": "two", "clauses": [{"role": "approvers", "count": 2}]},
+        account=founders.admin,
+        reason="it is wanted",
     )
     savings = add_database("savings")
     close_bootstrap()
@@ -126,13 +129,17 @@ def test_a_deactivated_voter_s_vote_lapses(approved: Any, team: Any) -> None:
 
 
 def test_a_vote_lapses_with_the_role(approved: Any, team: Any) -> None:
-    change = operations.request_change("membership.remove", {"login": "grace", "role": "approvers"}, account=team.admin)
+    change = operations.request_change(
+        "membership.remove", {"login": "grace", "role": "approvers"}, account=team.admin, reason="it is wanted"
+    )
     assert approve(team.linus, change).state == "succeeded"
     assert not satisfied(approved)
 
 
 def test_a_role_that_comes_back_does_not_bring_old_votes_back(approved: Any, team: Any, give: Any) -> None:
-    change = operations.request_change("membership.remove", {"login": "grace", "role": "approvers"}, account=team.admin)
+    change = operations.request_change(
+        "membership.remove", {"login": "grace", "role": "approvers"}, account=team.admin, reason="it is wanted"
+    )
     approve(team.linus, change)
     give(team.grace, "approvers", by=team.linus)
     assert not satisfied(approved) and "younger than the vote" in doubts(approved)
@@ -140,7 +147,7 @@ def test_a_role_that_comes_back_does_not_bring_old_votes_back(approved: Any, tea
 
 def test_a_password_reset_by_another_voids_earlier_votes(approved: Any, team: Any) -> None:
     given = {"login": "grace", "password": "given by the administrator"}
-    change = operations.request_change("account.reset_password", given, account=team.admin)
+    change = operations.request_change("account.reset_password", given, account=team.admin, reason="it is wanted")
     assert satisfied(approved)
     assert approve(team.linus, change).state == "succeeded"
     assert not satisfied(approved) and "reset by somebody else" in doubts(approved)
@@ -162,7 +169,10 @@ def test_a_password_set_by_a_shell_voids_votes_until_a_confirmed_reset(approved:
     with pytest.raises(Refused, match="reset"):
         approve(grace, operation)
     given = {"login": "grace", "password": "agreed with the others", "must_change": "no"}
-    approve(team.linus, operations.request_change("account.reset_password", given, account=team.admin))
+    approve(
+        team.linus,
+        operations.request_change("account.reset_password", given, account=team.admin, reason="it is wanted"),
+    )
     assert approve(Account.objects.get(username="grace"), operation).state == "queued"
 
 
@@ -179,7 +189,7 @@ def test_a_relabelled_database_keeps_what_was_asked_for_it(team: Any) -> None:
     operation = ask(team.ada, team.savings)
     team.savings.refresh_from_db()
     given = registration.edition(team.savings, {"environment": "development"})
-    approve(team.grace, operations.request_change("database.edit", given, account=team.admin))
+    approve(team.grace, operations.request_change("database.edit", given, account=team.admin, reason="it is wanted"))
     assert not satisfied(operation)
 
 
@@ -190,7 +200,7 @@ def test_a_database_registered_twice_keeps_its_protection(team: Any) -> None:
         "identity": team.savings.identity, "incarnation": "", "server_version": "", "problem": "", "warnings": [],
         "environment": "development", "owner_group": "default", "queue": "default", "tags": [],
     }  # fmt: skip
-    approve(team.grace, operations.request_change("database.add", given, account=team.admin))
+    approve(team.grace, operations.request_change("database.add", given, account=team.admin, reason="it is wanted"))
     alias = type(team.savings).objects.get(name="harmless")
     assert ask(team.ada, alias).gated
 
