@@ -45,7 +45,8 @@ _HARMLESS_ENDINGS = _listed(
 )
 _PIECES = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _PAIR = re.compile(r'"([^"\\]+)"(\s*:\s*)("(?:[^"\\]|\\.)*"?|[^\s",}\]]+)')
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+# What is before the @ begins where a word begins: tried from each of its letters, a long word would take for ever.
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL_PASSWORD = re.compile(r"(://[^\s:/@]*:)[^\s/@]+@")
 
 
