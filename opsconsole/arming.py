@@ -11,6 +11,7 @@ from opsconsole.clock import now
 from opsconsole.engines.base import Engine
 from opsconsole.exceptions import Cancelled, FenceLost, Moved, Refused, Stale, TargetProblem
 from opsconsole.models import Database, ExecutionGrant, Operation
+from opsconsole.permissions import can
 from opsconsole.plans import Plan, Precondition, digest_of
 from opsconsole.states import State
 
@@ -102,6 +103,10 @@ def _approval(row: Operation) -> dict[str, object]:
     if not tally.satisfied:
         missing = "; ".join(tally.missing) or "rejected"
         raise Stale([Moved("the approval", "complete", f"incomplete ({missing})")])
+    asker = row.requester
+    if asker is not None and kinds.get(row.kind).mutates and not can(asker, "request", row.database):
+        left = f"{asker.person.name}, who asked for it, may not ask for it any more"
+        raise Stale([Moved("who asked", "allowed to", "not", said=left)], "Have somebody ask for it who may.")
     if not tally.requirement.is_open(at):
         raise Stale([Moved("the window in which it may run", "open", "closed")])
     if problems := kinds.get(row.kind).evidence_problems(row.plan, tally.requirement.demand):

@@ -9,12 +9,13 @@ from django.db import DatabaseError, connection
 
 from opsconsole import approvals, operations, people
 from opsconsole.clock import now
-from opsconsole.exceptions import Refused
+from opsconsole.exceptions import Refused, Stale
 from opsconsole.fences import next_fence
 from opsconsole.models import Account, ExecutionGrant, Operation, Vote
 from opsconsole.states import State
 from opsconsole.transitions import move
 from tests.opsconsole.approvals.scenes import add_database, approve, ask, raw_vote
+from tests.opsconsole.audit.story import armed
 from tests.support.people import PASSWORD, close_bootstrap
 
 
@@ -143,6 +144,18 @@ def test_a_role_that_comes_back_does_not_bring_old_votes_back(approved: Any, tea
     approve(team.linus, change)
     give(team.grace, "approvers", by=team.linus)
     assert not satisfied(approved) and "younger than the vote" in doubts(approved)
+
+
+def test_what_somebody_asked_who_was_sent_away_meanwhile_does_not_run(founders: Any) -> None:
+    savings, sandbox = add_database("savings"), add_database("sandbox", "development")
+    close_bootstrap()
+    approved = approve(founders.grace, ask(founders.ada, savings))
+    alone = operations.request("scrub", sandbox, {}, account=founders.ada, confirm="sandbox")
+    change = operations.request_change("account.deactivate", {"login": "ada"}, account=founders.admin)
+    assert approve(founders.grace, change).state == "succeeded"
+    for operation in (approved, alone):
+        with pytest.raises(Stale, match="who asked for it, may not ask for it any more"):
+            armed(Operation.objects.get(pk=operation.pk))
 
 
 def test_a_password_reset_by_another_voids_earlier_votes(approved: Any, team: Any) -> None:
