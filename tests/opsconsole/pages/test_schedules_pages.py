@@ -28,7 +28,7 @@ def test_what_starts_by_itself_is_read_as_sentences(office: Office) -> None:
     assert "Verify every database at 04:00, only on Sunday (UTC)." in html
     assert "starts nothing by itself" in html  # as the tests' settings say
     page = office.at("audrey").get("/schedules/nightly-backup/").content.decode()
-    assert "It came with the console." in page and "It was not due yet" in page and "Propose" not in page
+    assert "It came with the console." in page and "It has not been due yet" in page and "Propose" not in page
 
 
 def test_a_proposal_counts_when_it_is_confirmed_and_can_be_changed_and_switched_off(office: Office) -> None:

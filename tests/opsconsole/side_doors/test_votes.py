@@ -151,7 +151,9 @@ def test_what_somebody_asked_who_was_sent_away_meanwhile_does_not_run(founders: 
     close_bootstrap()
     approved = approve(founders.grace, ask(founders.ada, savings))
     alone = operations.request("scrub", sandbox, {}, account=founders.ada, confirm="sandbox")
-    change = operations.request_change("account.deactivate", {"login": "ada"}, account=founders.admin)
+    change = operations.request_change(
+        "account.deactivate", {"login": "ada"}, account=founders.admin, reason="She left"
+    )
     assert approve(founders.grace, change).state == "succeeded"
     for operation in (approved, alone):
         with pytest.raises(Stale, match="who asked for it, may not ask for it any more"):
