@@ -31,11 +31,12 @@ def refuse_reordering(value: Any, name: str = "A name") -> None:
     """
     if isinstance(value, str):
         if found := _REORDERING.search(value):
+            number = ord(found[0])
             raise Usage(
                 "reordering_sign",
-                f"{name} holds U+{ord(found[0]):04X}, which reorders the text around it: people would read "
-                "something else than it is.",
-                "Take that sign out. In SQL, write it by its number: char(8238), or chr(8238) in PostgreSQL.",
+                f"{name} holds U+{number:04X}, which reorders the text around it: people would read "
+                "something else than what is there.",
+                f"Take that sign out; in SQL, write it by its number: char({number}), or chr({number}) in PostgreSQL.",
             )
     elif isinstance(value, Mapping):
         for key, each in value.items():

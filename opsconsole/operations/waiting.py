@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from opsconsole import change_runs
 from opsconsole.audit.sealing import take_turn
-from opsconsole.exceptions import Refused
+from opsconsole.ciphers import field_cipher
+from opsconsole.exceptions import OpsError, Refused
 from opsconsole.models import Operation
 from opsconsole.plans import Plan
 from opsconsole.states import State
@@ -41,4 +44,18 @@ def refuse_second(plan: Plan, at: datetime) -> None:
 
 
 def _content(plan: Plan) -> tuple[object, ...]:
-    return plan.summary, plan.parameters, plan.preconditions
+    return plan.summary, _opened(plan.parameters), plan.preconditions
+
+
+def _opened(value: Any) -> Any:
+    """Parameters with their secrets opened: the same one sealed twice does not look the same."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _unsealed(each) if name.endswith("_sealed") else _opened(each) for name, each in value.items()}
+
+
+def _unsealed(sealed: str) -> str:
+    try:
+        return field_cipher().open(sealed) if sealed else ""
+    except OpsError:  # under a key that is gone: like nothing else
+        return sealed

@@ -35,6 +35,8 @@ def test_afterwards_it_waits_for_another_person(team: Cast, shop: Shop) -> None:
     people.close_bootstrap()
     assert add(team.admin, "savings", shop.url).state == State.PENDING_APPROVAL
     assert not Database.objects.filter(name="savings").exists()
+    with pytest.raises(operations.AlreadyWaits):  # although its URL is sealed anew
+        add(team.admin, "savings", shop.url)
 
 
 def test_the_password_is_in_no_plan_no_event_and_no_result(team: Cast, shop: Shop) -> None:

@@ -51,7 +51,7 @@ def test_what_people_write_holds_no_such_sign_so_that_a_form_gives_back_what_is_
     assert "The reason holds U+2067" in answer.content.decode()
     for given in ({**RULE, "title": "Scrubs\u202d"}, {**RULE, "reason": "\u202d"}):
         html = office.at("admin").post("/policy-form/", given).content.decode()
-        assert "holds U+202D" in html and "Take that sign out." in html
+        assert "holds U+202D" in html and "Take that sign out; in SQL, write it by its number: char(8237)" in html
     assert not DatabaseNote.objects.exists() and not Operation.objects.exists()
 
 
