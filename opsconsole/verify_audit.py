@@ -173,9 +173,12 @@ class Report:
     def as_text(self) -> str:
         """The same for people."""
         covered = f"checkpoint {self.last_checkpoint}" if self.checkpoints else "no checkpoint"
+        compared = (
+            f"{self.operations} operations, " if self.operations else ""
+        )  # none where only the chain was asked for
         lines = [
             f"{VERDICTS[self.verdict]}: {self.events} events from link {self.from_seq} to {self.to_seq}, "
-            f"{self.operations} operations, {covered} the last."
+            f"{compared}{covered} the last."
         ]
         lines += [f"  {finding.code:<10} {finding.where}: {finding.why}" for finding in self.findings]
         if self.findings_in_all > len(self.findings):

@@ -20,7 +20,7 @@ SHARED = "shared"  # nothing in the database is locked
 
 class CopyKind(Kind):
     name = copies.KIND
-    label = "Copy a backup of"
+    label = "Copy a backup"
     noun = "copy"
     engines = frozenset({"postgresql", "sqlite"})
     parameters = (
@@ -54,6 +54,9 @@ class CopyKind(Kind):
             risk_reasons=("The database itself is not touched.",),
             way_back="Nothing is changed, so there is nothing to take back; the copy goes when the backup goes.",
         )  # fmt: skip
+
+    def heading(self, database: Database) -> str:
+        return f"Copy a backup of {database.name}"
 
     def run(self, run: Run) -> Result:
         run.arm()

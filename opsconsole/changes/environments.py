@@ -59,9 +59,9 @@ class EditEnvironment(Change):
             raise Usage("nothing_to_change", f"{found.label} is like this already.", "Give a setting to change.")
         loses = found.protected and not wanted["protected"]
         within = Database.objects.filter(environment=found, removed_at=None)
-        becomes = ", ".join(f"{field} {_word(wanted[field])}" for field in moved)
+        becomes = ", ".join(f"{field} becomes {_word(wanted[field])}" for field in moved)
         return Draft(
-            summary=f"The environment {found.name} has {becomes}.",
+            summary=f"In the environment {found.name}, {becomes}.",
             parameters={"name": found.name, **wanted},
             effects=tuple(
                 Effect(
