@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -192,12 +193,18 @@ def check_login(login: str) -> None:
 
 
 def check_email(email: str) -> str:
-    """The address without blanks around it. Raises Usage."""
+    """The address as it tells one person from another. Raises Usage.
+
+    Without blanks around it, plain letters for signs that look like them, and a domain of other letters as it is read.
+    """
+    address = unicodedata.normalize("NFKC", email.strip())
     try:
-        validate_email(email.strip())
-    except ValidationError:
+        validate_email(address)
+        local, _, domain = address.rpartition("@")
+        plain = domain.isascii() and "xn--" not in domain.lower()
+        return address if plain else f"{local}@{domain.encode('idna').decode('idna')}"
+    except (ValidationError, UnicodeError):
         raise Usage("bad_email", f"{email!r} is no e-mail address.", "Give one like ada@example.test.") from None
-    return email.strip()
 
 
 def check_roles(roles: Sequence[str]) -> None:

@@ -173,9 +173,7 @@ class Report:
     def as_text(self) -> str:
         """The same for people."""
         covered = f"checkpoint {self.last_checkpoint}" if self.checkpoints else "no checkpoint"
-        compared = (
-            f"{self.operations} operations, " if self.operations else ""
-        )  # none where only the chain was asked for
+        compared = f"{self.operations} operations, " if self.operations else ""  # of a chain alone none are compared
         lines = [
             f"{VERDICTS[self.verdict]}: {self.events} events from link {self.from_seq} to {self.to_seq}, "
             f"{compared}{covered} the last."

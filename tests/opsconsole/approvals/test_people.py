@@ -25,9 +25,16 @@ def test_one_time_passwords_differ_and_are_long(console: Any) -> None:
     assert len(made) == 50 and all(len(password) == 24 for password in made)
 
 
-def test_one_address_is_one_person_in_any_case(console: Any) -> None:
-    first = people.add_person("carol", email="carol@example.test")
-    second = people.add_person("carol2", email="Carol@Example.test", roles=["viewers"])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("carol@example.test", "Carol@Example.test"), ("kate@example.test", "\N{KELVIN SIGN}ate@example.test"),
+        ("carol@exämple.test", "carol@EXÄMPLE.test"), ("carol@exämple.test", "carol@xn--exmple-cua.test"),
+    ],
+)  # fmt: skip
+def test_one_address_is_one_person_in_any_case_and_spelling(console: Any, one: str, other: str) -> None:
+    first = people.add_person("carol", email=one)
+    second = people.add_person("carol2", email=other, roles=["viewers"])
     assert first.person == second.person
 
 
