@@ -148,7 +148,7 @@ def test_a_policy_demands_a_fresh_rehearsal_when_asked_and_when_armed(on_sqlite:
     rehearsal = rehearse(scene)
     assert rehearsal.state == State.SUCCEEDED
     page = read(ada, f"/operations/{rehearsal.pk}/")
-    assert "What the rehearsal found" in page and "orders: 200 -&gt; 150" in page
+    assert "What the rehearsal found" in page and "orders: 200 → 150" in page
     assert "1 table proven untouched" in page and "column notes.body" in page
     assert "exactly this was not rehearsed" not in read(ada, preview)
     asked = scene.ask()
