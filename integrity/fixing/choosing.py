@@ -22,7 +22,8 @@ def wanted(database: Database, given: Mapping[str, str], rules: Sequence[Spec]) 
         raise Usage(
             "nothing_chosen",
             "Either findings of a report or names of the health answer are set right.",
-            "Choose findings in a report (finding=: fingerprints, or critical) or names (names=: some, all, cleanup).",
+            "Choose one of the findings, or names (on the command line: finding=critical, or their fingerprints; "
+            "names=all, cleanup, or some).",
         )
     found = _by_name(given["names"], rules) if given["names"] else _by_finding(database, given)
     _refuse_off(found, rules)

@@ -147,7 +147,9 @@ def find(database: Database, wanted: str) -> MigrationFolder:
         raise Usage(
             "unknown_folder",
             f"No folder{f' {wanted}' if wanted else ''} was brought for {database.name}.",
-            f"There are: {listed}." if listed else "Bring it on its page of migrations, or with folder=PATH.",
+            f"There are: {listed}."
+            if listed
+            else "Bring it on its page of migrations (on the command line: folder=PATH).",
         )
     return found
 
