@@ -20,12 +20,9 @@ from typing import IO, Any
 from django.conf import settings
 
 from opsconsole import inheritance, process
-from opsconsole.audit import stretches
-from opsconsole.models import AuditCheckpoint
-from opsconsole.verify_audit import NEVER, Reached
+from opsconsole.chain.stretches import CHUNK
+from opsconsole.verify_audit import Reached
 
-CHUNK = 1000
-CLOSELY = 50  # links to look at before trying again to pass many at once
 FEWEST = 100_000  # links for one process; fewer are passed sooner than another one starts
 MOST = 4
 AT_ONCE = 1 << 16  # bytes of what a scout has told
@@ -86,41 +83,6 @@ def sent_ahead(first: int, last: int) -> Iterator[Steps]:
         yield steps
     finally:
         steps.dismiss()
-
-
-def scout(first: int, last: int) -> Iterator[tuple[Reached, Reached]]:
-    """Every stretch between two links that is plainly well, cut where the walk cuts: at chunks and checkpoints.
-
-    The last chunk comes first; the first one is the walk's, which begins with it.
-    """
-    notes = AuditCheckpoint.objects.filter(seq__lte=last).order_by("-seq").values_list("seq", flat=True)
-    coming = notes.iterator(chunk_size=CHUNK)
-    note = next(coming, 0)
-    for begin in range(first + (last - first) // CHUNK * CHUNK, first, -CHUNK):
-        inside: list[int] = []
-        while note >= begin:
-            inside.insert(0, note)
-            note = next(coming, 0)
-        yield from _through(begin, min(begin + CHUNK - 1, last), [*inside, NEVER])
-
-
-def _through(first: int, last: int, notes: list[int]) -> Iterator[tuple[Reached, Reached]]:
-    rows = stretches.read(first - 2, last, CHUNK + 1)
-    here = stretches.state_after(rows[0]) if rows and rows[0][0] == first - 1 else None
-    rows = rows[1:]
-    while rows and here is not None:
-        passed, end = stretches.pass_over(rows, here, before=next(note for note in notes if note > here.seq))
-        if passed:
-            yield here, end
-        close, rows = stretches.parted(rows[passed:], CLOSELY)
-        here = stretches.state_after(close[-1]) if close else end
-
-
-def tell(first: int, last: int) -> None:
-    """The work of a scout's process: a line for each stretch."""
-    for pair in scout(first, last):
-        told = [[at.seq, at.hash.hex(), at.newest, at.latest.isoformat()] for at in pair]
-        print(json.dumps(told, separators=(",", ":")), flush=True)
 
 
 def _state(told: list[Any]) -> Reached:

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import BigIntegerField, F, Func, TextField
 
+from opsconsole.chain.queries import fetch
 from opsconsole.models import AuditCheckpoint
 from opsconsole.verify_audit import START, Filed
 
@@ -36,19 +37,6 @@ CLOSELY = (
 
 # seq, event's number, previous link, link, payload, what each of COLUMNS holds
 Row = tuple[Any, ...]
-
-
-def fetch(query: str, *given: int) -> list[Any]:
-    """The rows of a query; PostgreSQL gives bytes as they are, not spelled in hexadecimal."""
-    if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(query, given)
-            return cursor.fetchall()
-    from psycopg import Cursor  # consoles on SQLite never need it
-
-    connection.ensure_connection()
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
-        return cursor.execute(query, given, binary=True).fetchall()
 
 
 def head() -> int:

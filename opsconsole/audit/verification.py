@@ -8,12 +8,14 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from opsconsole import triggers
-from opsconsole.audit import accounting, scouting, standing, storage, stretches
+from opsconsole.audit import accounting, scouting, standing, storage
 from opsconsole.audit.anchors import from_file, from_table
 from opsconsole.audit.checkpoints import KEY, anchors_path
 from opsconsole.audit.reconciliation import reconcile
 from opsconsole.audit.record import record
-from opsconsole.audit.scouting import CHUNK, CLOSELY
+from opsconsole.chain import stretches
+from opsconsole.chain.links import Row, read
+from opsconsole.chain.stretches import CHUNK, CLOSELY
 from opsconsole.exceptions import Usage
 from opsconsole.keys import public_keys
 from opsconsole.verify_audit import Anchors, Approvals, KeyRing, Report, Walk
@@ -67,14 +69,14 @@ def _walk(report: Report, walk: Walk, *, closely: bool) -> accounting.Counts:
     """
     after, last = report.from_seq - 1, report.to_seq
     with scouting.sent_ahead(report.from_seq, 0 if closely else last) as steps:
-        counted = accounting.count()
+        counted = accounting.count(last if report.from_seq == 1 else None)
         while after < last:
             end = steps.after(walk.reached)
             if end is not None and end.seq < walk.next_checkpoint:
                 walk.pass_to(end)
                 after = end.seq
                 continue
-            rows = stretches.read(after, last, CHUNK - (after + 1 - report.from_seq) % CHUNK)
+            rows = read(after, last, CHUNK - (after + 1 - report.from_seq) % CHUNK)
             if not rows:
                 break
             _follow(report, walk, rows, closely=closely)
@@ -83,7 +85,7 @@ def _walk(report: Report, walk: Walk, *, closely: bool) -> accounting.Counts:
     return counted
 
 
-def _follow(report: Report, walk: Walk, rows: list[stretches.Row], *, closely: bool) -> None:
+def _follow(report: Report, walk: Walk, rows: list[Row], *, closely: bool) -> None:
     step = CHUNK if closely else CLOSELY
     while rows:
         passed, reached = stretches.pass_over(rows, walk.reached, before=0 if closely else walk.next_checkpoint)

@@ -25,8 +25,8 @@ def grow_to(count: int) -> None:
     seq, previous = (last.seq, bytes(last.hash)) if last else (0, START)
     begin = now()
     while seq < count:
-        at = begin + timedelta(microseconds=seq)
-        payloads = [_payload(at, seq + step) for step in range(1, 501)]
+        numbers = range(seq + 1, seq + 501)
+        payloads = [_payload(begin + timedelta(microseconds=number), number) for number in numbers]
         rows = [AuditEvent(payload=canonical_json(told), **columns(told)) for told in payloads]
         seals = []
         for event in AuditEvent.objects.bulk_create(rows):

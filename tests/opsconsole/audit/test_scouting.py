@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from opsconsole import audit, inheritance, process
-from opsconsole.audit import scouting, stretches
+from opsconsole.audit import scouting
+from opsconsole.chain import stretches
 from opsconsole.models import AuditEvent
 from opsconsole.process import spawn
 from opsconsole.verify_audit import BEGINNING, Reached, Report
@@ -53,7 +54,7 @@ def places(report: Report) -> list[tuple[str, str]]:
 def test_the_walk_takes_the_steps_that_a_scout_knows(passed: list[int]) -> None:
     report = audit.verify()
     assert (report.verdict, report.events) == ("sound", LINKS)
-    assert sum(passed) == scouting.CHUNK
+    assert sum(passed) == stretches.CHUNK
 
 
 def test_what_is_wrong_in_the_part_of_a_scout_is_found(passed: list[int]) -> None:
@@ -67,7 +68,7 @@ def test_what_is_wrong_in_the_part_of_a_scout_is_found(passed: list[int]) -> Non
 def test_a_scout_that_dies_is_done_without(passed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inheritance, "environment_for", lambda program: {"DATABASE_URL": "nonsense"})
     assert audit.verify().events == LINKS
-    assert sum(passed) > LINKS - 2 * scouting.CLOSELY
+    assert sum(passed) > LINKS - 2 * stretches.CLOSELY
 
 
 @pytest.mark.parametrize(("links", "cores"), [(200_000, 2), (1_000_001, 2), (999_999, 4), (5_000_000, 64)])
@@ -80,7 +81,7 @@ def test_the_parts_of_scouts_are_whole_chunks_and_reach_the_end(
     with scouting.sent_ahead(1, links):
         pass
     assert len(sent) == min(cores, scouting.MOST) - 1
-    assert all((first - 1) % scouting.CHUNK == 0 for first, _ in sent)
+    assert all((first - 1) % stretches.CHUNK == 0 for first, _ in sent)
     assert [sent[0][0], *(last + 1 for _, last in sent)] == [*(first for first, _ in sent), links + 1]
 
 

@@ -9,7 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from opsconsole import audit
-from opsconsole.audit import scouting, verification
+from opsconsole.audit import verification
+from opsconsole.chain import scouts
 from opsconsole.models import AuditEvent, AuditPending, AuditSeal
 from opsconsole.verify_audit import Report, leaf_of, link
 from tests.opsconsole.audit.test_memory import grow_to
@@ -65,6 +66,14 @@ def test_a_time_that_python_cannot_tell_is_found(chain: None) -> None:
         assert found_after(of_the_event(f"at = {time.format('at')}")) == {("index", f"seq {MIDDLE}")}
         of_the_table = f"UPDATE opsconsole_auditcheckpoint SET at = {time.format('at')}"
         assert found_after(of_the_table) == {("forged", f"checkpoint {LINKS} in the table")}
+
+
+@only_on_postgresql
+def test_a_value_that_is_missing_is_found_whatever_the_next_one_says(chain: None) -> None:
+    change = "actor = NULL, actor_name = actor || '\"' || actor_name"
+    with undone():
+        sql(f"ALTER TABLE {EVENT} ALTER actor DROP NOT NULL")
+        assert found_after(of_the_event(change)) == {("index", f"seq {MIDDLE}")}
 
 
 @only_on_sqlite
@@ -172,5 +181,5 @@ def test_no_event_hides_behind_rows_that_the_constraints_would_refuse(chain: Non
             report = audit.verify()
             assert place in places(report), hide
             assert report.events == audit.verify(approvals=True).events, hide  # which looks at each link closely
-            scouted = {end.seq for _, end in scouting.scout(1, LINKS)}
+            scouted = {end.seq for _, end in scouts.scout(1, LINKS)}
             assert (2 * CHUNK in scouted) <= (place[1] != f"seq {2 * CHUNK}"), hide

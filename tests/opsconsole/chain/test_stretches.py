@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from opsconsole import audit
-from opsconsole.audit import stretches, verification
+from opsconsole.audit import verification
+from opsconsole.chain import shapes
 from opsconsole.models import AuditEvent
 from opsconsole.plans import canonical_json
 from opsconsole.verify_audit import columns, is_canonical
@@ -157,11 +158,11 @@ def damaged(chance: random.Random, payload: bytes) -> bytes:
 
 def plainly_well(payload: bytes, index: str) -> bool:
     try:
-        told = stretches.LINES.fullmatch(f"{str(payload, 'utf-8')}\n{index}")
+        told = shapes.lines("sqlite").fullmatch(f"{str(payload, 'utf-8')}\n{index}")
         return (
             told is not None
-            and (told[stretches.DATA] is None or stretches._in_order(told[stretches.DATA]))
-            and stretches._real(index[2:12]) != ""
+            and (told["data"] is None or shapes.in_order(told["data"]))
+            and shapes.real(told["at"][:10]) != ""
         )
     except ValueError:
         return False
