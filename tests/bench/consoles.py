@@ -19,11 +19,14 @@ def environment(home: Path, server: PostgresServer | None, name: str = "") -> di
 
 
 def enter(env: dict[str, str] | None = None) -> None:
-    """Start Django in this process."""
+    """Start Django in this process, as `manage.py` does."""
     os.environ.update(env or {})
-    import django
+    from opsconsole import loading
 
-    django.setup()
+    with loading.at_once():
+        import django
+
+        django.setup()
 
 
 def migrate() -> None:
