@@ -25,6 +25,7 @@ from opsconsole.pages.base import Scope, page, register_scope, show
 from opsconsole.verify_audit import STANDALONE
 
 EVENTS_A_PAGE = 50
+SOURCE = {"ip": "IP address", "user_agent": "digest of the user agent"}
 OUTCOMES = (("ok", "done"), ("failed", "failed"), ("denied", "refused"))
 FAMILIES = (
     ("op.", "Operations"),
@@ -165,7 +166,7 @@ def _event_context(event: AuditEvent) -> dict[str, Any]:
         "payload": payload,
         "actor": payload.get("actor") or {},
         "subject": payload.get("subject") or {},
-        "source": {name.replace("_", " "): value for name, value in source.items() if value},
+        "source": {SOURCE.get(name, name): value for name, value in source.items() if value},
         "facts": looks.facts_of(payload.get("data") or {}),
         "proof": proof(event),
         "before": AuditEvent.objects.filter(pk__lt=event.pk).order_by("-pk").values_list("pk", flat=True).first(),

@@ -77,6 +77,9 @@ def test_a_rejection_ends_it(office: Office) -> None:
     decide(office.at("linus"), operation, "reject", reason="the wrong table")
     operation.refresh_from_db()
     assert operation.state == State.REJECTED
+    html = text_of(office.at("audrey"), operation)
+    assert "Nobody took this seat" in html
+    assert "Free seat" not in html
 
 
 def test_the_requester_gets_no_form_and_no_vote(office: Office) -> None:
