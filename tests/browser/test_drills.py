@@ -38,6 +38,7 @@ def test_ada_drills_a_backup_and_its_shield_says_when_and_how_long(demo: Demo, s
     ada.page.goto("/databases/savings/drills/")
     ada.page.get_by_label("What must hold").fill("there are transactions")
     ada.page.get_by_label("One SELECT").fill("SELECT count(*) > 0 FROM transactions")
+    ada.page.get_by_label("Why").fill("an empty ledger is no backup")
     ada.page.get_by_role("button", name="Ask for it").click()
     grace.page.goto(ada.page.url)
     grace.page.get_by_label("Reason").fill("it must")
