@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 
 from opsconsole.verify_audit import ROTATED, moment_of
 
@@ -48,7 +48,6 @@ TOLD = {
     "postgresql": r'(?P<at><day> <time>)\+00"<actor>"<actor_name>"<uid>"<outcome>"<database_id>"<kind>"<database_name>"'
     '<operation_id>"<type>',
 }
-REMEMBERED = 200  # signs of data of which it is remembered whether it is in order
 NAMES = re.compile(r'"([a-z_]+)":')  # of flat data; a text in it holds no quote
 
 
@@ -72,19 +71,14 @@ def _token(vendor: str, number: str, name: str, most: str) -> str:
     return f"(?P<{name}>null|[1-9][0-9]{{0,14}}+)" if number else f'"(?P<{name}>{SIGNS}{{0,{most}}}+)"'
 
 
-def real(day: str) -> str:
-    """The date. Raises ValueError for one that is not in the calendar."""
+def midnight_after(day: str) -> str:
+    """What every time of that date is told before. Raises ValueError for a date that is not in the calendar."""
     moment_of(f"{day}T00:00:00.000000Z")
-    return day
+    return f"{day} 24"
 
 
 def in_order(data: str) -> bool:
     """Whether flat data has each name once and in order, as its canonical form does."""
-    return _in_order(data) if len(data) <= REMEMBERED else _in_order.__wrapped__(data)
-
-
-@lru_cache(maxsize=1000)  # little data comes again and again
-def _in_order(data: str) -> bool:
     names = NAMES.findall(data)
     return names == sorted(set(names))
 

@@ -15,7 +15,6 @@ from django.db import connection
 
 from opsconsole.chain import shapes
 from opsconsole.chain.links import Row
-from opsconsole.chain.shapes import in_order
 from opsconsole.verify_audit import Reached
 
 CHUNK = 1000  # links that are read at once; walk and scouts cut alike
@@ -29,25 +28,27 @@ def pass_over(rows: list[Row], start: Reached, *, before: int) -> tuple[int, Rea
 
     Of rows with the same number none is passed: whoever looks closely reads all that bear it.
     """
-    seq, previous, newest, latest, day = start.seq, start.hash, start.newest, _as_told(start.latest), ""
-    lines, event = shapes.lines(connection.vendor), sha256(b"\x00")
+    seq, previous, newest, latest, midnight = start.seq, start.hash, start.newest, _as_told(start.latest), ""
+    lines, begun = shapes.lines(connection.vendor), sha256(b"\x00").copy
     match, told_at, told_data = lines.fullmatch, lines.groupindex["at"], lines.groupindex["data"]
+    known: set[str | None] = {None}  # data that is in order: the same comes again and again
     try:
         for row_seq, number, row_previous, stored, payload, index in rows[: _most(start, before)]:
-            leaf = event.copy()
+            leaf, following = begun(), seq + 1
             leaf.update(payload)
-            if row_previous != previous or sha256(LINK(b"\x01", previous, seq + 1, leaf.digest())).digest() != stored:
+            if row_previous != previous or sha256(LINK(b"\x01", previous, following, leaf.digest())).digest() != stored:
                 break
-            told = match(f"{str(payload, 'utf-8')}\n{index if isinstance(index, str) else str(index, 'utf-8')}")
-            if told is None or row_seq != seq + 1 or number <= newest:
+            told = match(f"{payload.decode()}\n{index if isinstance(index, str) else index.decode()}")
+            if told is None or row_seq != following or number <= newest or (at := told[told_at]) < latest:
                 break
-            at, data = told[told_at], told[told_data]
-            if at < latest or (data is not None and not in_order(data)):
-                break
-            if at[:10] != day:
-                day = shapes.real(at[:10])
-            seq, previous, newest, latest = row_seq, stored, number, at
-    except (ValueError, TypeError):
+            if (data := told[told_data]) not in known:
+                if not shapes.in_order(data):
+                    break
+                known.add(data)
+            if at >= midnight:
+                midnight = shapes.midnight_after(at[:10])
+            seq, previous, newest, latest = following, stored, number, at
+    except (ValueError, TypeError, AttributeError):
         pass  # bytes that are no text, a value of another type: to be looked at closely
     passed = seq - start.seq
     if passed and passed < len(rows) and rows[passed][0] == seq:

@@ -162,7 +162,7 @@ def plainly_well(payload: bytes, index: str) -> bool:
         return (
             told is not None
             and (told["data"] is None or shapes.in_order(told["data"]))
-            and shapes.real(told["at"][:10]) != ""
+            and shapes.midnight_after(told["at"][:10]) > told["at"]
         )
     except ValueError:
         return False
