@@ -1,8 +1,8 @@
 """Loading Django into a program, which costs every program that the console starts a good part of a second.
 
-Programs that show no page (the runner of an operation, its worker, a scout of the history) leave out the admin site,
-pages, chores and the libraries that only they need, and load a kind when it is asked for. The console's own models,
-kinds, events and guards are the same there.
+Programs that show no page (the runner of an operation, its worker) leave out the admin site, pages,
+chores and the libraries that only they need, and load a kind when it is asked for. The console's own models, kinds,
+events and guards are the same there.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from django.shortcuts import redirect
 from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.pages.base import to_login
+from opsconsole.wording import REORDERING
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -25,7 +26,7 @@ CONTENT_SECURITY_POLICY = (
     "frame-ancestors 'none'"
 )
 STARTED, SEEN = "started_at", "seen_at"
-_REORDERING = re.compile(rb"\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]")  # in UTF-8
+_REORDERING = re.compile("|".join(REORDERING).encode())
 GRAIN = timedelta(seconds=60)  # how often a session's last use is written down
 OPEN_WHILE_PASSWORD_MUST_CHANGE = frozenset({"password", "logout", "login"})
 
@@ -46,7 +47,7 @@ class ContentSecurityPolicy:
 
 
 class LegibleOrder:
-    """Signs that reorder the text around them (U+202A to U+202E, U+2066 to U+2069) are written out on every page.
+    """Signs that reorder the text around them are written out on every page.
 
     Whoever approves reads SQL, reasons and names of others: what they see must be in the order in which it runs.
     """

@@ -13,7 +13,6 @@ from opsconsole import loading
 
 def start() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "opsconsole.settings")
-    loading.pages = False
     with loading.at_once():
         from opsconsole.chain import scouts
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from opsconsole.exceptions import Usage
 
-_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # the same that pages and terminals write out
+REORDERING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # signs; pages and terminals write them out
+_REORDERING = re.compile(f"[{REORDERING}]")
 
 
 def reason(text: str, of: str, *, least: int = 1) -> str:

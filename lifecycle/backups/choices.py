@@ -8,6 +8,7 @@ from lifecycle.models.backups import Backups
 from opsconsole.exceptions import Usage
 from opsconsole.kinds import Parameter
 from opsconsole.models import Database
+from opsconsole.row_numbers import row_number
 
 OFFERED = 30
 BACKUP = Parameter(
@@ -25,13 +26,7 @@ STORE = Parameter(
 def choose(source: Database, wanted: str) -> Backup:
     """The backup asked for. Raises Usage with the list of what there is, Refused for one that is not there any more."""
     rows = Backup.objects.filter(database=source).select_related("database")
-    found = (
-        latest(rows)
-        if wanted == "latest"
-        else rows.filter(pk=int(wanted)).first()
-        if wanted.isdecimal() and int(wanted) < 2**63
-        else None
-    )
+    found = latest(rows) if wanted == "latest" else rows.filter(pk=row_number(wanted)).first()
     if found is not None:
         refuse_absent(found)
         return found

@@ -21,6 +21,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused
 from opsconsole.models import Operation
 from opsconsole.plans import Plan
+from opsconsole.row_numbers import row_number
 from opsconsole.states import OPEN
 
 BINDING = frozenset({"backup", "manifest"})  # probes whose subject is the number of a backup, or NUMBER/STORE
@@ -69,7 +70,7 @@ def named_in(plan: Plan) -> set[int]:
     """The numbers of the backups that a plan is about."""
     named = {str(plan.parameters.get("backup", ""))}
     named |= {each.subject.partition("/")[0] for each in plan.preconditions if each.probe in BINDING}
-    return {int(text) for text in named if text.isdecimal()}
+    return {row_number(text) for text in named} - {0}
 
 
 def _opened(besides: int) -> list[Operation]:

@@ -21,6 +21,7 @@ from opsconsole.exceptions import Refused, Usage
 from opsconsole.kinds import Afterwards, Errand, Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Account, Database, Operation, Token
 from opsconsole.plans import Plan, Precondition, Step
+from opsconsole.row_numbers import row_number
 from opsconsole.states import State
 from opsconsole.targets import plan_target
 
@@ -170,8 +171,7 @@ def _handovers(database: Database) -> QuerySet[Operation]:
 def _find(database: Database, wanted: str) -> Operation:
     """The handover of that number, or the newest. Raises Usage."""
     rows = _handovers(database)
-    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-    row = rows.filter(pk=number).first() if wanted else rows.first()
+    row = rows.filter(pk=row_number(wanted)).first() if wanted else rows.first()
     if row is None:
         which = f"Operation {wanted} is no handover" if wanted else "There was no handover"
         raise Usage(

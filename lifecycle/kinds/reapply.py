@@ -25,6 +25,7 @@ from opsconsole.exceptions import Refused, Usage
 from opsconsole.kinds import Kind, Parameter, Recovery, Request, Result, Run, Witness
 from opsconsole.models import Database, Operation
 from opsconsole.plans import Effect, Plan, Precondition, Step
+from opsconsole.row_numbers import row_number
 from opsconsole.states import State
 from opsconsole.targets import plan_target
 
@@ -161,8 +162,7 @@ def _offered(database: Database) -> QuerySet[Patch]:
 
 def _wanted(database: Database, wanted: str) -> Patch:
     """The patch of a restore by its number, or the latest. Raises Usage."""
-    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-    rows = Patch.objects.filter(database=database, pk=number, rows__gt=0, holds=Patch.Holds.LOST)
+    rows = Patch.objects.filter(database=database, pk=row_number(wanted), rows__gt=0, holds=Patch.Holds.LOST)
     found = (_offered(database) if wanted == "latest" else rows).first()
     if found is None:
         raise Usage(

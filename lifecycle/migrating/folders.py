@@ -31,6 +31,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, Refused, Usage
 from opsconsole.models import Account, Database
 from opsconsole.permissions import visible_databases
+from opsconsole.row_numbers import row_number
 
 FOLDER = "folders"
 ARRIVING = timedelta(hours=1)  # an unlisted object older than this was left behind
@@ -140,8 +141,7 @@ def newest(database: Database) -> MigrationFolder | None:
 def find(database: Database, wanted: str) -> MigrationFolder:
     """The folder of that number that was brought for the database; the newest for "". Raises Usage."""
     rows = MigrationFolder.objects.filter(database=database)
-    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-    found = rows.filter(pk=number).first() if wanted else newest(database)
+    found = rows.filter(pk=row_number(wanted)).first() if wanted else newest(database)
     if found is None:
         listed = ", ".join(f"{row.pk} ({row.name})" for row in rows.filter(state=State.KEPT)[:10])
         raise Usage(

@@ -28,6 +28,7 @@ from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import Scope, page, register_scope, rights_of, show
 from opsconsole.pages.tabs import Tab, frame_of, header, register_tab
 from opsconsole.permissions import visible_databases
+from opsconsole.row_numbers import row_number
 
 BACKUPS_A_PAGE = 30
 BACKUP = "backup"  # the scope of a backup's pages
@@ -36,10 +37,10 @@ BACKUP = "backup"  # the scope of a backup's pages
 def backups_tab(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """The newest backups, what stands beside the live database after a swap, and the page that follows."""
     rows = Backup.objects.filter(database=database).select_related("operation__requester__person", "pinned_by__person")
-    before, with_deleted = request.GET.get("before", ""), request.GET.get("deleted") == "yes"
+    before, with_deleted = row_number(request.GET.get("before", "")), request.GET.get("deleted") == "yes"
     rows = rows if with_deleted else rows.exclude(state=Backup.State.EXPIRED)
-    if before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    if before:
+        rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-pk")[: BACKUPS_A_PAGE + 1])
     shown = found[:BACKUPS_A_PAGE]
     largest = max((backup.stored_bytes for backup in shown), default=0) or 1

@@ -16,6 +16,7 @@ from opsconsole.databases import protected
 from opsconsole.exceptions import Usage
 from opsconsole.pages.asking import ask, said
 from opsconsole.pages.base import account_of, page
+from opsconsole.row_numbers import row_number
 
 
 @page("backups/<int:pk>/pin/", name="backup-pin", permission="request", scope=BACKUP, methods=("POST",))
@@ -48,7 +49,7 @@ def hold_backup(request: HttpRequest, backup: Backup) -> HttpResponse:
 def lift_hold(request: HttpRequest, backup: Backup) -> HttpResponse:
     """Ask for one of the holds on it to be lifted."""
     number = said(request, "hold")
-    on_it = Hold.objects.filter(pk=int(number) if number.isdecimal() else 0, database=backup.database)
+    on_it = Hold.objects.filter(pk=row_number(number), database=backup.database)
     if not on_it.exists():
         raise Usage("unknown_hold", f"There is no hold {number} on it.", "Look at the backup's page.")
     return ask(request, holds.LIFT, {"hold": number}, reason=said(request, "reason"))

@@ -15,6 +15,7 @@ from opsconsole import audit
 from opsconsole.clock import now
 from opsconsole.exceptions import OperationFailed, Refused, Usage
 from opsconsole.models import Database, Operation
+from opsconsole.row_numbers import row_number
 
 State, Way = KeptCopy.State, KeptCopy.Way
 
@@ -118,8 +119,7 @@ def find(database: Database, wanted: str) -> KeptCopy:
                 "To go back in time, restore one of its backups.",
             )
     else:
-        number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-        row = copies_of(database).filter(operation_id=number).first()
+        row = copies_of(database).filter(operation_id=row_number(wanted)).first()
         if row is None:
             listed = ", ".join(str(each.operation_id) for each in undoable(database)) or "none"
             raise Usage(

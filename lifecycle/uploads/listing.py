@@ -15,6 +15,7 @@ from opsconsole.clock import now
 from opsconsole.exceptions import Refused, Usage
 from opsconsole.models import Account, Operation
 from opsconsole.permissions import visible_databases
+from opsconsole.row_numbers import row_number
 from opsconsole.states import OPEN
 
 USERS = ("inspect", "restore", "compare")  # kinds whose operations read an upload
@@ -32,8 +33,7 @@ def visible(account: Account | None) -> QuerySet[Upload]:
 
 def find(rows: QuerySet[Upload], wanted: str) -> Upload:
     """The upload of that number. Raises Usage with the list of what there is."""
-    number = int(wanted) if wanted.isdecimal() and len(wanted) < 19 else 0
-    found = rows.filter(pk=number).first()
+    found = rows.filter(pk=row_number(wanted)).first()
     if found is None:
         kept = rows.exclude(state=State.EXPIRED)[:10]
         listed = ", ".join(f"{row.pk} ({row.title}, for {row.database.name})" for row in kept)
@@ -86,7 +86,7 @@ def last_inspection(upload: Upload) -> Operation | None:
 def _wanted() -> set[int]:
     rows = Operation.objects.filter(kind__in=USERS, state__in=OPEN)
     named = (str(row.plan.parameters.get("upload") or "") for row in rows)
-    return {int(number) for number in named if number.isdecimal()}
+    return {row_number(name) for name in named} - {0}
 
 
 def _drop(row: Upload) -> bool:

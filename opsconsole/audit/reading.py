@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from opsconsole.audit.sentences import payload_of
 from opsconsole.exceptions import Usage
 from opsconsole.models import Account, AuditCheckpoint, AuditEvent, AuditPending, AuditSeal, Person
+from opsconsole.row_numbers import row_number
 from opsconsole.verify_audit import leaf_of, link
 
 DISORDER = timedelta(seconds=60)  # by how much the times of two events may contradict their ids
@@ -41,10 +42,10 @@ class Filters:
         """From texts of a form or a command, unknown names ignored. Raises Usage for a time or number that is none."""
         plain = {name: texts.get(name, "").strip() for name in ("person", "database", "kind", "type", "outcome")}
         operation = texts.get("operation", "").strip()
-        if operation and not (operation.isdecimal() and len(operation) < 19):
+        if operation and not row_number(operation):
             raise Usage("bad_number", f"{operation!r} is no number of an operation.", "Write it in digits, like 12.")
         return cls(
-            **plain, operation=int(operation) if operation else None,
+            **plain, operation=row_number(operation) or None,
             since=moment_of(texts.get("since", "")), until=moment_of(texts.get("until", "")),
         )  # fmt: skip
 

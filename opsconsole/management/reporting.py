@@ -16,6 +16,7 @@ from opsconsole.exceptions import Cancelled, OpsError, Refused, Stale, TargetPro
 from opsconsole.models import Operation
 from opsconsole.plans import Effect, Plan
 from opsconsole.states import State
+from opsconsole.wording import REORDERING
 
 
 class Exit(IntEnum):
@@ -30,7 +31,7 @@ class Exit(IntEnum):
     NOT_FINISHED = 6  # still going when the time given to --wait was over
 
 
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{REORDERING}]")
 _ENDINGS = {
     State.SUCCEEDED: Exit.OK,
     State.FAILED: Exit.FAILED,

@@ -196,11 +196,14 @@ def request_change(
     """
     plan = change_runs.plan_change(action, parameters, account)
     requirement = change_runs.requirement_for_change(plan, at=now())
-    if requirement.gated:
-        reason = wording.reason(reason, f"{changes.get_change(action).label}: what another person has to confirm")
-    if requirement.gated and "asked_by" in plan.evidence:
+    if not requirement.gated:
+        return _submit(plan, requirement, account=account, reason=reason)
+    reason = wording.reason(reason, f"{changes.get_change(action).label}: what another person has to confirm")
+    if "asked_by" in plan.evidence:
         _enough_people(requirement)
-    return _submit(plan, requirement, account=account, reason=reason)
+    with transaction.atomic():
+        refuse_second(plan, now())
+        return _submit(plan, requirement, account=account, reason=reason)
 
 
 def retry(operation: Operation, *, account: Account, confirm: str = "", token: Token | None = None) -> Operation:
@@ -240,8 +243,6 @@ def _submit(
 ) -> Operation:
     at = now()
     wording.refuse_reordering(reason, "The reason")
-    if plan.kind == change_runs.KIND and requirement.gated:
-        refuse_second(plan, at)
     sealed = plan.sealed(policy_digest=requirement.policy_digest)
     person = _accountable(account)
     operation = Operation.objects.create(

@@ -22,6 +22,7 @@ from opsconsole.keys import public_keys
 from opsconsole.models import Account, AuditEvent, Database, Person
 from opsconsole.pages import looks
 from opsconsole.pages.base import Scope, page, register_scope, show
+from opsconsole.row_numbers import row_number
 from opsconsole.verify_audit import STANDALONE
 
 EVENTS_A_PAGE = 50
@@ -70,7 +71,7 @@ def explorer(request: HttpRequest) -> HttpResponse:
     problem = None
     try:
         filters = Filters.from_texts(_given(request.GET))
-        found = events(filters, cursor=_number(request.GET.get("before", "")), limit=EVENTS_A_PAGE)
+        found = events(filters, cursor=row_number(request.GET.get("before", "")) or None, limit=EVENTS_A_PAGE)
     except Usage as error:
         problem, filters, found = error, Filters(), None
     chosen = filters.as_texts()
@@ -182,7 +183,3 @@ def _families(asked: str) -> list[tuple[str, str]]:
 def _given(texts: Mapping[str, str]) -> dict[str, str]:
     names = ("person", "database", "kind", "type", "outcome", "operation", "since", "until")
     return {name: texts.get(name, "").strip()[:200] for name in names}
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None

@@ -13,6 +13,7 @@ from opsconsole.databases.notes import LONGEST
 from opsconsole.models import AuditEvent, Database
 from opsconsole.pages import looks
 from opsconsole.pages.base import rights_of
+from opsconsole.row_numbers import row_number
 
 EVENTS_A_PAGE = 40
 NOTED = "database.noted"
@@ -42,12 +43,12 @@ class Entry:
 
 def history_content(request: HttpRequest, database: Database) -> Mapping[str, Any]:
     """A page of events, newest first; `?before=` continues, `?only=` keeps one group."""
-    only, before = request.GET.get("only", ""), request.GET.get("before", "")
+    only, before = request.GET.get("only", ""), row_number(request.GET.get("before", ""))
     rows = AuditEvent.objects.filter(database_id=database.pk)
     if only in GROUPS:
         rows = rows.filter(type__startswith=GROUPS[only][1])
-    if before.isdecimal() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    if before:
+        rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-id")[: EVENTS_A_PAGE + 1])
     rights = rights_of(request)
     return {

@@ -18,6 +18,7 @@ from opsconsole.pages import drafts, looks, panels
 from opsconsole.pages.base import SIGNED_IN, account_of, fragment, page, rights_of, show
 from opsconsole.permissions import visible_databases, visible_operations
 from opsconsole.plans import Plan
+from opsconsole.row_numbers import row_number
 from opsconsole.states import ACTIVE, FACES, HELD_BY_WORKER, OPEN, TERMINAL, State
 
 ROWS = 40
@@ -73,7 +74,7 @@ def operation_live(request: HttpRequest, operation: Operation) -> HttpResponse:
     """
     context = _context(request, operation)
     moved = request.GET.get("seen", "") != context["seen"]
-    lines = _lines(operation, after=0 if moved else _number(request.GET.get("after", "")))
+    lines = _lines(operation, after=0 if moved else row_number(request.GET.get("after", "")))
     if not (moved or lines["lines"] or context["progress"]):
         return HttpResponse(status=204)
     context["able"] = _able(operation, context) if moved else []
@@ -163,7 +164,7 @@ def _filtered(request: HttpRequest) -> tuple[QuerySet[Operation], dict[str, str]
         rows = rows.filter(database__name=given["database"])
     if given["mine"]:
         rows = rows.filter(requester_person_id=account_of(request).person_id)
-    before = _number(given["before"])
+    before = row_number(given["before"])
     return (rows.filter(pk__lt=before) if before else rows), given
 
 
@@ -219,7 +220,3 @@ def _lacking(operation: Operation, plan: Plan, requirement: approvals.Requiremen
 def _may_ask_again(request: HttpRequest, operation: Operation) -> bool:
     ended = operation.state in TERMINAL and operation.state != State.SUCCEEDED
     return ended and operation.database is not None and rights_of(request).can("request", operation)
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 19 else 0

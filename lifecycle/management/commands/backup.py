@@ -23,6 +23,7 @@ from opsconsole.exceptions import Refused, Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
 from opsconsole.permissions import can, visible_databases
+from opsconsole.row_numbers import row_number
 
 
 class Command(ConsoleCommand):
@@ -102,7 +103,7 @@ class Command(ConsoleCommand):
             rows = rows.filter(database=self.database_called(given))
             found = choices.latest(rows)
         else:
-            found = rows.filter(pk=int(given)).first() if int(given) < 2**63 else None
+            found = rows.filter(pk=row_number(given)).first()
         if found is None:
             listed = ", ".join(f"{row.id} ({row.database.name})" for row in rows[:20]) or "none yet"
             raise Usage("unknown_backup", f"There is no backup {given}.", f"There are: {listed}.")

@@ -14,6 +14,7 @@ from opsconsole.exceptions import Usage
 from opsconsole.management.console_command import ConsoleCommand, Options
 from opsconsole.management.reporting import Exit, address_of, table
 from opsconsole.permissions import visible_databases
+from opsconsole.row_numbers import row_number
 
 
 class Command(ConsoleCommand):
@@ -41,7 +42,7 @@ class Command(ConsoleCommand):
         rows = Patch.objects.select_related("database__environment", "database__owner_group")
         if self.account is not None:
             rows = rows.filter(database__in=visible_databases(self.account))
-        found = rows.filter(pk=int(given)).first() if given.isdecimal() and int(given) < 2**63 else None
+        found = rows.filter(pk=row_number(given)).first()
         if found is None:
             kept = rows.filter(state=Patch.State.KEPT)[:20]
             listed = ", ".join(f"{row.pk} ({row.database.name})" for row in kept) or "none"

@@ -23,6 +23,7 @@ from opsconsole.management.reporting import (
 from opsconsole.management.waiting import wait_for
 from opsconsole.models import Operation
 from opsconsole.permissions import visible_operations
+from opsconsole.row_numbers import row_number
 from opsconsole.states import State
 
 
@@ -83,7 +84,7 @@ class Command(ConsoleCommand):
     def operation(self, given: Any) -> Operation:
         """The operation of that id. Raises Usage with the newest ones that there are."""
         rows = self.visible()
-        found = rows.filter(pk=int(given)).first() if str(given).isdecimal() and int(given) < 2**63 else None
+        found = rows.filter(pk=row_number(str(given))).first()
         if found is None:
             newest = ", ".join(map(str, rows.values_list("id", flat=True)[:10])) or "none yet"
             raise Usage("unknown_operation", f"There is no operation {given}.", f"The newest are: {newest}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -116,36 +117,30 @@ def test_no_damaged_payload_passes_that_a_close_look_would_refuse(console: Conso
     for _ in range(20_000):
         sound = chance.choice(payloads)
         payload = damaged(chance, sound)
-        for index in {index_of(sound), index_of(payload)}:
-            if plainly_well(payload, index):
+        vendor = chance.choice(["sqlite", "postgresql"])
+        for index in {index_of(sound, vendor), index_of(payload, vendor)}:
+            if plainly_well(payload, index, vendor):
                 passed += 1
                 told = json.loads(payload)
                 assert is_canonical(payload, told)
                 assert canonical_json(told) == payload
-                assert index == index_of(payload)
+                assert index == index_of(payload, vendor)
     assert passed > 500  # a letter of a text, a digit of a number
 
 
-def index_of(payload: bytes) -> str:
+def index_of(payload: bytes, vendor: str = "sqlite") -> str:
     """What a database tells of the columns that belong to this payload; nothing where it has none."""
     try:
         told = columns(json.loads(payload))
     except (ValueError, KeyError, TypeError):
         return ""
-    told["at"] = told["at"].strftime("%Y-%m-%d %H:%M:%S.%f")
-    names = (
-        "at",
-        "actor",
-        "actor_name",
-        "uid",
-        "outcome",
-        "database_id",
-        "kind",
-        "database_name",
-        "operation_id",
-        "type",
-    )
-    return json.dumps([told[name] for name in names], ensure_ascii=False, separators=(",", ":"))
+    at = told["at"].strftime("%Y-%m-%d %H:%M:%S.%f")
+    names = ("actor", "actor_name", "uid", "outcome", "database_id", "kind", "database_name", "operation_id", "type")
+    rest = [told[name] for name in names]
+    if vendor == "sqlite":
+        return json.dumps([at, *rest], ensure_ascii=False, separators=(",", ":"))
+    texts = ("null" if value is None else str(value) for value in rest)
+    return '"'.join([f"{at.rstrip('0').rstrip('.')}+00", *texts])
 
 
 def damaged(chance: random.Random, payload: bytes) -> bytes:
@@ -156,9 +151,9 @@ def damaged(chance: random.Random, payload: bytes) -> bytes:
     return payload[:at] + middle + payload[until:]
 
 
-def plainly_well(payload: bytes, index: str) -> bool:
+def plainly_well(payload: bytes, index: str, vendor: str = "sqlite") -> bool:
     try:
-        told = shapes.lines("sqlite").fullmatch(f"{str(payload, 'utf-8')}\n{index}")
+        told = shapes.lines(vendor).fullmatch(f"{str(payload, 'utf-8')}\n{index}")
         return (
             told is not None
             and (told["data"] is None or shapes.in_order(told["data"]))
@@ -172,10 +167,22 @@ def plainly_well(payload: bytes, index: str) -> bool:
 def test_an_index_that_goes_on_where_a_payload_was_cut_is_not_taken_for_it(console: Console) -> None:
     write(1)
     payload = bytes(AuditEvent.objects.get().payload)
-    index = index_of(payload)
-    assert plainly_well(payload, index)
-    assert not plainly_well(payload + b"\n", index)
-    for cut in range(1, len(payload)):
-        rest = str(payload[-cut:], "utf-8")
-        assert not plainly_well(payload[:-cut], f"{rest}\n{index}")
-        assert not plainly_well(payload[:-cut], f"{rest}{index}")
+    for vendor in ("sqlite", "postgresql"):
+        index = index_of(payload, vendor)
+        assert plainly_well(payload, index, vendor)
+        assert not plainly_well(payload + b"\n", index, vendor)
+        for cut in range(1, len(payload)):
+            rest = str(payload[-cut:], "utf-8")
+            assert not plainly_well(payload[:-cut], f"{rest}\n{index}", vendor)
+            assert not plainly_well(payload[:-cut], f"{rest}{index}", vendor)
+
+
+@pytest.mark.parametrize("fraction", ["000000", "000001", "100000", "120300", "999999"])
+def test_postgresql_tells_no_zeros_at_the_end_of_a_time(fraction: str) -> None:
+    lines = shapes.lines("postgresql")
+    time = lines.pattern.partition('"at":"')[2].partition('Z","before"')[0]
+    whole = f"2026-11-26T05:00:10.{fraction}Z"
+    found = re.fullmatch(f"{time}Z", whole)
+    assert found is not None
+    assert found["time"] == f"05:00:10.{fraction}".rstrip("0").rstrip(".")
+    assert re.fullmatch(f"{time}Z", whole.replace(fraction, fraction[:-1])) is None
